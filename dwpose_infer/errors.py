@@ -1,0 +1,73 @@
+"""Every error this package raises on purpose.
+
+All of them derive from `DwposeError`, so one `except` clause catches them all. Each class
+carries the exit code with which the command-line tools end when it reaches them.
+"""
+
+from __future__ import annotations
+
+
+class DwposeError(Exception):
+    """Base of every error of this package.
+
+    Attributes:
+        exit_code: Status with which the command-line tools end on this error.
+    """
+
+    exit_code = 1
+
+
+class InvalidArgumentError(DwposeError, ValueError):
+    """An argument has a value that cannot be used; it is a `ValueError` too."""
+
+    exit_code = 2
+
+
+class InputError(DwposeError):
+    """A picture, a URL or another input cannot be read or is not usable."""
+
+
+class OutputError(DwposeError):
+    """A result cannot be written where it was asked for."""
+
+
+class FormatError(DwposeError):
+    """A pose file does not hold what its format prescribes."""
+
+
+class InferenceError(DwposeError):
+    """A network was loaded but failed while it ran."""
+
+
+class BackendUnavailableError(DwposeError):
+    """The backend or device asked for cannot be used; the message says what to install."""
+
+    exit_code = 3
+
+
+class MissingDependencyError(DwposeError, ImportError):
+    """An optional package is needed for this call; the message names the extra to install."""
+
+    exit_code = 3
+
+
+class ModelError(DwposeError):
+    """A model cannot be had or cannot be used."""
+
+    exit_code = 4
+
+
+class ModelNotFoundError(ModelError):
+    """No model of this name is known and no file of this name exists."""
+
+
+class ModelFormatError(ModelError):
+    """A file is not an ONNX model, or not one whose inputs and outputs are understood."""
+
+
+class DownloadError(ModelError):
+    """A download failed, or is needed while the offline mode is on."""
+
+
+class HashMismatchError(DownloadError):
+    """A file's SHA-256 is not the expected one; the file was not kept."""

@@ -1,0 +1,321 @@
+"""What a prediction gives back: `PoseResult` for a picture, `Person` and `Part` inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from . import keypoints as kp
+from .errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from .images import ImageSource
+
+Float32Array = npt.NDArray[np.float32]
+Int64Array = npt.NDArray[np.int64]
+
+SCHEMA_VERSION = 1
+"""Version of the layout of `PoseResult.to_dict` and of the files made from it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One part of a person: body, feet, face or a hand.
+
+    Attributes:
+        name: Name of the part, a key of `dwpose_infer.keypoints.PARTS`.
+        keypoints: (K, 2) float32, x then y, pixels of the input picture; NaN where absent.
+        scores: (K,) float32, SimCC scores; 0 where absent.
+    """
+
+    name: str
+    keypoints: Float32Array
+    scores: Float32Array
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the part's keypoints, in order."""
+        return kp.KEYPOINT_NAMES[kp.PARTS[self.name]]
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """One person of a picture; its arrays are views of the `PoseResult` they come from.
+
+    Attributes:
+        keypoints: (133, 2) float32, x then y, pixels of the input picture; NaN where absent.
+        scores: (133,) float32, SimCC scores; 0 where absent.
+        box_xyxy: (4,) float32, left, top, right, bottom in pixels, or None.
+        box_score: Confidence of the detector, or None.
+        id: Identity across the frames of a video, or None.
+    """
+
+    keypoints: Float32Array
+    scores: Float32Array
+    box_xyxy: Float32Array | None = None
+    box_score: float | None = None
+    id: int | None = None
+
+    def part(self, name: str) -> Part:
+        """Returns one part.
+
+        Args:
+            name: "body", "feet", "face", "left_hand" or "right_hand".
+
+        Raises:
+            InvalidArgumentError: There is no such part.
+        """
+        span = part_slice(name)
+        return Part(name, self.keypoints[span], self.scores[span])
+
+    @property
+    def body(self) -> Part:
+        """The 17 points of the body, COCO order."""
+        return self.part("body")
+
+    @property
+    def feet(self) -> Part:
+        """The 6 points of the feet: big toe, small toe, heel; left, then right."""
+        return self.part("feet")
+
+    @property
+    def face(self) -> Part:
+        """The 68 points of the face, iBUG 300-W order."""
+        return self.part("face")
+
+    @property
+    def left_hand(self) -> Part:
+        """The 21 points of the person's left hand: root, then thumb to pinky, base to tip."""
+        return self.part("left_hand")
+
+    @property
+    def right_hand(self) -> Part:
+        """The 21 points of the person's right hand: root, then thumb to pinky, base to tip."""
+        return self.part("right_hand")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseResult:
+    """All persons found in one picture, ordered by box score, best first.
+
+    An absent point (hidden by `masked` or `without_weak_hands`, or not carried by the file a
+    result was read from) has NaN coordinates and score 0.
+
+    Attributes:
+        keypoints: (P, 133, 2) float32, x then y, pixels of the input picture,
+            COCO-WholeBody order (see `dwpose_infer.keypoints`).
+        scores: (P, 133) float32. The raw SimCC score, the smaller one of the maxima along x
+            and along y: not a probability, it may exceed 1.
+        boxes_xyxy: (P, 4) float32, left, top, right, bottom in pixels of the input picture,
+            not clipped to it; None where unknown.
+        box_scores: (P,) float32, confidence of the detector, 1 for boxes given by the caller;
+            None where unknown.
+        ids: (P,) int64, identities across the frames of a video; None without tracking.
+        image_size: (width, height) of the input picture in pixels; None where unknown.
+        source: Path or URL the picture came from; None where it came from memory.
+    """
+
+    keypoints: Float32Array
+    scores: Float32Array
+    boxes_xyxy: Float32Array | None = None
+    box_scores: Float32Array | None = None
+    ids: Int64Array | None = None
+    image_size: tuple[int, int] | None = None
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        persons = len(self.keypoints)
+        expected: dict[str, tuple[int, ...]] = {
+            "keypoints": (persons, kp.NUM_KEYPOINTS, 2),
+            "scores": (persons, kp.NUM_KEYPOINTS),
+            "boxes_xyxy": (persons, 4),
+            "box_scores": (persons,),
+            "ids": (persons,),
+        }
+        for field, shape in expected.items():
+            array = getattr(self, field)
+            if array is not None and array.shape != shape:
+                raise InvalidArgumentError(
+                    f"{field} has shape {array.shape}, expected {shape} for {persons} person(s)"
+                )
+
+    @classmethod
+    def empty(
+        cls, *, image_size: tuple[int, int] | None = None, source: str | None = None
+    ) -> PoseResult:
+        """Returns the result of a picture with nobody on it: every array has length 0."""
+        return cls(
+            keypoints=np.zeros((0, kp.NUM_KEYPOINTS, 2), np.float32),
+            scores=np.zeros((0, kp.NUM_KEYPOINTS), np.float32),
+            boxes_xyxy=np.zeros((0, 4), np.float32),
+            box_scores=np.zeros((0,), np.float32),
+            image_size=image_size,
+            source=source,
+        )
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    def __iter__(self) -> Iterator[Person]:
+        return iter(self.persons)
+
+    def __getitem__(self, index: int) -> Person:
+        return self.persons[index]
+
+    @property
+    def persons(self) -> list[Person]:
+        """The persons one by one, in the order of the arrays."""
+        return [
+            Person(
+                keypoints=self.keypoints[index],
+                scores=self.scores[index],
+                box_xyxy=None if self.boxes_xyxy is None else self.boxes_xyxy[index],
+                box_score=None if self.box_scores is None else float(self.box_scores[index]),
+                id=None if self.ids is None else int(self.ids[index]),
+            )
+            for index in range(len(self))
+        ]
+
+    def select(self, index: npt.ArrayLike | slice) -> PoseResult:
+        """Returns the persons that a NumPy index of the first axis picks, in its order."""
+        picked = index if isinstance(index, slice) else np.asarray(index)
+        return replace(
+            self,
+            keypoints=self.keypoints[picked],
+            scores=self.scores[picked],
+            boxes_xyxy=None if self.boxes_xyxy is None else self.boxes_xyxy[picked],
+            box_scores=None if self.box_scores is None else self.box_scores[picked],
+            ids=None if self.ids is None else self.ids[picked],
+        )
+
+    def masked(self, *, parts: Iterable[str] | None = None, min_score: float = 0.0) -> PoseResult:
+        """Returns a copy without the points that are not wanted or not certain enough.
+
+        Args:
+            parts: Parts to keep, keys of `dwpose_infer.keypoints.PARTS`; None keeps all.
+            min_score: Points of a lower score become absent.
+
+        Raises:
+            InvalidArgumentError: There is no such part.
+        """
+        keep = self.scores >= min_score
+        if parts is not None:
+            wanted = np.zeros(kp.NUM_KEYPOINTS, bool)
+            for name in parts:
+                wanted[part_slice(name)] = True
+            keep &= wanted
+        return self._with_points(keep)
+
+    def without_weak_hands(
+        self, *, min_wrist_score: float = 0.3, min_mean_score: float = 0.3
+    ) -> PoseResult:
+        """Returns a copy in which a hand is kept only when it can be believed.
+
+        The network always places both hands, also those hidden or outside the picture. A hand
+        stays when the body's wrist on its side and the mean over its 21 points both reach
+        their scores; otherwise all its points become absent.
+
+        Args:
+            min_wrist_score: Least score of the body's wrist on the same side.
+            min_mean_score: Least mean score of the hand's 21 points.
+        """
+        keep = np.ones(self.scores.shape, bool)
+        for hand, wrist in ((kp.LEFT_HAND, kp.LEFT_WRIST), (kp.RIGHT_HAND, kp.RIGHT_WRIST)):
+            believed = (self.scores[:, wrist] >= min_wrist_score) & (
+                self.scores[:, hand].mean(axis=1) >= min_mean_score
+            )
+            keep[:, hand] = believed[:, None]
+        return self._with_points(keep)
+
+    def _with_points(self, keep: npt.NDArray[np.bool_]) -> PoseResult:
+        return replace(
+            self,
+            keypoints=np.where(keep[..., None], self.keypoints, np.float32(np.nan)),
+            scores=np.where(keep, self.scores, np.float32(0.0)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the result as plain Python values, ready for `json.dumps`.
+
+        Coordinates and scores are exact: every float32 comes back from its decimal form. Absent
+        points are `null` (None), for JSON has no NaN.
+        """
+        from .formats.plain_json import result_to_dict
+
+        return result_to_dict(self)
+
+    def save(self, path: str | PathLike[str], *, format: str | None = None, **options: Any) -> Path:
+        """Writes the result to a file.
+
+        Args:
+            path: File to write; an existing one is replaced in one step.
+            format: "json", "openpose", "coco", "npz", "csv" or "parquet"; None takes it from
+                the ending of the path (.json is "json").
+            **options: Options of the format's writer in `dwpose_infer.formats`.
+
+        Returns:
+            The path written.
+
+        Raises:
+            InvalidArgumentError: The format is unknown or does not know an option.
+            OutputError: The file cannot be written.
+        """
+        from .formats import save
+
+        return save(self, path, format=format, **options)
+
+    def draw(
+        self,
+        image: ImageSource | None = None,
+        *,
+        style: Literal["openpose", "overlay"] = "openpose",
+        color: Literal["bgr", "rgb"] = "bgr",
+        **options: Any,
+    ) -> npt.NDArray[np.uint8]:
+        """Draws the skeletons.
+
+        Args:
+            image: Picture under an overlay, anything `Predictor` reads; None reads `source`
+                again. Not used by style "openpose", which draws on black.
+            style: "openpose" for a ControlNet canvas, "overlay" for lines on the picture.
+            color: Channel order of the picture returned, and of `image` if it is an array.
+            **options: Options of `dwpose_infer.drawing.draw_openpose` or `draw_overlay`.
+
+        Returns:
+            (H, W, 3) uint8.
+
+        Raises:
+            InvalidArgumentError: The picture or its size is needed and not known.
+        """
+        from .drawing import draw
+
+        return draw(self, image, style=style, color=color, **options)
+
+
+def part_slice(name: str) -> slice:
+    """Returns a part's range in the 133 keypoints.
+
+    Raises:
+        InvalidArgumentError: There is no such part.
+    """
+    try:
+        return kp.PARTS[name]
+    except KeyError:
+        raise InvalidArgumentError(
+            f"unknown part {name!r}; the parts are {', '.join(kp.PARTS)}"
+        ) from None
+
+
+def as_results(results: PoseResult | Sequence[PoseResult]) -> list[PoseResult]:
+    """Returns a list of results, whether one or several were given."""
+    return [results] if isinstance(results, PoseResult) else list(results)
