@@ -1,0 +1,69 @@
+"""Any number of samples through a graph that takes batches of its own size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from ..errors import InvalidArgumentError
+from .base import Array, TensorSpec
+
+RunOnce = Callable[[Mapping[str, Array]], dict[str, Array]]
+
+
+def check_inputs(inputs: Mapping[str, Array], specs: Sequence[TensorSpec]) -> int:
+    """Checks arrays against a graph's inputs and returns their common batch size.
+
+    Raises:
+        InvalidArgumentError: A name, a shape or a dtype is not the graph's, or there is no
+            sample at all.
+    """
+    expected = {spec.name: spec for spec in specs}
+    if set(inputs) != set(expected):
+        raise InvalidArgumentError(
+            f"the graph's inputs are {sorted(expected)}, given were {sorted(inputs)}"
+        )
+    sizes = set()
+    for name, array in inputs.items():
+        spec = expected[name]
+        fits = array.ndim == len(spec.shape) and all(
+            wanted is None or size == wanted
+            for size, wanted in zip(array.shape[1:], spec.shape[1:], strict=True)
+        )
+        if not fits or array.dtype != spec.dtype:
+            raise InvalidArgumentError(
+                f"input {name} is {array.dtype}{list(array.shape)}, the graph takes {spec}"
+            )
+        sizes.add(len(array))
+    if len(sizes) != 1 or 0 in sizes:
+        raise InvalidArgumentError(f"the inputs' batch sizes are {sorted(sizes)}")
+    return sizes.pop()
+
+
+def run_in_chunks(
+    run_once: RunOnce, inputs: Mapping[str, Array], *, batch: int, graph_batch: int | None
+) -> dict[str, Array]:
+    """Runs a batch through a graph, in chunks where the graph's own batch size is fixed.
+
+    The last chunk is filled up with copies of its last sample; what they give is dropped.
+
+    Args:
+        run_once: Runs the graph on one batch it accepts.
+        inputs: Arrays of `batch` samples each.
+        batch: Number of samples.
+        graph_batch: Batch size of the graph; None where it takes any.
+    """
+    if graph_batch is None or graph_batch == batch:
+        return run_once(inputs)
+    chunks: list[dict[str, Array]] = []
+    for start in range(0, batch, graph_batch):
+        chunk = {name: array[start : start + graph_batch] for name, array in inputs.items()}
+        missing = start + graph_batch - batch
+        if missing > 0:
+            chunk = {
+                name: np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+                for name, array in chunk.items()
+            }
+        chunks.append(run_once(chunk))
+    return {name: np.concatenate([chunk[name] for chunk in chunks])[:batch] for name in chunks[0]}

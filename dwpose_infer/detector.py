@@ -1,0 +1,227 @@
+"""Person detection with YOLOX: pictures in, boxes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .backends.base import Array, Backend, TensorSpec
+from .errors import InvalidArgumentError, ModelFormatError
+from .letterbox import letterbox
+from .nms import nms
+
+Float32Array = npt.NDArray[np.float32]
+UInt8Array = npt.NDArray[np.uint8]
+
+STRIDES = (8, 16, 32)
+"""Pixels of the input per cell of YOLOX's three grids, in the order of its output rows."""
+
+PERSON_CLASS = 0
+"""Number of the class "person" in COCO, and in detectors that know no other."""
+
+DetectorForm = Literal["raw", "sdk", "deploy"]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorOptions:
+    """Settings of the detector.
+
+    The defaults are those of the official DWPose demo, which drops boxes up to 0.1 before
+    suppression and persons up to 0.3 after it. Suppression never lets a box remove a better
+    one, so dropping at 0.3 at once gives the same persons.
+
+    Attributes:
+        score_threshold: Persons must score above this.
+        nms_threshold: Of two boxes whose IoU is above this, the better one stays. Of no
+            meaning for models with suppression inside the graph.
+        max_persons: Keep at most so many, the best ones; None keeps all.
+    """
+
+    score_threshold: float = 0.3
+    nms_threshold: float = 0.45
+    max_persons: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("score_threshold", "nms_threshold"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise InvalidArgumentError(f"{name} is {value}, must be between 0 and 1")
+        if self.max_persons is not None and self.max_persons < 1:
+            raise InvalidArgumentError(f"max_persons is {self.max_persons}, must be at least 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """The persons found in one picture, best first.
+
+    Attributes:
+        boxes_xyxy: (P, 4) float32, left, top, right, bottom in pixels, not clipped.
+        scores: (P,) float32.
+    """
+
+    boxes_xyxy: Float32Array
+    scores: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class Detector:
+    """YOLOX on a backend, in any of the forms it is exported in.
+
+    Attributes:
+        input_size_wh: (width, height) of the network's input in pixels, read from the graph.
+        form: "raw" (official export, grids not decoded), "sdk" (OpenMMLab: dets and labels,
+            suppression inside) or "deploy" (this package's own: persons decoded inside).
+    """
+
+    def __init__(self, backend: Backend, options: DetectorOptions | None = None) -> None:
+        """Takes over a loaded graph.
+
+        Args:
+            backend: The detector's graph.
+            options: Thresholds.
+
+        Raises:
+            ModelFormatError: The graph is no detector that is understood.
+        """
+        self.backend = backend
+        self.options = options or DetectorOptions()
+        self.form = _detector_form(backend)
+        self._input = backend.inputs[0]
+        self.input_size_wh = _input_size_wh(self._input, channels_last=self.form == "deploy")
+
+    def __call__(self, images_bgr: Sequence[UInt8Array]) -> list[Detections]:
+        """Finds the persons in pictures of any sizes.
+
+        Args:
+            images_bgr: Pictures, each (H, W, 3) uint8.
+
+        Returns:
+            One `Detections` per picture.
+        """
+        if not images_bgr:
+            return []
+        canvases, ratios = zip(
+            *(letterbox(image, size_wh=self.input_size_wh) for image in images_bgr), strict=True
+        )
+        outputs = self.backend.run({self._input.name: self._network_input(canvases)})
+        return [
+            self._persons({name: array[index] for name, array in outputs.items()}, ratio)
+            for index, ratio in enumerate(ratios)
+        ]
+
+    def _network_input(self, canvases: Sequence[UInt8Array]) -> Array:
+        if self.form == "deploy":
+            return np.stack(canvases)
+        width, height = self.input_size_wh
+        planes = np.empty((len(canvases), 3, height, width), self._input.dtype)
+        for index, canvas in enumerate(canvases):
+            for channel, plane in enumerate(cv2.split(canvas)):
+                planes[index, channel] = plane
+        return planes
+
+    def _persons(self, output: dict[str, Array], ratio: float) -> Detections:
+        """Turns the graph's output for one picture into persons in that picture."""
+        options = self.options
+        if self.form == "raw":
+            (rows,) = output.values()
+            boxes, scores = decode_yolox(
+                rows.astype(np.float32, copy=False),
+                input_size_wh=self.input_size_wh,
+                score_threshold=options.score_threshold,
+            )
+        elif self.form == "sdk":
+            boxes, scores = output["dets"][:, :4], output["dets"][:, 4]
+            wanted = (output["labels"] == PERSON_CLASS) & (scores > options.score_threshold)
+            boxes, scores = boxes[wanted], scores[wanted]
+        else:
+            boxes, scores = output["boxes_xyxy"], output["scores"]
+            wanted = scores > options.score_threshold
+            boxes, scores = boxes[wanted], scores[wanted]
+        boxes = (boxes / np.float32(ratio)).astype(np.float32, copy=False)
+        scores = scores.astype(np.float32, copy=False)
+        if self.form == "sdk":
+            kept = np.argsort(-scores, kind="stable")
+        else:
+            kept = nms(boxes, scores, iou_threshold=options.nms_threshold)
+        kept = kept[: options.max_persons]
+        return Detections(boxes[kept], scores[kept])
+
+
+def decode_yolox(
+    rows: Float32Array, *, input_size_wh: tuple[int, int], score_threshold: float
+) -> tuple[Float32Array, Float32Array]:
+    """Decodes the persons in YOLOX's raw output.
+
+    Args:
+        rows: (A, 5 + classes) float32: offset of the centre from its cell and logarithm of the
+            size, both in strides; objectness; class scores.
+        input_size_wh: (width, height) of the network's input in pixels.
+        score_threshold: Persons must score above this.
+
+    Returns:
+        Boxes (N, 4) float32, left, top, right, bottom in pixels of the network's input; and
+        scores (N,) float32, objectness times the score of the class "person".
+    """
+    scores = rows[:, 4] * rows[:, 5 + PERSON_CLASS]
+    (wanted,) = np.nonzero(scores > score_threshold)
+    cells, strides = _grid(input_size_wh)
+    stride = strides[wanted, None]
+    center = ((rows[wanted, :2] + cells[wanted]) * stride).astype(np.float32)
+    half = (np.exp(rows[wanted, 2:4]) * stride).astype(np.float32) / np.float32(2)
+    return np.concatenate([center - half, center + half], axis=1), scores[wanted]
+
+
+@lru_cache(maxsize=8)
+def _grid(input_size_wh: tuple[int, int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Column and row (A, 2) and stride (A,) of every output row of YOLOX."""
+    width, height = input_size_wh
+    cells, strides = [], []
+    for stride in STRIDES:
+        rows, columns = np.mgrid[: height // stride, : width // stride]
+        cells.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
+        strides.append(np.full(rows.size, stride))
+    return np.concatenate(cells), np.concatenate(strides)
+
+
+def _detector_form(backend: Backend) -> DetectorForm:
+    """Tells the three forms apart by the names and shapes of their outputs."""
+    outputs = {spec.name: spec for spec in backend.outputs}
+    if len(backend.inputs) == 1:
+        if set(outputs) == {"dets", "labels"}:
+            return "sdk"
+        if set(outputs) == {"boxes_xyxy", "scores"}:
+            return "deploy"
+        if len(outputs) == 1 and _is_raw(backend.inputs[0], backend.outputs[0]):
+            return "raw"
+    raise ModelFormatError(
+        "this model is not a person detector: its inputs and outputs are "
+        f"{', '.join(map(str, (*backend.inputs, *backend.outputs)))}; expected one output "
+        "(N, A, 5 + classes) of YOLOX, or dets and labels, or boxes_xyxy and scores"
+    )
+
+
+def _is_raw(image: TensorSpec, rows: TensorSpec) -> bool:
+    if len(image.shape) != 4 or len(rows.shape) != 3 or (rows.shape[2] or 6) < 6:
+        return False
+    height, width = image.shape[2:]
+    if height is None or width is None or rows.shape[1] is None:
+        return True
+    return rows.shape[1] == sum((height // stride) * (width // stride) for stride in STRIDES)
+
+
+def _input_size_wh(image: TensorSpec, *, channels_last: bool) -> tuple[int, int]:
+    if len(image.shape) == 4:
+        height, width = image.shape[1:3] if channels_last else image.shape[2:4]
+        if height is not None and width is not None:
+            return width, height
+    raise ModelFormatError(
+        f"the input {image} has no fixed height and width; export the model for one input size"
+    )

@@ -1,0 +1,194 @@
+"""Keypoints of persons whose boxes are known: crop, DWPose, decode, map back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from . import geometry
+from .backends.base import Array, Backend
+from .errors import InferenceError, InvalidArgumentError, ModelFormatError
+from .keypoints import NUM_KEYPOINTS
+from .simcc import SPLIT_RATIO, decode_simcc
+
+Float32Array = npt.NDArray[np.float32]
+UInt8Array = npt.NDArray[np.uint8]
+
+MEAN_RGB = (123.675, 116.28, 103.53)
+STD_RGB = (58.395, 57.12, 57.375)
+"""Normalisation of every RTMPose and DWPose model: (value - mean) / std, 0..255, RGB."""
+
+DEFAULT_MAX_BATCH = 16
+
+PoseForm = Literal["simcc", "deploy"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crops:
+    """Persons cut out of pictures, ready for the network; they need not share a picture.
+
+    Attributes:
+        images_bgr: (N, height, width, 3) uint8.
+        center: (N, 2) float32, centre of each region, x then y, pixels of its picture.
+        scale: (N, 2) float32, width and height of each region in pixels of its picture.
+    """
+
+    images_bgr: UInt8Array
+    center: Float32Array
+    scale: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.images_bgr)
+
+
+def join_crops(parts: list[Crops]) -> Crops:
+    """Returns the crops of all parts, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    return Crops(
+        np.concatenate([part.images_bgr for part in parts]),
+        np.concatenate([part.center for part in parts]),
+        np.concatenate([part.scale for part in parts]),
+    )
+
+
+class PoseEstimator:
+    """DWPose on a backend.
+
+    Attributes:
+        input_size_wh: (width, height) of the network's input in pixels, read from the graph.
+        form: "simcc" (official: normalised RGB in, SimCC out) or "deploy" (this package's own:
+            uint8 BGR crops in, keypoints out).
+        max_batch: Persons per call of the network.
+    """
+
+    def __init__(self, backend: Backend, *, max_batch: int = DEFAULT_MAX_BATCH) -> None:
+        """Takes over a loaded graph.
+
+        Args:
+            backend: The pose network's graph.
+            max_batch: Persons per call of the network at most.
+
+        Raises:
+            ModelFormatError: The graph is no whole-body pose network that is understood.
+            InvalidArgumentError: `max_batch` is below 1.
+        """
+        if max_batch < 1:
+            raise InvalidArgumentError(f"max_batch is {max_batch}, must be at least 1")
+        self.backend = backend
+        self.max_batch = max_batch
+        self.form = _pose_form(backend)
+        self._input = backend.inputs[0]
+        self.input_size_wh = self._read_input_size()
+        self._normalisation = _normalisation_tables()
+
+    def _read_input_size(self) -> tuple[int, int]:
+        shape = self._input.shape
+        height, width = shape[1:3] if self.form == "deploy" else shape[2:4]
+        if height is None or width is None:
+            raise ModelFormatError(
+                f"the input {self._input} has no fixed height and width; export the model for "
+                "one input size"
+            )
+        return width, height
+
+    def crop(self, image_bgr: UInt8Array, boxes_xyxy: npt.ArrayLike) -> Crops:
+        """Cuts persons out of a picture.
+
+        Args:
+            image_bgr: (H, W, 3) uint8.
+            boxes_xyxy: (N, 4), left, top, right, bottom in pixels.
+        """
+        center, scale = geometry.box_to_center_scale(boxes_xyxy, input_size_wh=self.input_size_wh)
+        images = geometry.crop_boxes(image_bgr, center, scale, output_size_wh=self.input_size_wh)
+        return Crops(images, center, scale)
+
+    def __call__(self, crops: Crops) -> tuple[Float32Array, Float32Array]:
+        """Finds the keypoints of cropped persons.
+
+        Returns:
+            Keypoints (N, 133, 2) float32, x then y, pixels of the pictures the crops come from;
+            and scores (N, 133) float32.
+
+        Raises:
+            InferenceError: The network failed or gave something that is not a number.
+        """
+        keypoints = np.empty((len(crops), NUM_KEYPOINTS, 2), np.float32)
+        scores = np.empty((len(crops), NUM_KEYPOINTS), np.float32)
+        for start in range(0, len(crops), self.max_batch):
+            part = slice(start, start + self.max_batch)
+            keypoints[part], scores[part] = self._run(crops.images_bgr[part])
+        if not np.isfinite(scores).all():
+            raise InferenceError(
+                f"the pose network on {self.backend.description} gave values that are not "
+                "numbers; a half-precision model may need full precision on this device"
+            )
+        mapped = geometry.crop_to_picture(
+            keypoints, crops.center, crops.scale, input_size_wh=self.input_size_wh
+        )
+        return mapped, scores
+
+    def _run(self, images_bgr: UInt8Array) -> tuple[Float32Array, Float32Array]:
+        if self.form == "deploy":
+            outputs = self.backend.run({self._input.name: images_bgr})
+            return outputs["keypoints"], outputs["scores"]
+        outputs = self.backend.run({self._input.name: self._network_input(images_bgr)})
+        simcc_x = outputs["simcc_x"].astype(np.float32, copy=False)
+        simcc_y = outputs["simcc_y"].astype(np.float32, copy=False)
+        return decode_simcc(simcc_x, simcc_y)
+
+    def _network_input(self, images_bgr: UInt8Array) -> Array:
+        """Crops as the network wants them: (N, 3, H, W), RGB, normalised.
+
+        A byte has 256 values, so a table per channel replaces the arithmetic, exactly.
+        """
+        count, height, width = images_bgr.shape[:3]
+        planes = np.empty((count, 3, height, width), np.float32)
+        for index in range(count):
+            for channel, plane in enumerate(reversed(cv2.split(images_bgr[index]))):
+                cv2.LUT(plane, self._normalisation[channel], dst=planes[index, channel])
+        return planes.astype(self._input.dtype, copy=False)
+
+
+def _normalisation_tables() -> Float32Array:
+    """(3, 256) float32: the normalised value of each byte, channels R, G, B."""
+    values = np.arange(256, dtype=np.float64)
+    mean, std = np.array(MEAN_RGB)[:, None], np.array(STD_RGB)[:, None]
+    return ((values - mean) / std).astype(np.float32)
+
+
+def _pose_form(backend: Backend) -> PoseForm:
+    """Tells the two forms apart by the names and shapes of their outputs."""
+    outputs = {spec.name: spec.shape for spec in backend.outputs}
+    if len(backend.inputs) == 1 and len(backend.inputs[0].shape) == 4:
+        shape = backend.inputs[0].shape
+        if set(outputs) == {"keypoints", "scores"}:
+            _require_133(outputs["scores"])
+            return "deploy"
+        if set(outputs) == {"simcc_x", "simcc_y"}:
+            _require_133(outputs["simcc_x"])
+            for size, bins in ((shape[3], outputs["simcc_x"]), (shape[2], outputs["simcc_y"])):
+                if size is not None and bins[-1] not in (None, size * SPLIT_RATIO):
+                    raise ModelFormatError(
+                        f"this model has {bins[-1]} SimCC bins for {size} pixels, "
+                        f"expected {SPLIT_RATIO:g} for each pixel"
+                    )
+            return "simcc"
+    raise ModelFormatError(
+        "this model is not a whole-body pose network: its inputs and outputs are "
+        f"{', '.join(map(str, (*backend.inputs, *backend.outputs)))}; expected one picture in, "
+        "and simcc_x and simcc_y, or keypoints and scores, out"
+    )
+
+
+def _require_133(shape: tuple[int | None, ...]) -> None:
+    if len(shape) < 2 or shape[1] not in (None, NUM_KEYPOINTS):
+        count = shape[1] if len(shape) > 1 else 0
+        raise ModelFormatError(
+            f"this pose network has {count} keypoints; only whole-body networks with "
+            f"{NUM_KEYPOINTS} (COCO-WholeBody) are understood"
+        )

@@ -1,0 +1,346 @@
+"""`Predictor`: pictures in, `PoseResult` out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from os import PathLike, fspath
+from types import TracebackType
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from . import environment, zoo
+from .backends import Backend, BackendName, load_backend
+from .detector import Detections, Detector, DetectorOptions
+from .errors import InvalidArgumentError
+from .estimator import DEFAULT_MAX_BATCH, Crops, PoseEstimator, join_crops
+from .images import MAX_PIXELS, ColorOrder, ImageSource, as_sources, read_image
+from .results import PoseResult
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .backends.onnxruntime import Provider
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_POSE = "dwpose-t-bundled"
+DEFAULT_DETECTOR = "yolox-nano-person-bundled"
+
+DETECTOR_BATCH = 8
+"""Pictures that are decoded and searched for persons together when a list is given."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Picture:
+    """A picture whose persons are found and cut out, but not yet given keypoints."""
+
+    detections: Detections
+    crops: Crops
+    image_size: tuple[int, int]
+    source: str | None
+
+
+class Predictor:
+    """Finds every person in pictures, and 133 keypoints of each.
+
+    May be called from several threads at once. Close it, or use it in a `with` statement, to
+    free the networks' memory at once.
+
+    Example:
+        >>> from dwpose_infer import Predictor
+        >>> with Predictor() as predictor:
+        ...     result = predictor("photo.jpg")
+        >>> result.keypoints.shape
+        (1, 133, 2)
+
+    Attributes:
+        detector: The person detector, or None.
+        estimator: The pose network.
+    """
+
+    def __init__(
+        self,
+        pose: str | PathLike[str] = DEFAULT_POSE,
+        detector: str | PathLike[str] | None = DEFAULT_DETECTOR,
+        *,
+        backend: BackendName = "ort",
+        device: str = "cpu",
+        provider: Provider | None = None,
+        threads: int | None = None,
+        max_batch: int = DEFAULT_MAX_BATCH,
+        score_threshold: float | None = None,
+        nms_threshold: float | None = None,
+        max_persons: int | None = None,
+        drop_weak_hands: bool = False,
+        color: ColorOrder = "bgr",
+        max_pixels: int = MAX_PIXELS,
+        offline: bool | None = None,
+        progress: bool = False,
+    ) -> None:
+        """Loads the networks, downloading them first where they are not at hand.
+
+        Args:
+            pose: Name of a pose model (see `list_models`) or path of an ONNX file.
+            detector: Name of a detector or path of an ONNX file; None for no detector, then
+                every call needs `boxes` or `whole_image`.
+            backend: Runtime, "ort" for ONNX Runtime.
+            device: "cpu", "cuda" or "cuda:N". It is used, or an error says why it cannot be.
+            provider: Execution provider of ONNX Runtime, "cpu", "cuda" or "tensorrt"; None
+                takes the one of the device's own name.
+            threads: Threads inside one operator; None leaves it to the runtime.
+            max_batch: Persons per call of the pose network at most.
+            score_threshold: Persons must score above this; None takes the model's own default,
+                0.3 for most.
+            nms_threshold: Of two boxes whose IoU is above this the better one stays; None
+                takes 0.45.
+            max_persons: Keep at most so many persons of a picture, the best ones.
+            drop_weak_hands: Leave out hands that cannot be believed, see
+                `PoseResult.without_weak_hands`.
+            color: Channel order of arrays given as pictures, unless a call says otherwise.
+            max_pixels: Larger pictures are refused before they are decoded.
+            offline: Forbid downloads; None obeys the environment variable DWPOSE_OFFLINE.
+            progress: Show a progress bar on standard error while downloading.
+
+        Raises:
+            InvalidArgumentError: An argument has an impossible value.
+            ModelNotFoundError: There is no model of that name and no such file.
+            DownloadError: A model cannot be downloaded.
+            ModelFormatError: A file is not a model of the kind asked for.
+            BackendUnavailableError: Backend or device cannot be used on this machine.
+        """
+        environment.check_opencv()
+        self._color = color
+        self._max_pixels = max_pixels
+        self._drop_weak_hands = drop_weak_hands
+
+        def load(model: str | PathLike[str], kind: zoo.ModelKind) -> Backend:
+            path = zoo.resolve_model(model, kind=kind, offline=offline, progress=progress)
+            return load_backend(
+                backend, path, device=device, provider=provider, threads=threads
+            )
+
+        with ExitStack() as on_error:
+            self.detector: Detector | None = None
+            if detector is not None:
+                options = _detector_options(detector, score_threshold, nms_threshold, max_persons)
+                loaded = on_error.enter_context(load(detector, "detector"))
+                self.detector = Detector(loaded, options)
+            loaded = on_error.enter_context(load(pose, "pose"))
+            self.estimator = PoseEstimator(loaded, max_batch=max_batch)
+            on_error.pop_all()
+
+    @overload
+    def __call__(
+        self,
+        images: list[ImageSource] | tuple[ImageSource, ...],
+        *,
+        boxes: Sequence[npt.ArrayLike | None] | None = None,
+        whole_image: bool = False,
+        color: ColorOrder | None = None,
+    ) -> list[PoseResult]: ...
+
+    @overload
+    def __call__(
+        self,
+        images: ImageSource,
+        *,
+        boxes: npt.ArrayLike | None = None,
+        whole_image: bool = False,
+        color: ColorOrder | None = None,
+    ) -> PoseResult: ...
+
+    def __call__(
+        self,
+        images: ImageSource | list[ImageSource] | tuple[ImageSource, ...],
+        *,
+        boxes: npt.ArrayLike | Sequence[npt.ArrayLike | None] | None = None,
+        whole_image: bool = False,
+        color: ColorOrder | None = None,
+    ) -> PoseResult | list[PoseResult]:
+        """Finds the persons and their keypoints.
+
+        Args:
+            images: One picture, or a list or tuple of pictures: paths, URLs, bytes of picture
+                files, PIL pictures or arrays, see `dwpose_infer.images.read_image`.
+            boxes: Boxes of the persons, (P, 4), left, top, right, bottom in pixels; the
+                detector is not asked then, and the persons keep this order. With several
+                pictures, one entry for each, None where the detector is to be asked.
+            whole_image: Where nobody is found, take the whole picture for one person, with
+                box score 0. Off by default: the network places a skeleton on anything.
+            color: Channel order of arrays in this call, "bgr" or "rgb".
+
+        Returns:
+            One result, or a list of results in the order of the pictures.
+
+        Raises:
+            InputError: A picture cannot be read.
+            InvalidArgumentError: The boxes are not usable, or there is neither detector nor
+                boxes.
+            InferenceError: A network failed.
+        """
+        sources, single = as_sources(images)
+        given = _boxes_per_picture(boxes, len(sources), single=single)
+        results = list(
+            self._predict(sources, given, whole_image=whole_image, color=color or self._color)
+        )
+        return results[0] if single else results
+
+    def _predict(
+        self,
+        sources: Sequence[ImageSource],
+        boxes: Sequence[npt.NDArray[np.float32] | None],
+        *,
+        whole_image: bool,
+        color: ColorOrder,
+    ) -> Iterator[PoseResult]:
+        """Yields results in order; only a few pictures and one batch of crops are in memory."""
+        waiting: list[_Picture] = []
+        for start in range(0, len(sources), DETECTOR_BATCH):
+            group = slice(start, start + DETECTOR_BATCH)
+            waiting += self._find_persons(
+                sources[group], boxes[group], whole_image=whole_image, color=color
+            )
+            if sum(len(picture.crops) for picture in waiting) >= self.estimator.max_batch:
+                yield from self._place_keypoints(waiting)
+                waiting = []
+        if waiting:
+            yield from self._place_keypoints(waiting)
+
+    def _find_persons(
+        self,
+        sources: Sequence[ImageSource],
+        boxes: Sequence[npt.NDArray[np.float32] | None],
+        *,
+        whole_image: bool,
+        color: ColorOrder,
+    ) -> Iterable[_Picture]:
+        images = [
+            read_image(source, color=color, max_pixels=self._max_pixels) for source in sources
+        ]
+        unknown = [index for index, given in enumerate(boxes) if given is None]
+        if unknown and self.detector is None and not whole_image:
+            raise InvalidArgumentError(
+                "this predictor has no detector; pass boxes=, or whole_image=True to take the "
+                "whole picture for one person"
+            )
+        found: dict[int, Detections] = {}
+        if self.detector is not None:
+            found = dict(
+                zip(unknown, self.detector([images[index] for index in unknown]), strict=True)
+            )
+        for index, (image, source, given) in enumerate(zip(images, sources, boxes, strict=True)):
+            height, width = image.shape[:2]
+            detections = _given(given) if given is not None else found.get(index, _nobody())
+            if given is None and whole_image and not len(detections):
+                detections = _whole_picture(width, height)
+            yield _Picture(
+                detections=detections,
+                crops=self.estimator.crop(image, detections.boxes_xyxy),
+                image_size=(width, height),
+                source=fspath(source) if isinstance(source, (str, PathLike)) else None,
+            )
+
+    def _place_keypoints(self, pictures: Sequence[_Picture]) -> Iterator[PoseResult]:
+        keypoints, scores = self.estimator(join_crops([picture.crops for picture in pictures]))
+        start = 0
+        for picture in pictures:
+            persons = slice(start, start + len(picture.crops))
+            start = persons.stop
+            result = PoseResult(
+                keypoints=keypoints[persons],
+                scores=scores[persons],
+                boxes_xyxy=picture.detections.boxes_xyxy,
+                box_scores=picture.detections.scores,
+                image_size=picture.image_size,
+                source=picture.source,
+            )
+            yield result.without_weak_hands() if self._drop_weak_hands else result
+
+    def warmup(self) -> None:
+        """Runs the networks once on empty pictures, so that the first real call is not slower."""
+        if self.detector is not None:
+            self.detector.backend.warmup()
+        self.estimator.backend.warmup()
+
+    def close(self) -> None:
+        """Frees the networks; may be called again."""
+        if self.detector is not None:
+            self.detector.backend.close()
+        self.estimator.backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _detector_options(
+    model: str | PathLike[str],
+    score_threshold: float | None,
+    nms_threshold: float | None,
+    max_persons: int | None,
+) -> DetectorOptions:
+    options = DetectorOptions(max_persons=max_persons)
+    spec = zoo.find_spec(model)
+    if score_threshold is None and spec is not None:
+        score_threshold = spec.score_threshold
+    if score_threshold is not None:
+        options = replace(options, score_threshold=score_threshold)
+    if nms_threshold is not None:
+        options = replace(options, nms_threshold=nms_threshold)
+    return options
+
+
+def _boxes_per_picture(
+    boxes: npt.ArrayLike | Sequence[npt.ArrayLike | None] | None, count: int, *, single: bool
+) -> list[npt.NDArray[np.float32] | None]:
+    if boxes is None:
+        return [None] * count
+    entries: Sequence[npt.ArrayLike | None] = [boxes] if single else list(boxes)  # type: ignore
+    if len(entries) != count:
+        raise InvalidArgumentError(
+            f"boxes has {len(entries)} entries for {count} pictures; give one for each picture"
+        )
+    return [None if entry is None else _check_boxes(entry) for entry in entries]
+
+
+def _check_boxes(boxes: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    try:
+        array = np.array(boxes, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"boxes are not numbers of shape (P, 4): {error}") from error
+    if array.size == 0:
+        array = array.reshape(0, 4)
+    if array.ndim == 1:
+        array = array[None]
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise InvalidArgumentError(f"boxes have the shape {array.shape}, must be (P, 4)")
+    if not np.isfinite(array).all() or (array[:, :2] >= array[:, 2:]).any():
+        raise InvalidArgumentError(
+            "each box must be left, top, right, bottom in pixels, with left < right and "
+            "top < bottom"
+        )
+    return array
+
+
+def _given(boxes: npt.NDArray[np.float32]) -> Detections:
+    return Detections(boxes, np.ones(len(boxes), np.float32))
+
+
+def _nobody() -> Detections:
+    return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+
+def _whole_picture(width: int, height: int) -> Detections:
+    return Detections(np.array([[0, 0, width, height]], np.float32), np.zeros(1, np.float32))
