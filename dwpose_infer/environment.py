@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import metadata
 
 from .errors import BackendUnavailableError
@@ -70,7 +69,6 @@ def ort_remedy(provider: str) -> str:
     )
 
 
-@cache
 def check_opencv() -> None:
     """Raises unless the installed OpenCV computes what the official results were made with.
 

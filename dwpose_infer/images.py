@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, cast
 
 import cv2
 import numpy as np
@@ -168,7 +168,7 @@ def _from_array(array: npt.NDArray[Any], *, color: ColorOrder, max_pixels: int) 
 
 def _to_uint8(values: npt.NDArray[Any], *, name: str) -> UInt8Array:
     if values.dtype == np.uint8:
-        return values.view(np.uint8)
+        return cast(UInt8Array, values)
     if values.dtype == np.uint16:
         return (values >> 8).astype(np.uint8)  # as OpenCV reads 16-bit files
     if values.dtype == np.bool_:

@@ -120,9 +120,7 @@ class Predictor:
 
         def load(model: str | PathLike[str], kind: zoo.ModelKind) -> Backend:
             path = zoo.resolve_model(model, kind=kind, offline=offline, progress=progress)
-            return load_backend(
-                backend, path, device=device, provider=provider, threads=threads
-            )
+            return load_backend(backend, path, device=device, provider=provider, threads=threads)
 
         with ExitStack() as on_error:
             self.detector: Detector | None = None

@@ -189,6 +189,8 @@ class PoseResult:
     def select(self, index: npt.ArrayLike | slice) -> PoseResult:
         """Returns the persons that a NumPy index of the first axis picks, in its order."""
         picked = index if isinstance(index, slice) else np.asarray(index)
+        if not isinstance(picked, slice) and picked.size == 0:
+            picked = slice(0, 0)  # an empty list would be an array of floats
         return replace(
             self,
             keypoints=self.keypoints[picked],

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import cv2
+import pytest
+
+from dwpose_infer import environment
+from dwpose_infer.errors import BackendUnavailableError
+
+
+def test_installed_wheels_are_found():
+    assert "opencv-python-headless" in environment.opencv_wheels()
+
+
+def test_opencv_4_is_accepted():
+    environment.check_opencv()
+
+
+@pytest.mark.parametrize("version", ["5.0.0", "3.4.18"])
+def test_other_opencv_is_an_error_with_a_remedy(monkeypatch, version):
+    monkeypatch.setattr(cv2, "__version__", version)
+    monkeypatch.setattr(
+        environment,
+        "opencv_wheels",
+        lambda: {"opencv-python": version, "opencv-contrib-python": ""},
+    )
+    with pytest.raises(BackendUnavailableError) as caught:
+        environment.check_opencv()
+    assert f"OpenCV {version}" in str(caught.value)
+    assert "pip uninstall -y opencv-python opencv-contrib-python && pip install" in str(
+        caught.value
+    )
+
+
+def test_remedy_for_a_clean_machine(monkeypatch):
+    monkeypatch.setattr(environment, "onnxruntime_wheels", dict)
+    assert environment.ort_remedy("cpu") == 'Remedy: pip install "dwpose-infer[cpu]"'
+    assert "nvidia-smi" in environment.ort_remedy("cuda")
+    assert "cudnn] tensorrt" in environment.ort_remedy("tensorrt").replace('"', "")

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from dwpose_infer.errors import InputError, InvalidArgumentError
+from dwpose_infer.images import read_image
+
+
+@pytest.fixture
+def image(rng):
+    return rng.integers(0, 256, (20, 30, 3), np.uint8)
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def rgb_png(image_bgr) -> bytes:
+    return encoded(Image.fromarray(image_bgr[..., ::-1]))
+
+
+def test_every_source_gives_the_same_pixels(image, tmp_path):
+    data = rgb_png(image)
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    sources = [path, str(path), data, bytearray(data), memoryview(data), image]
+    sources += [Image.open(path), np.asfortranarray(image)]
+    for source in sources:
+        pixels = read_image(source)
+        np.testing.assert_array_equal(pixels, image)
+        assert pixels.flags.c_contiguous
+    np.testing.assert_array_equal(read_image(image[..., ::-1], color="rgb"), image)
+
+
+def test_usable_arrays_are_not_copied(image):
+    assert read_image(image) is image
+
+
+def test_files_are_decoded_as_opencv_does(astronaut):
+    np.testing.assert_array_equal(read_image(astronaut), cv2.imread(str(astronaut)))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(rng, orientation):
+    smooth = cv2.resize(rng.integers(0, 256, (3, 4, 3), np.uint8), (48, 32))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(smooth), "JPEG", exif=exif)
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(read_image(data), expected)
+
+
+def test_pil_pictures_and_arrays_are_taken_as_they_lie():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.open(io.BytesIO(encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif)))
+    assert read_image(picture).shape == (20, 40, 3)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_modes(mode):
+    picture = Image.new("RGB", (16, 16), (200, 100, 50)).convert(mode)
+    pixels = read_image(encoded(picture, "TIFF" if mode == "CMYK" else "PNG"))
+    expected = np.asarray(picture.convert("RGB"))[..., ::-1]
+    np.testing.assert_array_equal(pixels, expected)
+
+
+def test_16_bit_files():
+    grey = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    data = cv2.imencode(".png", grey)[1].tobytes()
+    np.testing.assert_array_equal(read_image(data)[..., 0], grey >> 8)
+    color = np.stack([grey, grey[::-1], grey.T], axis=2)
+    data = cv2.imencode(".png", color)[1].tobytes()
+    assert np.abs(read_image(data).astype(int) - (color >> 8)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("array", "value"),
+    [
+        (np.full((16, 16), 77, np.uint8), 77),
+        (np.full((16, 16, 1), 77, np.uint8), 77),
+        (np.full((16, 16, 3), 0x4D12, np.uint16), 0x4D),
+        (np.full((16, 16, 3), 77, np.int64), 77),
+        (np.full((16, 16, 3), 77, np.int8), 77),
+        (np.full((16, 16, 3), 77, np.uint32), 77),
+        (np.full((16, 16, 3), 0.5, np.float32), 128),
+        (np.full((16, 16, 3), 0.5, np.float16), 128),
+        (np.full((16, 16, 3), 76.6, np.float64), 77),
+        (np.ones((16, 16), np.bool_), 255),
+        (np.ones((16, 16, 3), np.float32), 255),
+    ],
+)
+def test_array_types(array, value):
+    pixels = read_image(array)
+    assert pixels.shape == (16, 16, 3)
+    assert pixels.dtype == np.uint8
+    assert (pixels == value).all()
+
+
+@pytest.mark.parametrize(("color", "first"), [("bgr", 1), ("rgb", 3)])
+def test_alpha_is_dropped_in_either_order(color, first):
+    array = np.tile(np.array([1, 2, 3, 9], np.uint8), (16, 16, 1))
+    assert read_image(array, color=color)[0, 0].tolist() == [first, 2, 4 - first]
+
+
+def nan_array():
+    array = np.zeros((16, 16, 3), np.float32)
+    array[3, 4, 1] = np.nan
+    return array
+
+
+@pytest.mark.parametrize(
+    ("array", "complaint"),
+    [
+        (nan_array(), "finite"),
+        (np.full((16, 16, 3), np.inf), "finite"),
+        (np.full((16, 16, 3), -1), "values from -1"),
+        (np.full((16, 16, 3), 256.0), "0..255"),
+        (np.zeros((16, 16, 2), np.uint8), "not a picture"),
+        (np.zeros((3, 16, 16), np.uint8), "not a picture"),
+        (np.zeros((2, 16, 16, 3), np.uint8), "not a picture"),
+        (np.zeros((0, 0, 3), np.uint8), "0x0 pixels"),
+        (np.zeros((1, 1, 3), np.uint8), "1x1 pixels"),
+        (np.zeros((16, 16, 3), np.complex64), "complex64"),
+        (np.full((16, 16, 3), "a"), "no picture has"),
+    ],
+)
+def test_arrays_that_are_no_pictures(array, complaint):
+    with pytest.raises(InputError, match=complaint):
+        read_image(array)
+
+
+def test_files_that_are_no_pictures(tmp_path, image):
+    folder = tmp_path / "folder.jpg"
+    folder.mkdir()
+    text = tmp_path / "text.jpg"
+    text.write_text("not a picture")
+    empty = tmp_path / "empty.jpg"
+    empty.touch()
+    tiny = tmp_path / "tiny.png"
+    Image.new("RGB", (1, 1)).save(tiny)
+    for path, complaint in [
+        (tmp_path / "missing.jpg", "no such file"),
+        (folder, "is a folder"),
+        (text, "not a picture"),
+        (empty, "is empty"),
+        (tiny, "1x1 pixels"),
+        ("nul\0.jpg", "cannot be read"),
+    ]:
+        with pytest.raises(InputError, match=complaint) as caught:
+            read_image(path)
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+def test_cut_off_files(rng, kind, share):
+    data = encoded(Image.fromarray(rng.integers(0, 256, (90, 120, 3), np.uint8)), kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of cut-off TIFF files before it fails
+        with pytest.raises(InputError):
+            read_image(data[: int(len(data) * share)])
+
+
+def test_too_many_pixels_are_refused_before_decoding(image):
+    with pytest.raises(InputError, match="30x20 pixels are more than the limit of 599"):
+        read_image(rgb_png(image), max_pixels=599)
+    with pytest.raises(InputError, match="max_pixels"):
+        read_image(image, max_pixels=599)
+    assert read_image(image, max_pixels=600) is image
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_pictures_above_the_default_limits():
+    for side in (13400, 20000):  # just above 178 million, and above what Pillow itself opens
+        data = encoded(Image.new("1", (side, side)))
+        with pytest.raises(InputError, match=r"max_pixels"):
+            read_image(data)
+
+
+def test_wrong_arguments(image):
+    with pytest.raises(InvalidArgumentError, match="'bgr' or 'rgb'"):
+        read_image(image, color="gbr")
+    with pytest.raises(InvalidArgumentError, match="from int"):
+        read_image(7)
+
+
+@pytest.fixture
+def server(image, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    data = rgb_png(image)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            found = self.path == "/picture.png"
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Length", str(len(data) if found else 0))
+            self.end_headers()
+            if found:
+                self.wfile.write(data)
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
+
+
+def test_url(server, image):
+    np.testing.assert_array_equal(read_image(f"{server}/picture.png"), image)
+
+
+def test_urls_that_do_not_work(server):
+    with pytest.raises(InputError, match="404"):
+        read_image(f"{server}/other.png")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image("http://127.0.0.1:1/picture.png")
