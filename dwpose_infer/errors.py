@@ -62,7 +62,7 @@ class ModelNotFoundError(ModelError):
 
 
 class ModelFormatError(ModelError):
-    """A file is not an ONNX model, or not one whose inputs and outputs are understood."""
+    """A file is not a model, or not one whose tensors, inputs and outputs are understood."""
 
 
 class DownloadError(ModelError):
