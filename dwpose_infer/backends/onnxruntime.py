@@ -47,6 +47,10 @@ _DTYPES: dict[str, type[np.generic]] = {
 }
 
 
+# Names of those exceptions of ONNX Runtime that blame the file, whatever the provider.
+_MODEL_ERRORS = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile")
+
+
 @dataclass(frozen=True, slots=True)
 class OrtOptions:
     """Settings of an ONNX Runtime session.
@@ -213,7 +217,7 @@ def _create_session(
             providers=_provider_list(provider, device, options),
         )
     except Exception as error:  # ONNX Runtime's exceptions have no base of their own
-        if provider != "cpu":
+        if provider != "cpu" and type(error).__name__ not in _MODEL_ERRORS:
             raise BackendUnavailableError(
                 f"ONNX Runtime cannot load {model_path} with {PROVIDER_NAMES[provider]} on "
                 f"{device}: {error}. {environment.ort_remedy(provider)}"

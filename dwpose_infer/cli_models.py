@@ -1,0 +1,182 @@
+"""The command `dwpose-models`: list, download and locate models."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ._version import __version__
+from .errors import DwposeError, InvalidArgumentError
+from .zoo import ModelSpec, download_model, find_model, list_models, resolve_model
+
+_EPILOG = """\
+examples:
+  dwpose-models list --describe
+  dwpose-models list --kind pose --json
+  dwpose-models download dwpose-m yolox-s-humanart
+  dwpose-models download --all --kind pose
+  dwpose-models path dwpose-m --offline
+
+environment variables:
+  DWPOSE_HOME     folder for downloaded models (default: the user's cache folder)
+  DWPOSE_OFFLINE  1 forbids every download
+  HTTPS_PROXY     proxy for downloads
+
+exit status: 0 done, 1 failed, 2 wrong usage, 4 model not available, 130 interrupted
+"""
+
+
+_FOOTNOTE = """
+input: height x width in pixels; AP: as published, in percent, each on data of its own (see the
+sources in `list --json`); where: bundled with the package, cached on this machine, or not here"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: Arguments without the program's name; None takes those of the process.
+
+    Returns:
+        Exit status: 0 done, 1 failed, 2 wrong usage, 4 model not available, 130 interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except DwposeError as error:
+        return _report(error)
+    except OSError as error:
+        print(f"dwpose-models: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("dwpose-models: interrupted; nothing unfinished was kept", file=sys.stderr)
+        return 130
+
+
+def _report(error: DwposeError) -> int:
+    print(f"dwpose-models: error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dwpose-models",
+        description="List, download and locate the models of dwpose-infer.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="show all models and which are on this machine")
+    listing.add_argument("--kind", choices=("pose", "detector"), help="only models of this kind")
+    listing.add_argument("--describe", action="store_true", help="add a line on what each is for")
+    listing.add_argument("--json", action="store_true", help="print everything known, as JSON")
+    listing.set_defaults(run=_list)
+
+    fetching = commands.add_parser(
+        "download", help="download models; those already here are checked against their hashes"
+    )
+    fetching.add_argument("names", nargs="*", metavar="NAME", help="a name shown by `list`")
+    fetching.add_argument("--all", action="store_true", help="all models (of a --kind)")
+    fetching.add_argument("--kind", choices=("pose", "detector"), help="restrict --all to a kind")
+    fetching.add_argument("--force", action="store_true", help="download even what is here")
+    fetching.set_defaults(run=_download)
+
+    locating = commands.add_parser("path", help="print a model's path; download it if needed")
+    locating.add_argument("name", metavar="NAME", help="a name shown by `list`")
+    locating.add_argument(
+        "--offline", action="store_true", default=None, help="fail instead of downloading"
+    )
+    locating.add_argument(
+        "--verify", action="store_true", help="compare the file with its hash; replace if damaged"
+    )
+    locating.set_defaults(run=_path)
+    return parser
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    specs = list_models(arguments.kind)
+    if arguments.json:
+        print(json.dumps([_to_json(spec) for spec in specs], indent=2))
+        return 0
+    header = ("name", "kind", "input", "MB", "licence", "AP", "where")
+    rows = [header, *(_row(spec) for spec in specs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    descriptions = ("", *(spec.description for spec in specs))
+    for row, description in zip(rows, descriptions, strict=True):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+        if description and arguments.describe:
+            print(f"    {description}")
+    print(_FOOTNOTE)
+    return 0
+
+
+def _row(spec: ModelSpec) -> tuple[str, ...]:
+    size_bytes = _size_bytes(spec)
+    return (
+        spec.name,
+        spec.kind,
+        f"{spec.input_hw[0]}x{spec.input_hw[1]}",
+        "-" if size_bytes is None else f"{size_bytes / 1e6:.1f}",
+        spec.licence,
+        "-" if spec.accuracy is None else f"{spec.accuracy.ap:.1f}",
+        _where(spec),
+    )
+
+
+def _size_bytes(spec: ModelSpec) -> int | None:
+    path = find_model(spec.name)
+    return spec.size_bytes if path is None else path.stat().st_size
+
+
+def _where(spec: ModelSpec) -> str:
+    if find_model(spec.name) is None:
+        return "-"
+    return "bundled" if spec.bundled_file is not None else "cached"
+
+
+def _to_json(spec: ModelSpec) -> dict[str, Any]:
+    path = find_model(spec.name)
+    return {
+        **asdict(spec),
+        "size_bytes": _size_bytes(spec),
+        "where": _where(spec),
+        "path": None if path is None else str(path),
+    }
+
+
+def _download(arguments: argparse.Namespace) -> int:
+    if arguments.all == bool(arguments.names):
+        raise InvalidArgumentError("name the models to download, or say --all")
+    if arguments.kind and not arguments.all:
+        raise InvalidArgumentError("--kind restricts --all and goes with nothing else")
+    names = arguments.names or [spec.name for spec in list_models(arguments.kind)]
+    status = 0
+    for name in names:
+        try:
+            path = download_model(name, progress=sys.stderr.isatty(), force=arguments.force)
+        except DwposeError as error:  # the other models may still be had
+            status = _report(error)
+        else:
+            print(path)
+    return status
+
+
+def _path(arguments: argparse.Namespace) -> int:
+    progress = sys.stderr.isatty()
+    if arguments.verify:
+        path = download_model(arguments.name, offline=arguments.offline, progress=progress)
+    else:
+        path = resolve_model(arguments.name, offline=arguments.offline, progress=progress)
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
