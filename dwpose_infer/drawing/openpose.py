@@ -1,0 +1,230 @@
+"""The OpenPose canvas: skeletons on black, as the ControlNet models were trained on.
+
+The conventions, as ControlNet's pose pictures show them: the 18 joints of the body have the 18
+hues at steps of 20 degrees; the limb of the same number has the same hue at 60 % of its
+brightness, as a filled ellipse under the joints; the bones of a hand run through the hues from
+the thumb to the pinky with blue joints; the points of the face are white. Edges are hard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from .. import keypoints as kp
+from ..errors import InvalidArgumentError
+from ..openpose_layout import OPENPOSE_18_NAMES, body_points
+from . import strokes
+
+if TYPE_CHECKING:
+    from ..results import PoseResult
+
+DEFAULT_PARTS: Final = ("body", "face", "left_hand", "right_hand")
+"""The canvas of ControlNet has no feet."""
+
+_LIMB_NAMES: Final = (
+    ("Neck", "RShoulder"),
+    ("Neck", "LShoulder"),
+    ("RShoulder", "RElbow"),
+    ("RElbow", "RWrist"),
+    ("LShoulder", "LElbow"),
+    ("LElbow", "LWrist"),
+    ("Neck", "RHip"),
+    ("RHip", "RKnee"),
+    ("RKnee", "RAnkle"),
+    ("Neck", "LHip"),
+    ("LHip", "LKnee"),
+    ("LKnee", "LAnkle"),
+    ("Neck", "Nose"),
+    ("Nose", "REye"),
+    ("REye", "REar"),
+    ("Nose", "LEye"),
+    ("LEye", "LEar"),
+)
+_LIMBS: Final = np.array(
+    [[OPENPOSE_18_NAMES.index(end) for end in limb] for limb in _LIMB_NAMES], np.intp
+)
+_LIMB_BRIGHTNESS: Final = 0.6
+_JOINT_COLORS: Final = strokes.rainbow(len(OPENPOSE_18_NAMES))
+_LIMB_COLORS: Final = tuple(
+    strokes.scaled_color(color, _LIMB_BRIGHTNESS) for color in _JOINT_COLORS[: len(_LIMBS)]
+)
+
+# Feet are no part of the convention: each foot takes the colour of its ankle.
+_FOOT_LINKS: Final = np.array(
+    [
+        [kp.KEYPOINT_INDEX[f"{side}_{end}"] for end in link]
+        for side in ("left", "right")
+        for link in (("ankle", "big_toe"), ("big_toe", "small_toe"), ("ankle", "heel"))
+    ],
+    np.intp,
+)
+_ANKLE_COLORS: Final = tuple(
+    _JOINT_COLORS[OPENPOSE_18_NAMES.index(ankle)] for ankle in ("LAnkle", "RAnkle")
+)
+_FOOT_COLORS: Final = tuple(color for color in _ANKLE_COLORS for _ in range(3))
+_FOOT_LINK_COLORS: Final = tuple(
+    strokes.scaled_color(color, _LIMB_BRIGHTNESS) for color in _FOOT_COLORS
+)
+
+_HAND_LINKS: Final = np.array(kp.LEFT_HAND_LINKS, np.intp) - kp.LEFT_HAND.start
+_HAND_COLORS: Final = strokes.rainbow(len(_HAND_LINKS))
+_HAND_JOINT_COLORS: Final = ((255, 0, 0),) * 21
+_FACE_COLORS: Final = ((255, 255, 255),) * 68
+
+# Lines and dots may take these shares of the extent of the hand or face they belong to.
+_MAX_HAND_LINE: Final = 1 / 25
+_MAX_HAND_DOT: Final = 1 / 25
+_MAX_FACE_DOT: Final = 1 / 80
+_MIN_DOT_PX: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """Sizes of the strokes in pixels; the defaults belong to a shorter side of 512."""
+
+    limb_half_width: float = 4.0
+    joint_radius: float = 4.0
+    hand_line_width: float = 2.0
+    hand_joint_radius: float = 4.0
+    face_radius: float = 3.0
+
+    def times(self, factor: float) -> _Sizes:
+        """Returns the sizes multiplied, none of them below 1."""
+        return _Sizes(
+            limb_half_width=max(1.0, factor * self.limb_half_width),
+            joint_radius=max(1.0, factor * self.joint_radius),
+            hand_line_width=max(1.0, factor * self.hand_line_width),
+            hand_joint_radius=max(1.0, factor * self.hand_joint_radius),
+            face_radius=max(1.0, factor * self.face_radius),
+        )
+
+
+_SIZES_AT_512: Final = _Sizes()
+
+
+def draw_openpose(
+    result: PoseResult,
+    *,
+    parts: Iterable[str] | None = None,
+    min_score: float = 0.3,
+    size_wh: tuple[int, int] | None = None,
+    resolution: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    background: int = 0,
+    line_scale: float = 1.0,
+    fit_parts: bool = True,
+) -> strokes.Picture:
+    """Draws an OpenPose canvas for ControlNet: 18-point bodies, hands and faces on black.
+
+    The neck is the middle of the shoulders and shows when both show. A limb shows when both
+    of its ends show. Strokes grow with the shorter side of the canvas: at 512 pixels limbs are
+    8 wide, joints have radius 4, bones of a hand width 2 with joints of radius 4, points of a
+    face radius 3; nothing falls below 1.
+
+    Args:
+        result: The persons of one picture.
+        parts: Parts to draw, keys of `dwpose_infer.keypoints.PARTS`; None draws all but the
+            feet, which ControlNet's canvas does not have.
+        min_score: Points of a lower score are not drawn.
+        size_wh: (width, height) of the canvas in pixels; None takes that of the picture.
+        resolution: Shorter side of the canvas in pixels at the picture's aspect ratio, instead
+            of `size_wh`.
+        image_size: (width, height) of the picture in whose pixels the points are; None takes
+            `result.image_size`, and where that is unknown too `size_wh`.
+        background: Grey level of the canvas, 0 to 255.
+        line_scale: Factor on all widths and radii.
+        fit_parts: Whether strokes of a hand or face are thinner than said above where they
+            would fill it: bones and joints of a hand are at most 1/25 of its longer side,
+            points of a face 1/80. False draws small ones as blobs, as the original canvas does.
+
+    Returns:
+        (H, W, 3) uint8, blue, green, red.
+
+    Raises:
+        InvalidArgumentError: A value cannot be used, or no size is known.
+    """
+    image_wh, canvas_wh = _canvas_size(result, size_wh, resolution, image_size)
+    if not 0 <= background <= 255:
+        raise InvalidArgumentError(f"background is {background!r}, expected 0 to 255")
+    factor = strokes.checked_line_scale(line_scale) * min(canvas_wh) / 512
+    sizes = _SIZES_AT_512.times(factor)
+    points = strokes.visible_points(
+        result, min_score=min_score, image_wh=image_wh, canvas_wh=canvas_wh
+    )
+    points = strokes.only_parts(points, DEFAULT_PARTS if parts is None else parts)
+    canvas = np.full((canvas_wh[1], canvas_wh[0], 3), background, np.uint8)
+    _draw_bodies(canvas, points, sizes)
+    for person in points:
+        for hand in (kp.LEFT_HAND, kp.RIGHT_HAND):
+            _draw_hand(canvas, person[hand], sizes, fit=fit_parts)
+    for person in points:
+        _draw_face(canvas, person[kp.FACE], sizes, fit=fit_parts)
+    return canvas
+
+
+def _canvas_size(
+    result: PoseResult,
+    size_wh: tuple[int, int] | None,
+    resolution: int | None,
+    image_size: tuple[int, int] | None,
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Returns (width, height) of the picture and of the canvas."""
+    if size_wh is not None and resolution is not None:
+        raise InvalidArgumentError("size_wh and resolution exclude each other: give one of them")
+    sizes = (image_size, result.image_size, size_wh)
+    known = next((size for size in sizes if size is not None), None)
+    if known is None:
+        raise InvalidArgumentError(
+            "the size of the picture is not known: pass image_size=(width, height)"
+        )
+    image_wh = strokes.checked_size(known, "image_size")
+    if size_wh is not None:
+        return image_wh, strokes.checked_size(size_wh, "size_wh")
+    if resolution is None:
+        return image_wh, image_wh
+    if resolution < 1:
+        raise InvalidArgumentError(f"resolution is {resolution!r}, expected at least 1")
+    ratio = resolution / min(image_wh)
+    return image_wh, (round(image_wh[0] * ratio), round(image_wh[1] * ratio))
+
+
+def _draw_bodies(canvas: strokes.Picture, points: strokes.Float64Array, sizes: _Sizes) -> None:
+    """Draws all limbs first, then all joints: no limb hides the joint of another person."""
+    whole = points.astype(np.float32)
+    bodies = body_points(whole, np.ones(whole.shape[:2], np.float32), layout=18)[0].astype(float)
+    half_width = sizes.limb_half_width
+    for body, person in zip(bodies, points, strict=True):
+        strokes.draw_limbs(canvas, body, _LIMBS, _LIMB_COLORS, half_width_px=half_width)
+        strokes.draw_limbs(canvas, person, _FOOT_LINKS, _FOOT_LINK_COLORS, half_width_px=half_width)
+    radius, line_type = sizes.joint_radius, cv2.LINE_8
+    for body, person in zip(bodies, points, strict=True):
+        feet = person[kp.FEET]
+        strokes.draw_dots(canvas, feet, _FOOT_COLORS, radius_px=radius, line_type=line_type)
+        strokes.draw_dots(canvas, body, _JOINT_COLORS, radius_px=radius, line_type=line_type)
+
+
+def _draw_hand(
+    canvas: strokes.Picture, hand: strokes.Float64Array, sizes: _Sizes, *, fit: bool
+) -> None:
+    width, radius = sizes.hand_line_width, sizes.hand_joint_radius
+    if fit:
+        longer_side = strokes.extent(hand)
+        width = min(width, _MAX_HAND_LINE * longer_side)
+        radius = min(radius, max(_MIN_DOT_PX, _MAX_HAND_DOT * longer_side))
+    line_type = cv2.LINE_8
+    strokes.draw_lines(canvas, hand, _HAND_LINKS, _HAND_COLORS, width_px=width, line_type=line_type)
+    strokes.draw_dots(canvas, hand, _HAND_JOINT_COLORS, radius_px=radius, line_type=line_type)
+
+
+def _draw_face(
+    canvas: strokes.Picture, face: strokes.Float64Array, sizes: _Sizes, *, fit: bool
+) -> None:
+    radius = sizes.face_radius
+    if fit:
+        radius = min(radius, max(_MIN_DOT_PX, _MAX_FACE_DOT * strokes.extent(face)))
+    strokes.draw_dots(canvas, face, _FACE_COLORS, radius_px=radius, line_type=cv2.LINE_8)

@@ -1,0 +1,210 @@
+"""What both styles draw with: which points show, dots, lines and limbs at parts of a pixel.
+
+OpenCV takes coordinates as integers with `_FRACTION_BITS` binary places; pixel centres lie at
+whole numbers. Every function skips what has a NaN coordinate.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import operator
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .. import keypoints as kp
+from ..errors import InvalidArgumentError
+from ..results import part_slice
+
+if TYPE_CHECKING:
+    from ..results import PoseResult
+
+Float64Array = npt.NDArray[np.float64]
+Int32Array = npt.NDArray[np.int32]
+Picture = npt.NDArray[np.uint8]
+Color = tuple[int, int, int]
+"""Blue, green, red, 0 to 255."""
+
+OUTSIDE_LIMIT_PX: Final = 2.0**15
+"""Points farther outside the canvas are not drawn: OpenCV's 32-bit coordinates would wrap."""
+
+MAX_LINE_SCALE: Final = 100.0
+"""OpenCV refuses lines of more than 32767 pixels."""
+
+_FRACTION_BITS: Final = 4
+_ONE: Final = 1 << _FRACTION_BITS
+
+
+def _unit_circle(vertices: int) -> Float64Array:
+    angles = np.arange(vertices) * (2.0 * np.pi / vertices)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+_DOT_OUTLINE: Final = _unit_circle(24)
+_LIMB_OUTLINE: Final = _unit_circle(72)
+
+
+def rainbow(count: int) -> tuple[Color, ...]:
+    """Returns `count` pure hues, evenly spaced and starting with red."""
+    return tuple(hue_color(index / count) for index in range(count))
+
+
+def hue_color(hue: float, *, saturation: float = 1.0) -> Color:
+    """Returns the brightest colour of a hue, 0 to 1 around the circle from red over green."""
+    red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, 1.0)
+    return round(255 * blue), round(255 * green), round(255 * red)
+
+
+def scaled_color(color: Color, brightness: float) -> Color:
+    """Returns the colour at a fraction of its brightness."""
+    blue, green, red = color
+    return round(blue * brightness), round(green * brightness), round(red * brightness)
+
+
+def checked_size(size_wh: Sequence[int], name: str) -> tuple[int, int]:
+    """Returns a (width, height) as two plain ints.
+
+    Raises:
+        InvalidArgumentError: It is not two whole numbers of at least 1.
+    """
+    try:
+        width, height = (operator.index(side) for side in size_wh)
+    except (TypeError, ValueError):
+        width = height = 0
+    if min(width, height) < 1:
+        raise InvalidArgumentError(f"{name} is {size_wh!r}, expected (width, height) in pixels")
+    return width, height
+
+
+def checked_line_scale(line_scale: float) -> float:
+    """Returns the factor on all line widths.
+
+    Raises:
+        InvalidArgumentError: It is not above 0 and at most `MAX_LINE_SCALE`.
+    """
+    if not 0.0 < line_scale <= MAX_LINE_SCALE:
+        raise InvalidArgumentError(
+            f"line_scale is {line_scale!r}, expected a number above 0, at most {MAX_LINE_SCALE:g}"
+        )
+    return float(line_scale)
+
+
+def visible_points(
+    result: PoseResult,
+    *,
+    min_score: float,
+    image_wh: tuple[int, int],
+    canvas_wh: tuple[int, int],
+) -> Float64Array:
+    """Returns the points that show, in pixels of the canvas, and NaN in place of all others.
+
+    A point shows when its score reaches `min_score`, its coordinates are numbers, and it lies
+    within `OUTSIDE_LIMIT_PX` of the canvas.
+
+    Args:
+        result: The persons, in pixels of the input picture.
+        min_score: Least score.
+        image_wh: (width, height) of the input picture.
+        canvas_wh: (width, height) of the canvas; coordinates grow by their ratio.
+
+    Returns:
+        (P, 133, 2) float64, x then y.
+    """
+    canvas = np.asarray(canvas_wh, np.float64)
+    points = result.keypoints.astype(np.float64) * (canvas / np.asarray(image_wh))
+    near = (points >= -OUTSIDE_LIMIT_PX) & (points <= canvas + OUTSIDE_LIMIT_PX)
+    shown = near.all(axis=-1) & (result.scores >= min_score)
+    return np.where(shown[..., None], points, np.nan)
+
+
+def only_parts(points: Float64Array, parts: Iterable[str]) -> Float64Array:
+    """Returns (P, 133, 2) points with NaN in place of those of other parts.
+
+    Args:
+        points: (P, 133, 2) float64.
+        parts: Keys of `dwpose_infer.keypoints.PARTS`; a single name will do.
+
+    Raises:
+        InvalidArgumentError: There is no such part.
+    """
+    wanted = np.zeros((kp.NUM_KEYPOINTS, 1), bool)
+    for name in (parts,) if isinstance(parts, str) else parts:
+        wanted[part_slice(name)] = True
+    return np.where(wanted, points, np.nan)
+
+
+def extent(points: Float64Array) -> float:
+    """Returns the longer side of the box around the (N, 2) points that show; 0 for none."""
+    shown = points[~np.isnan(points[:, 0])]
+    return float(np.ptp(shown, axis=0).max()) if len(shown) else 0.0
+
+
+def draw_dots(
+    canvas: Picture,
+    points: Float64Array,
+    colors: Sequence[Color],
+    *,
+    radius_px: float,
+    line_type: int,
+) -> None:
+    """Draws a filled circle at each of the (N, 2) points.
+
+    The circles are polygons: those of OpenCV itself are diamonds where they are small.
+    """
+    shown = np.flatnonzero(~np.isnan(points[:, 0])).tolist()
+    outlines = _fixed(points[shown, None] + radius_px * _DOT_OUTLINE)
+    for index, outline in zip(shown, outlines, strict=True):
+        cv2.fillConvexPoly(canvas, outline, colors[index], line_type, _FRACTION_BITS)
+
+
+def draw_lines(
+    canvas: Picture,
+    points: Float64Array,
+    links: npt.NDArray[np.intp],
+    colors: Sequence[Color],
+    *,
+    width_px: float,
+    line_type: int,
+) -> None:
+    """Draws a line of even width along each of the (L, 2) pairs of indices into (N, 2) points."""
+    width = max(1, round(width_px))
+    ends = points[links]
+    shown = _both_ends(ends)
+    for index, (start, end) in zip(shown, _fixed(ends[shown]).tolist(), strict=True):
+        cv2.line(canvas, start, end, colors[index], width, line_type, _FRACTION_BITS)
+
+
+def draw_limbs(
+    canvas: Picture,
+    points: Float64Array,
+    links: npt.NDArray[np.intp],
+    colors: Sequence[Color],
+    *,
+    half_width_px: float,
+) -> None:
+    """Draws a hard-edged ellipse along each of the (L, 2) pairs of indices into (N, 2) points."""
+    ends = points[links]
+    shown = _both_ends(ends)
+    starts, stops = ends[shown, 0], ends[shown, 1]
+    half_axes = 0.5 * (stops - starts)
+    lengths = np.maximum(np.linalg.norm(half_axes, axis=1, keepdims=True), 1e-9)
+    across = half_axes[:, ::-1] * (-1.0, 1.0) * (half_width_px / lengths)
+    outlines = (
+        (0.5 * (starts + stops))[:, None]
+        + half_axes[:, None] * _LIMB_OUTLINE[:, :1]
+        + across[:, None] * _LIMB_OUTLINE[:, 1:]
+    )
+    for index, outline in zip(shown, _fixed(outlines), strict=True):
+        cv2.fillConvexPoly(canvas, outline, colors[index], cv2.LINE_8, _FRACTION_BITS)
+
+
+def _both_ends(ends: Float64Array) -> list[int]:
+    shown: list[int] = np.flatnonzero(~np.isnan(ends).any(axis=(1, 2))).tolist()
+    return shown
+
+
+def _fixed(points: Float64Array) -> Int32Array:
+    return np.rint(points * _ONE).astype(np.int32)
