@@ -1,0 +1,219 @@
+"""COCO-WholeBody results: the list of persons that the evaluation of COCO-WholeBody takes.
+
+Each person is an object with `image_id`, `category_id` 1, `keypoints` (17 points), `foot_kpts`
+(6), `face_kpts` (68), `lefthand_kpts` and `righthand_kpts` (21 each) as x, y, score of every
+point in turn, and `score`: the fields that mmpose's CocoWholeBodyMetric writes. Coordinates are
+pixels. An absent point is 0, 0, 0.
+
+The format is foreign and a bare list: it has no room for a schema version, nor for pictures
+with nobody on them, sizes, identities or the score of a box alone.
+
+No box is written unless asked for: loadRes of pycocotools takes the area of a result from its
+box where it has one and from its body's points where it has none, so a box changes the figures
+for middle-sized and large persons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import keypoints as kp
+from ..errors import InvalidArgumentError
+from ..results import Float32Array, PoseResult
+from .image_ids import Annotations, ImageIds, id_from_name
+from .json_text import numbers, require, shortest_decimals
+
+PERSON_CATEGORY: Final = 1
+"""COCO's category of persons."""
+
+KEYPOINT_SCORE_THRESHOLD: Final = 0.2
+"""Keypoints above it count in a person's score; mmpose's CocoMetric, keypoint_score_thr."""
+
+FIELD_OF_PART: Final[dict[str, str]] = {
+    "body": "keypoints",
+    "feet": "foot_kpts",
+    "face": "face_kpts",
+    "left_hand": "lefthand_kpts",
+    "right_hand": "righthand_kpts",
+}
+"""Part of `dwpose_infer.keypoints.PARTS` -> its field in a result."""
+
+
+def instance_score(
+    scores: Float32Array,
+    box_scores: Float32Array | None = None,
+    *,
+    threshold: float = KEYPOINT_SCORE_THRESHOLD,
+) -> npt.NDArray[np.float64]:
+    """Returns the score by which the COCO-WholeBody protocol ranks persons.
+
+    It is the box's score times the mean score of the keypoints above the threshold, 0 where
+    none is above it.
+
+    Args:
+        scores: (P, 133) float32 keypoint scores.
+        box_scores: (P,) float32; None counts as 1, as boxes of the ground truth do.
+        threshold: See `KEYPOINT_SCORE_THRESHOLD`.
+
+    Returns:
+        (P,) float64.
+    """
+    counted = scores > threshold
+    total = np.where(counted, scores, 0.0).sum(axis=1, dtype=np.float64)
+    mean: npt.NDArray[np.float64] = total / np.maximum(counted.sum(axis=1), 1)
+    return mean if box_scores is None else mean * box_scores.astype(np.float64)
+
+
+def to_document(
+    results: Sequence[PoseResult], *, annotations: Annotations | None = None, bbox: bool = False
+) -> list[dict[str, Any]]:
+    """Returns the persons of any number of pictures as COCO-WholeBody results.
+
+    Args:
+        results: The pictures' results; each must know its `source`.
+        annotations: Gives the pictures their ids by file name: path of a COCO annotation file,
+            its parsed content, or a mapping from file name to id. None takes the number that
+            is a picture's file name, 785 of 000000000785.jpg.
+        bbox: Whether to add `bbox` (left, top, width, height in pixels) where boxes are known;
+            see above for what that does to an evaluation.
+
+    Raises:
+        InvalidArgumentError: A picture's id cannot be told, or two pictures have the same.
+        InputError: The annotation file cannot be read.
+        FormatError: It is no annotation file.
+    """
+    known = None if annotations is None else ImageIds.of(annotations)
+    sources: dict[int, str] = {}
+    persons: list[dict[str, Any]] = []
+    for result in results:
+        image_id, source = _image_id(result, known), str(result.source)
+        if image_id in sources:
+            raise InvalidArgumentError(
+                f"{sources[image_id]} and {source} both have the image id {image_id}"
+            )
+        sources[image_id] = source
+        persons += _persons(result, image_id, bbox)
+    return persons
+
+
+def by_image_id(document: Any, *, origin: str = "the document") -> dict[int, PoseResult]:
+    """Returns the results of a COCO-WholeBody results list, by image id.
+
+    `source` is the image id as text, the only thing the list says of a picture. `boxes_xyxy` is
+    known where every person of a picture has a `bbox`; `box_scores` never is, for `score` is
+    not the box's own. A field that is missing or empty leaves its part absent, so that results
+    of the 17 points alone can be read too.
+
+    Args:
+        document: The parsed list.
+        origin: What error messages call it, such as a file name.
+
+    Raises:
+        FormatError: The list is not laid out as the module says.
+    """
+    require(isinstance(document, list), origin, "COCO results are a list of persons")
+    pictures: dict[int, list[dict[str, Any]]] = {}
+    for index, person in enumerate(document):
+        require(isinstance(person, dict), origin, f"person {index} is not an object")
+        image_id = person.get("image_id")
+        require(isinstance(image_id, int), origin, f"person {index} has no whole image_id")
+        require("keypoints" in person, origin, f"person {index} has no keypoints")
+        pictures.setdefault(image_id, []).append(person)
+    return {
+        image_id: _picture(persons, image_id, f"{origin}, image {image_id}")
+        for image_id, persons in pictures.items()
+    }
+
+
+def from_document(document: Any, *, origin: str) -> list[PoseResult]:
+    """Returns the results of `by_image_id` in the order in which the list begins them.
+
+    Raises:
+        FormatError: The list is not laid out as the module says.
+    """
+    return list(by_image_id(document, origin=origin).values())
+
+
+def _image_id(result: PoseResult, known: ImageIds | None) -> int:
+    if result.source is None:
+        raise InvalidArgumentError(
+            "COCO results need an image id, and a result without a source has none: set its "
+            "source to the picture's file name"
+        )
+    if known is not None:
+        return known.find(result.source)
+    image_id = id_from_name(result.source)
+    if image_id is None:
+        raise InvalidArgumentError(
+            f"COCO results need an image id, and {result.source} is not named by a number: pass "
+            "annotations=, a COCO annotation file or a mapping from file name to id"
+        )
+    return image_id
+
+
+def _persons(result: PoseResult, image_id: int, bbox: bool) -> list[dict[str, Any]]:
+    triples = np.concatenate([result.keypoints, result.scores[..., None]], axis=2)
+    present = ~np.isnan(triples).any(axis=2)
+    triples = shortest_decimals(np.where(present[..., None], triples, np.float32(0.0)))
+    flat = triples.reshape(len(result), 3 * kp.NUM_KEYPOINTS)
+    fields = {
+        field: flat[:, 3 * kp.PARTS[part].start : 3 * kp.PARTS[part].stop].tolist()
+        for part, field in FIELD_OF_PART.items()
+    }
+    scores = instance_score(result.scores, result.box_scores).tolist()
+    persons = [
+        {
+            "image_id": image_id,
+            "category_id": PERSON_CATEGORY,
+            **{field: values[index] for field, values in fields.items()},
+            "score": scores[index],
+        }
+        for index in range(len(result))
+    ]
+    if bbox and result.boxes_xyxy is not None:
+        corners = result.boxes_xyxy.astype(np.float64)
+        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        for person, box in zip(persons, boxes.tolist(), strict=True):
+            person["bbox"] = box
+    return persons
+
+
+def _picture(persons: list[dict[str, Any]], image_id: int, origin: str) -> PoseResult:
+    triples = np.zeros((len(persons), kp.NUM_KEYPOINTS, 3))
+    for index, person in enumerate(persons):
+        for part, field in FIELD_OF_PART.items():
+            if person.get(field):
+                span = kp.PARTS[part]
+                where = f"{field} of person {index}"
+                triples[index, span] = _points(person[field], span.stop - span.start, origin, where)
+    absent = np.isnan(triples).any(axis=2) | (triples == 0).all(axis=2)
+    triples[absent] = np.nan, np.nan, 0.0
+    return PoseResult(
+        keypoints=triples[..., :2].astype(np.float32),
+        scores=triples[..., 2].astype(np.float32),
+        boxes_xyxy=_boxes(persons, origin),
+        source=str(image_id),
+    )
+
+
+def _points(value: Any, count: int, origin: str, where: str) -> npt.NDArray[np.float64]:
+    array = numbers(value, origin, where)
+    require(
+        array.shape == (3 * count,),
+        origin,
+        f"{where} has {array.size} numbers, expected {3 * count}",
+    )
+    return array.reshape(count, 3)
+
+
+def _boxes(persons: list[dict[str, Any]], origin: str) -> Float32Array | None:
+    if not all(person.get("bbox") for person in persons):
+        return None
+    boxes = numbers([person["bbox"] for person in persons], origin, "bbox")
+    require(boxes.shape == (len(persons), 4), origin, "a bbox has not 4 numbers")
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    return numbers(corners, origin, "bbox").astype(np.float32)

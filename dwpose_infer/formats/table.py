@@ -1,0 +1,241 @@
+"""Tables: one row a person, as CSV or Parquet.
+
+Columns, in this order: `schema_version`; `picture`, the place of the picture among those saved,
+from 0; `source`, `width`, `height`; `person`, the place of the person in the picture, from 0;
+`id`; `box_x1`, `box_y1`, `box_x2`, `box_y2`, `box_score`; then `<name>_x`, `<name>_y` and
+`<name>_score` of each of the 133 names of `dwpose_infer.keypoints.KEYPOINT_NAMES`. Coordinates
+are pixels of the picture.
+
+What is unknown, and the coordinates of an absent point, are empty cells in CSV and nulls in
+Parquet. Every float32 comes back exactly. A picture with nobody on it has no row, so it is not
+there when the table is read; the numbers of `picture` keep its gap.
+
+Parquet needs pyarrow; pandas reads the file, but is not needed to write or read it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+from .. import keypoints as kp
+from ..errors import FormatError, MissingDependencyError
+from ..results import SCHEMA_VERSION, Float32Array, Int64Array, PoseResult
+from .json_text import require, require_version, shortest_decimals
+from .stacked import stack
+
+UNKNOWN: Final = int(np.iinfo(np.int64).min)
+"""Stands in the arrays of whole numbers for an empty cell."""
+
+INTEGER_COLUMNS: Final = ("schema_version", "picture", "width", "height", "person", "id")
+"""Columns of whole numbers."""
+
+NUMBER_COLUMNS: Final[tuple[str, ...]] = (
+    *("box_x1", "box_y1", "box_x2", "box_y2", "box_score"),
+    *(f"{name}_{value}" for name in kp.KEYPOINT_NAMES for value in ("x", "y", "score")),
+)
+"""Columns of float32 numbers."""
+
+COLUMNS: Final[tuple[str, ...]] = (
+    *("schema_version", "picture", "source", "width", "height", "person", "id"),
+    *NUMBER_COLUMNS,
+)
+"""All columns, in order."""
+
+_METADATA: Final = {b"dwpose_infer.schema_version": str(SCHEMA_VERSION).encode("ascii")}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """N rows: whole numbers (N,) int64 by column, sources, and numbers (N, 404) float32."""
+
+    integers: dict[str, Int64Array]
+    sources: list[str | None]
+    numbers: Float32Array
+
+
+def encode_csv(results: Sequence[PoseResult]) -> bytes:
+    """Returns a CSV table of results: UTF-8, commas, a header line, line feeds."""
+    rows = _rows_of(results)
+    integers = {
+        name: ["" if value == UNKNOWN else value for value in column.tolist()]
+        for name, column in rows.integers.items()
+    }
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for index, numbers in enumerate(shortest_decimals(rows.numbers).tolist()):
+        cells = {name: column[index] for name, column in integers.items()}
+        cells["source"] = rows.sources[index] or ""
+        head = [cells[name] for name in COLUMNS if name in cells]
+        writer.writerow([*head, *("" if math.isnan(number) else number for number in numbers)])
+    return file.getvalue().encode()
+
+
+def decode_csv(data: bytes, *, origin: str) -> list[PoseResult]:
+    """Returns the results of a CSV table, one for each picture that has rows.
+
+    Columns may stand in any order and others beside them; rows may be missing or sorted anew.
+
+    Raises:
+        FormatError: It is not such a table; the message begins with `origin`.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{origin}: not a table in UTF-8: {error}") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    integers: list[list[int]] = []
+    sources: list[str | None] = []
+    numbers: list[Float32Array] = []
+    try:
+        header = next(reader, [])
+        _require_columns(header, origin)
+        place = {name: index for index, name in enumerate(header)}
+        for row in reader:
+            if len(row) != len(header):
+                raise ValueError(f"{len(row)} cells, expected {len(header)}")
+            integers.append([_whole(row[place[name]]) for name in INTEGER_COLUMNS])
+            sources.append(row[place["source"]] or None)
+            cells = [row[place[name]] or "nan" for name in NUMBER_COLUMNS]
+            with np.errstate(over="ignore"):
+                numbers.append(np.array(cells, np.float64).astype(np.float32))
+    except (ValueError, csv.Error) as error:
+        raise FormatError(f"{origin}, line {reader.line_num}: {error}") from error
+    columns = np.array(integers, np.int64).reshape(-1, len(INTEGER_COLUMNS)).T
+    stacked = np.array(numbers, np.float32).reshape(-1, len(NUMBER_COLUMNS))
+    rows = _Rows(dict(zip(INTEGER_COLUMNS, columns, strict=True)), sources, stacked)
+    return _results_of(rows, origin)
+
+
+def encode_parquet(results: Sequence[PoseResult]) -> bytes:
+    """Returns a Parquet table of results; its metadata holds `dwpose_infer.schema_version`.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+    """
+    pyarrow, parquet = _pyarrow()
+    rows = _rows_of(results)
+    arrays: dict[str, Any] = {
+        name: pyarrow.array(column, mask=column == UNKNOWN)
+        for name, column in rows.integers.items()
+    }
+    arrays["source"] = pyarrow.array(rows.sources, pyarrow.string())
+    for name, numbers in zip(NUMBER_COLUMNS, np.ascontiguousarray(rows.numbers.T), strict=True):
+        arrays[name] = pyarrow.array(numbers, mask=np.isnan(numbers))
+    table = pyarrow.table({name: arrays[name] for name in COLUMNS}, metadata=_METADATA)
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(table, sink)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def decode_parquet(data: bytes, *, origin: str) -> list[PoseResult]:
+    """Returns the results of a Parquet table, one for each picture that has rows.
+
+    Raises:
+        FormatError: It is not such a table; the message begins with `origin`.
+        MissingDependencyError: pyarrow is not installed.
+    """
+    pyarrow, parquet = _pyarrow()
+    try:
+        table = parquet.read_table(pyarrow.BufferReader(data))
+        _require_columns(table.column_names, origin)
+        integers = {
+            name: table[name].cast(pyarrow.int64()).fill_null(UNKNOWN).to_numpy()
+            for name in INTEGER_COLUMNS
+        }
+        numbers = [table[name].cast(pyarrow.float32()).to_numpy() for name in NUMBER_COLUMNS]
+        sources = table["source"].cast(pyarrow.string()).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise FormatError(f"{origin}: not a Parquet table of poses: {error}") from error
+    return _results_of(_Rows(integers, sources, np.stack(numbers, axis=1)), origin)
+
+
+def _pyarrow() -> tuple[ModuleType, ModuleType]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingDependencyError(
+            'Parquet files need pyarrow: pip install "dwpose-infer[table]"'
+        ) from error
+    return pyarrow, pyarrow.parquet
+
+
+def _rows_of(results: Sequence[PoseResult]) -> _Rows:
+    stacked = stack(results)
+    counts = stacked.person_counts
+    picture = np.repeat(np.arange(len(counts)), counts)
+    sizes = np.where(stacked.image_sizes < 0, UNKNOWN, stacked.image_sizes)[picture]
+    points = np.concatenate([stacked.keypoints, stacked.scores[..., None]], axis=2)
+    flat = points.reshape(len(picture), 3 * kp.NUM_KEYPOINTS)
+    # A file name that is no valid Unicode, which Linux allows, gets backslash escapes.
+    sources = [
+        None if source is None else source.encode("utf-8", "backslashreplace").decode()
+        for source in stacked.sources
+    ]
+    integers = {
+        "schema_version": np.full(len(picture), SCHEMA_VERSION, np.int64),
+        "picture": picture,
+        "width": sizes[:, 0],
+        "height": sizes[:, 1],
+        "person": np.arange(len(picture)) - (np.cumsum(counts) - counts)[picture],
+        "id": np.where(stacked.has_ids[picture], stacked.ids, UNKNOWN),
+    }
+    return _Rows(
+        integers=integers,
+        sources=[sources[index] for index in picture.tolist()],
+        numbers=np.concatenate([stacked.boxes_xyxy, stacked.box_scores[:, None], flat], axis=1),
+    )
+
+
+def _results_of(rows: _Rows, origin: str) -> list[PoseResult]:
+    for version in np.unique(rows.integers["schema_version"]).tolist():
+        require_version(version, SCHEMA_VERSION, origin)
+    for name in ("picture", "person"):
+        complete = bool((rows.integers[name] != UNKNOWN).all())
+        require(complete, origin, f"the column {name} has an empty cell")
+    pictures: dict[tuple[int, str | None], list[int]] = {}
+    for index in np.lexsort((rows.integers["person"], rows.integers["picture"])).tolist():
+        key = (int(rows.integers["picture"][index]), rows.sources[index])
+        pictures.setdefault(key, []).append(index)
+    return [_picture(rows, indices, source) for (_, source), indices in pictures.items()]
+
+
+def _picture(rows: _Rows, indices: list[int], source: str | None) -> PoseResult:
+    boxes, box_scores, points = np.split(rows.numbers[indices], [4, 5], axis=1)
+    points = points.reshape(-1, kp.NUM_KEYPOINTS, 3)
+    ids = rows.integers["id"][indices]
+    width, height = (int(rows.integers[side][indices[0]]) for side in ("width", "height"))
+    return PoseResult(
+        keypoints=np.ascontiguousarray(points[..., :2]),
+        scores=np.ascontiguousarray(points[..., 2]),
+        boxes_xyxy=None if np.isnan(boxes).all() else boxes,
+        box_scores=None if np.isnan(box_scores).all() else box_scores[:, 0],
+        ids=None if (ids == UNKNOWN).any() else ids,
+        image_size=None if UNKNOWN in (width, height) else (width, height),
+        source=source,
+    )
+
+
+def _require_columns(names: Sequence[str], origin: str) -> None:
+    missing = [name for name in COLUMNS if name not in set(names)]
+    listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+    require(not missing, origin, f"not a table of poses: it lacks the columns {listed}")
+
+
+def _whole(cell: str) -> int:
+    """Reads a whole number; pandas writes 7.0 for 7 in a column with empty cells."""
+    if not cell:
+        return UNKNOWN
+    if not float(cell).is_integer():
+        raise ValueError(f"{cell!r} is not a whole number")
+    return int(cell) if cell.lstrip("+-").isdecimal() else int(float(cell))

@@ -1,0 +1,74 @@
+import json
+
+import numpy as np
+import pytest
+from format_samples import FLOATS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dwpose_infer.errors import FormatError, InvalidArgumentError
+from dwpose_infer.formats import json_text
+
+
+@settings(deadline=None)
+@given(st.lists(FLOATS))
+def test_decimals_round_back_to_the_same_float32(values):
+    array = np.array(values, np.float32)
+    decimals = json_text.shortest_decimals(array)
+    np.testing.assert_array_equal(decimals.astype(np.float32), array)
+    np.testing.assert_array_equal(np.signbit(decimals), np.signbit(array))
+
+
+def test_decimals_are_short():
+    assert json_text.shortest_decimals(np.array([412.3, 0.1], np.float32)).tolist() == [412.3, 0.1]
+
+
+def test_nulls_stand_for_nan():
+    array = np.array([[1.5, np.nan]], np.float32)
+    assert json_text.with_nulls(array) == [[1.5, None]]
+
+
+def test_dump_is_strict_ascii():
+    assert json_text.dump({"a": "ä"}) == b'{"a": "\\u00e4"}\n'
+    with pytest.raises(InvalidArgumentError, match="infinite"):
+        json_text.dump([float("inf")])
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, b"1" + b"0" * 10_000])
+def test_parse_reports_bad_text(data):
+    with pytest.raises(FormatError, match=r"a\.json: not a JSON file"):
+        json_text.parse(data, "a.json")
+
+
+def test_parse_takes_a_byte_order_mark():
+    assert json_text.parse(b"\xef\xbb\xbf[1]", "a.json") == [1]
+
+
+def test_numbers():
+    array = json_text.numbers([[1, 2.5], [None, -3]], "a.json", "values")
+    np.testing.assert_array_equal(array, [[1, 2.5], [np.nan, -3]])
+
+
+@pytest.mark.parametrize(
+    "value", [3, "3", ["3"], [True], {}, [{}], [[1], [1, 2]], [[1], 2], [10**400, 1]]
+)
+def test_numbers_refuses_what_is_no_list_of_numbers(value):
+    with pytest.raises(FormatError, match=r"a\.json: values is not a list of numbers"):
+        json_text.numbers(value, "a.json", "values")
+
+
+@pytest.mark.parametrize("text", ["1e39", "-1e308", "Infinity", "1e999"])
+def test_numbers_refuses_what_float32_cannot_hold(text):
+    with pytest.raises(FormatError, match="beyond the range of float32"):
+        json_text.numbers(json.loads(f"[1, {text}]"), "a.json", "values")
+
+
+@pytest.mark.parametrize("version", [None, 0, "1", True, 1.0])
+def test_odd_versions(version):
+    with pytest.raises(FormatError, match="expected a whole number"):
+        json_text.require_version(version, 1, "a.json")
+
+
+def test_newer_version():
+    with pytest.raises(FormatError, match="written by a newer release; this one reads up to 1"):
+        json_text.require_version(2, 1, "a.json")

@@ -1,0 +1,156 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from format_samples import assert_same, full, ramp
+
+from dwpose_infer.errors import FormatError, InputError, InvalidArgumentError, OutputError
+from dwpose_infer.formats import FORMATS, load, save
+from dwpose_infer.results import PoseResult
+
+
+def test_formats_as_data():
+    assert {name: item.file_name for name, item in FORMATS.items()} == {
+        "json": "{stem}.json",
+        "openpose": "{stem}_keypoints.json",
+        "coco": "results_coco.json",
+        "npz": "{stem}.npz",
+        "csv": "poses.csv",
+        "parquet": "poses.parquet",
+    }
+    for name, item in FORMATS.items():
+        assert item.name == name
+        assert item.file_name.endswith(item.ending)
+        assert item.per_picture == ("{stem}" in item.file_name)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_save_and_load_by_name(tmp_path, name):
+    path = tmp_path / "new" / "poses.dat"
+    assert save(full(2), path, format=name) == path
+    if FORMATS[name].ending == ".json":
+        json.loads(path.read_text())
+    read = load(path, format=name)
+    assert len(read) == 1
+    assert read[0].keypoints[1, 10].tolist() == full(2).keypoints[1, 10].tolist()
+    if FORMATS[name].lossless:
+        assert_same(read[0], full(2))
+
+
+@pytest.mark.parametrize("ending", [".json", ".JSON", ".npz", ".csv", ".parquet"])
+def test_ending_names_the_format(tmp_path, ending):
+    results = [full(2), full(1, source="a.jpg")]
+    path = save(results, str(tmp_path / f"poses{ending}"))
+    assert isinstance(path, Path)
+    for actual, expected in zip(load(str(path)), results, strict=True):
+        assert_same(actual, expected)
+
+
+@pytest.mark.parametrize("name", ["json", "openpose", "coco"])
+def test_json_is_told_apart_by_content(tmp_path, name):
+    path = save(full(2), tmp_path / "a.json", format=name)
+    assert load(path)[0].scores.tolist()[0][:17] == full(2).scores.tolist()[0][:17]
+
+
+def test_pictures_of_comfyui(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"people": []}, {"people": [{"pose_keypoints_2d": null}]}]')
+    assert [len(result) for result in load(path)] == [0, 1]
+
+
+def test_empty_list_of_persons(tmp_path):
+    path = save([], tmp_path / "a.json", format="coco")
+    assert path.read_text() == "[]\n"
+    assert load(path) == []
+
+
+def test_methods_of_a_result(tmp_path):
+    result = full(2)
+    assert result.save(tmp_path / "a.json") == tmp_path / "a.json"
+    assert json.loads((tmp_path / "a.json").read_text()) == result.to_dict()
+    result.save(tmp_path / "b.json", format="openpose", body=25, pupils="eyes")
+    document = json.loads((tmp_path / "b.json").read_text())
+    assert len(document["people"][0]["pose_keypoints_2d"]) == 75
+    result.save(tmp_path / "c.npz", compress=False)
+    assert_same(load(tmp_path / "c.npz")[0], result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"path": "a.txt"}, r"a\.txt names no format: use \.json, \.npz, \.csv, \.parquet"),
+        ({"path": "a"}, "names no format"),
+        ({"path": "a.json", "format": "xml"}, "unknown format 'xml'; the formats are json, openp"),
+        ({"path": "a.csv", "body": 18}, "format 'csv' has no option 'body'; it has no options"),
+        (
+            {"path": "a.json", "format": "openpose", "bodies": 18},
+            "has no option 'bodies'; its options are body, pupils, confidence, min_score",
+        ),
+    ],
+)
+def test_bad_arguments(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    path, options = arguments["path"], {**arguments}
+    del options["path"]
+    with pytest.raises(InvalidArgumentError, match=message):
+        save(full(1), path, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_openpose_holds_one_picture(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="holds one picture, not 2: save each"):
+        save([full(1), full(1)], tmp_path / "a.json", format="openpose")
+
+
+def test_only_results(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="only a PoseResult"):
+        save([full(1).to_dict()], tmp_path / "a.json")
+
+
+def test_infinite_numbers_have_no_json(tmp_path):
+    result = ramp(1, source="1.jpg")
+    result.keypoints[0, 0, 0] = float("inf")
+    for name in ("json", "openpose", "coco"):
+        with pytest.raises(InvalidArgumentError, match="infinite"):
+            save(result, tmp_path / "a.json", format=name)
+    for ending in (".npz", ".csv", ".parquet"):
+        assert_same(load(save(result, tmp_path / f"a{ending}"))[0], result)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"none\.json: there is no such file"):
+        load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", "{", "not a JSON file"),
+        ("a.json", "3", "neither this package's JSON"),
+        ("a.json", '{"images": [], "annotations": []}', "this is a COCO annotation file"),
+        ("a.json", '{"version": "ap10k", "animals": []}', "neither this package's JSON"),
+        ("a.json", '{"schema": "dwpose_infer.other"}', "schema is 'dwpose_infer.other'"),
+        ("a.npz", "x", "not a NumPy archive"),
+        ("a.csv", "x", "not a table of poses"),
+        ("a.parquet", "x", "not a Parquet table"),
+    ],
+)
+def test_malformed_file(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(FormatError, match=message) as raised:
+        load(path)
+    assert str(path) in str(raised.value)
+
+
+def test_failure_to_write(tmp_path):
+    with pytest.raises(OutputError, match="it is a folder"):
+        save(PoseResult.empty(), tmp_path, format="json")
+
+
+def test_import_is_light():
+    code = "import sys, dwpose_infer.formats; print({'pyarrow', 'pandas', 'cv2'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
