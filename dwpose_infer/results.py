@@ -200,17 +200,19 @@ class PoseResult:
             ids=None if self.ids is None else self.ids[picked],
         )
 
-    def masked(self, *, parts: Iterable[str] | None = None, min_score: float = 0.0) -> PoseResult:
+    def masked(
+        self, *, parts: Iterable[str] | None = None, min_score: float | None = None
+    ) -> PoseResult:
         """Returns a copy without the points that are not wanted or not certain enough.
 
         Args:
             parts: Parts to keep, keys of `dwpose_infer.keypoints.PARTS`; None keeps all.
-            min_score: Points of a lower score become absent.
+            min_score: Points of a lower score become absent; None keeps all.
 
         Raises:
             InvalidArgumentError: There is no such part.
         """
-        keep = self.scores >= min_score
+        keep = np.ones(self.scores.shape, bool) if min_score is None else self.scores >= min_score
         if parts is not None:
             wanted = np.zeros(kp.NUM_KEYPOINTS, bool)
             for name in parts:

@@ -112,8 +112,7 @@ def draw_openpose(
     *,
     parts: Iterable[str] | None = None,
     min_score: float = 0.3,
-    size_wh: tuple[int, int] | None = None,
-    resolution: int | None = None,
+    size: int | tuple[int, int] | None = None,
     image_size: tuple[int, int] | None = None,
     background: int = 0,
     line_scale: float = 1.0,
@@ -131,11 +130,11 @@ def draw_openpose(
         parts: Parts to draw, keys of `dwpose_infer.keypoints.PARTS`; None draws all but the
             feet, which ControlNet's canvas does not have.
         min_score: Points of a lower score are not drawn.
-        size_wh: (width, height) of the canvas in pixels; None takes that of the picture.
-        resolution: Shorter side of the canvas in pixels at the picture's aspect ratio, instead
-            of `size_wh`.
+        size: Size of the canvas in pixels: (width, height), or the shorter side alone at the
+            picture's aspect ratio; None takes the picture's. The points are scaled to it before
+            anything is drawn.
         image_size: (width, height) of the picture in whose pixels the points are; None takes
-            `result.image_size`, and where that is unknown too `size_wh`.
+            `result.image_size`, and where that is unknown too `size`.
         background: Grey level of the canvas, 0 to 255.
         line_scale: Factor on all widths and radii.
         fit_parts: Whether strokes of a hand or face are thinner than said above where they
@@ -148,7 +147,7 @@ def draw_openpose(
     Raises:
         InvalidArgumentError: A value cannot be used, or no size is known.
     """
-    image_wh, canvas_wh = _canvas_size(result, size_wh, resolution, image_size)
+    image_wh, canvas_wh = _canvas_size(result, size, image_size)
     if not 0 <= background <= 255:
         raise InvalidArgumentError(f"background is {background!r}, expected 0 to 255")
     factor = strokes.checked_line_scale(line_scale) * min(canvas_wh) / 512
@@ -169,27 +168,26 @@ def draw_openpose(
 
 def _canvas_size(
     result: PoseResult,
-    size_wh: tuple[int, int] | None,
-    resolution: int | None,
+    size: int | tuple[int, int] | None,
     image_size: tuple[int, int] | None,
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Returns (width, height) of the picture and of the canvas."""
-    if size_wh is not None and resolution is not None:
-        raise InvalidArgumentError("size_wh and resolution exclude each other: give one of them")
-    sizes = (image_size, result.image_size, size_wh)
-    known = next((size for size in sizes if size is not None), None)
+    whole = None if isinstance(size, int) else size
+    known = next(
+        (each for each in (image_size, result.image_size, whole) if each is not None), None
+    )
     if known is None:
         raise InvalidArgumentError(
             "the size of the picture is not known: pass image_size=(width, height)"
         )
     image_wh = strokes.checked_size(known, "image_size")
-    if size_wh is not None:
-        return image_wh, strokes.checked_size(size_wh, "size_wh")
-    if resolution is None:
+    if size is None:
         return image_wh, image_wh
-    if resolution < 1:
-        raise InvalidArgumentError(f"resolution is {resolution!r}, expected at least 1")
-    ratio = resolution / min(image_wh)
+    if not isinstance(size, int):
+        return image_wh, strokes.checked_size(size, "size")
+    if size < 1:
+        raise InvalidArgumentError(f"size is {size!r}, expected at least 1")
+    ratio = size / min(image_wh)
     return image_wh, (round(image_wh[0] * ratio), round(image_wh[1] * ratio))
 
 

@@ -121,7 +121,7 @@ def encode_parquet(results: Sequence[PoseResult]) -> bytes:
     Raises:
         MissingDependencyError: pyarrow is not installed.
     """
-    pyarrow, parquet = _pyarrow()
+    pyarrow, parquet = import_pyarrow()
     rows = _rows_of(results)
     arrays: dict[str, Any] = {
         name: pyarrow.array(column, mask=column == UNKNOWN)
@@ -144,7 +144,7 @@ def decode_parquet(data: bytes, *, origin: str) -> list[PoseResult]:
         FormatError: It is not such a table; the message begins with `origin`.
         MissingDependencyError: pyarrow is not installed.
     """
-    pyarrow, parquet = _pyarrow()
+    pyarrow, parquet = import_pyarrow()
     try:
         table = parquet.read_table(pyarrow.BufferReader(data))
         _require_columns(table.column_names, origin)
@@ -159,7 +159,12 @@ def decode_parquet(data: bytes, *, origin: str) -> list[PoseResult]:
     return _results_of(_Rows(integers, sources, np.stack(numbers, axis=1)), origin)
 
 
-def _pyarrow() -> tuple[ModuleType, ModuleType]:
+def import_pyarrow() -> tuple[ModuleType, ModuleType]:
+    """Returns pyarrow and its Parquet module.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+    """
     try:
         import pyarrow
         import pyarrow.parquet

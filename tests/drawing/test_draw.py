@@ -25,8 +25,8 @@ def test_rgb_is_bgr_reversed(style, picture, standing, make_result):
 
 def test_styles_and_options_reach_their_functions(picture, standing, make_result):
     result = make_result(standing)
-    canvas = draw(result, parts=["body"], resolution=256)
-    assert np.array_equal(canvas, draw_openpose(result, parts=["body"], resolution=256))
+    canvas = draw(result, parts=["body"], size=256)
+    assert np.array_equal(canvas, draw_openpose(result, parts=["body"], size=256))
     overlay = draw(result, picture, style="overlay", alpha=0.5)
     assert np.array_equal(overlay, draw_overlay(picture, result, alpha=0.5))
     assert np.array_equal(result.draw(picture, style="overlay", alpha=0.5), overlay)
@@ -69,16 +69,16 @@ def test_the_canvas_takes_its_size_from_the_picture_where_unknown(picture, stand
     expected = draw_openpose(make_result(standing))
     result = make_result(standing, image_size=None)
     assert np.array_equal(draw(result, picture), expected)
-    assert draw(result, picture, resolution=64).shape == (64, 64, 3)
+    assert draw(result, picture, size=64).shape == (64, 64, 3)
     with pytest.raises(InvalidArgumentError, match="size of the picture"):
         draw(result)
 
 
 def test_unknown_options_name_the_known_ones(standing, make_result):
-    with pytest.raises(InvalidArgumentError, match=r"alpha.*parts, min_score, size_wh"):
+    with pytest.raises(InvalidArgumentError, match=r"alpha.*parts, min_score, size"):
         draw(make_result(standing), alpha=0.5)
-    with pytest.raises(InvalidArgumentError, match=r"resolution.*parts, min_score, boxes"):
-        draw(make_result(standing), style="overlay", resolution=5)
+    with pytest.raises(InvalidArgumentError, match=r"size.*parts, min_score, boxes"):
+        draw(make_result(standing), style="overlay", size=5)
     with pytest.raises(InvalidArgumentError, match="no option image_bgr"):
         draw(make_result(standing), style="overlay", image_bgr=5)
 

@@ -172,7 +172,7 @@ def test_hands_run_through_the_hues_with_blue_joints(standing, make_result):
 @pytest.mark.parametrize("factor", [0.5, 2, 3])
 def test_points_and_strokes_grow_with_the_canvas(factor, standing, make_result):
     side = round(512 * factor)
-    canvas = draw_openpose(make_result(standing), parts=["body"], size_wh=(side, side))
+    canvas = draw_openpose(make_result(standing), parts=["body"], size=(side, side))
     assert canvas.shape == (side, side, 3)
     for name, (x, y) in JOINTS.items():
         expected = JOINT_COLORS_RGB[OPENPOSE_18_NAMES.index(name)]
@@ -183,7 +183,7 @@ def test_points_and_strokes_grow_with_the_canvas(factor, standing, make_result):
 
 
 def test_the_canvas_may_have_another_aspect_ratio(standing, make_result):
-    canvas = draw_openpose(make_result(standing), parts=["body"], size_wh=(1024, 256))
+    canvas = draw_openpose(make_result(standing), parts=["body"], size=(1024, 256))
     for name, (x, y) in JOINTS.items():
         if not name.endswith(("Eye", "Ear")):  # too near each other at half the height
             expected = JOINT_COLORS_RGB[OPENPOSE_18_NAMES.index(name)]
@@ -191,12 +191,12 @@ def test_the_canvas_may_have_another_aspect_ratio(standing, make_result):
 
 
 @pytest.mark.parametrize(
-    ("image_size", "resolution", "shape"),
+    ("image_size", "shorter", "shape"),
     [((1280, 720), 512, (512, 910, 3)), ((300, 450), 512, (768, 512, 3)), ((9, 9), 1, (1, 1, 3))],
 )
-def test_resolution_is_the_shorter_side(image_size, resolution, shape):
+def test_one_number_is_the_shorter_side(image_size, shorter, shape):
     result = PoseResult.empty(image_size=image_size)
-    assert draw_openpose(result, resolution=resolution).shape == shape
+    assert draw_openpose(result, size=shorter).shape == shape
 
 
 @pytest.mark.parametrize(("line_scale", "width"), [(0.25, 3), (1.0, 9), (2.0, 17), (1e-6, 3)])
@@ -272,7 +272,7 @@ def test_opposite_infinities_of_the_shoulders_are_no_neck(make_points, make_resu
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (1, 700), (3, 2)])
 def test_tiny_canvases(size_wh, standing, make_result):
-    canvas = draw_openpose(make_result(standing), size_wh=size_wh, line_scale=50)
+    canvas = draw_openpose(make_result(standing), size=size_wh, line_scale=50)
     assert canvas.shape == (size_wh[1], size_wh[0], 3)
     assert canvas.any()
 
@@ -284,12 +284,12 @@ def test_random_rubbish_never_fails(make_result):
         points[rng.random(points.shape) < 0.2] = rng.choice(FAR)
         with np.errstate(over="ignore"):
             result = make_result(*points)
-        assert draw_openpose(result, size_wh=(64, 48)).shape == (48, 64, 3)
+        assert draw_openpose(result, size=(64, 48)).shape == (48, 64, 3)
 
 
 def test_the_result_is_not_changed(standing, make_result):
     result = make_result(standing)
-    draw_openpose(result, parts=["face"], min_score=2.0, size_wh=(30, 30))
+    draw_openpose(result, parts=["face"], min_score=2.0, size=(30, 30))
     assert np.array_equal(result.keypoints[0], standing)
     assert (result.scores == np.float32(0.9)).all()
 
@@ -297,11 +297,9 @@ def test_the_result_is_not_changed(standing, make_result):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size_wh": (0, 5)}, "size_wh"),
-        ({"size_wh": 512}, "size_wh"),
-        ({"size_wh": (512, 512.5)}, "size_wh"),
-        ({"resolution": 0}, "resolution"),
-        ({"resolution": 512, "size_wh": (5, 5)}, "exclude"),
+        ({"size": (0, 5)}, "size"),
+        ({"size": (512, 512.5)}, "size"),
+        ({"size": 0}, "size"),
         ({"image_size": (1, 2, 3)}, "image_size"),
         ({"background": 256}, "background"),
         ({"line_scale": 0}, "line_scale"),
@@ -321,4 +319,4 @@ def test_an_unknown_size_is_an_error_unless_given(standing, make_result):
         draw_openpose(result)
     expected = draw_openpose(make_result(standing))
     assert np.array_equal(draw_openpose(result, image_size=(512, 512)), expected)
-    assert np.array_equal(draw_openpose(result, size_wh=(512, 512)), expected)
+    assert np.array_equal(draw_openpose(result, size=(512, 512)), expected)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ._version import __version__
-from .errors import DwposeError, InvalidArgumentError
-from .zoo import ModelSpec, download_model, find_model, list_models, resolve_model
+from .._version import __version__
+from ..errors import DwposeError, InvalidArgumentError
+from ..zoo import ModelSpec, download_model, find_model, list_models, resolve_model
 
 _EPILOG = """\
 examples:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 import socket
 import subprocess
 import sys
@@ -14,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from dwpose_infer import zoo
-from dwpose_infer.download import FileRecord, lock_path
 from dwpose_infer.errors import (
     DownloadError,
     HashMismatchError,
     InvalidArgumentError,
     ModelNotFoundError,
 )
+from dwpose_infer.zoo import manifest, store
+from dwpose_infer.zoo.lock import FileRecord, lock_path
 
 CONTENT = b"\x08 not really a network"
 
@@ -31,7 +31,6 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a test of the zoo opened a socket")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.delenv("DWPOSE_OFFLINE", raising=False)
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +49,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes(CONTENT.ljust(source.size_bytes or len(CONTENT), b"\0"))
 
-    monkeypatch.setattr(zoo, "download", fake)
+    monkeypatch.setattr(store, "download", fake)
     return asked
 
 
@@ -64,7 +63,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> zoo.ModelSpec:
         sha256=hashlib.sha256(CONTENT).hexdigest(),
     )
     models = {**{other.name: other for other in zoo.list_models()}, "small": spec}
-    monkeypatch.setattr(zoo, "_manifest", lambda: models)
+    monkeypatch.setattr(manifest, "read_manifest", lambda: models)
     return spec
 
 
@@ -75,71 +74,6 @@ def put(path: Path, content: bytes = CONTENT, record: FileRecord | None = None) 
         entry = {"schema_version": 1, **dataclasses.asdict(record)}
         lock_path(path).write_text(json.dumps(entry))
     return path
-
-
-# --- the manifest ---------------------------------------------------------------------------
-
-
-def test_the_manifest_lists_the_promised_models():
-    sizes = ("nano", "tiny", "s", "m", "l", "x")
-    assert [spec.name for spec in zoo.list_models("pose")] == [
-        "dwpose-t-bundled",
-        *(f"dwpose-{size}" for size in ("t", "s", "m", "l", "l-384")),
-    ]
-    assert [spec.name for spec in zoo.list_models("detector")] == [
-        "yolox-nano-person-bundled",
-        *(f"yolox-{size}" for size in sizes),
-        *(f"yolox-{size}-humanart" for size in sizes),
-    ]
-    assert len(zoo.list_models()) == 19
-
-
-def test_no_name_is_given_twice():
-    text = zoo._package_file("manifest.json").read_text(encoding="utf-8")
-    names = [entry["name"] for entry in json.loads(text)["models"]]
-    assert len(names) == len(set(names))
-
-
-@pytest.mark.parametrize("spec", zoo.list_models(), ids=lambda spec: spec.name)
-def test_each_entry_of_the_manifest_is_sound(spec):
-    assert spec.kind in ("pose", "detector")
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", spec.name)
-    assert spec.description and "\n" not in spec.description
-    assert spec.licence == "Apache-2.0"
-    assert re.search("training sets? .*(have|has) terms of (their|its) own", spec.licence_note)
-    assert spec.size_bytes is None or 1_000_000 < spec.size_bytes < 500_000_000
-    assert spec.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", spec.sha256)
-    assert (spec.score_threshold, spec.keypoint_threshold) == (None, None)
-    assert all(url.startswith("https://") and " " not in url for url in spec.urls)
-    assert len(set(spec.urls)) == len(spec.urls)
-    assert (spec.bundled_file is None) == bool(spec.urls)
-    zips = {url.endswith(".zip") for url in spec.urls}
-    assert zips in ([set()] if spec.bundled_file else [{spec.archive_member is not None}])
-    if spec.accuracy is not None:
-        assert 20 < spec.accuracy.ap < 80
-        assert spec.accuracy.metric and spec.accuracy.source.startswith("https://")
-    height, width = spec.input_hw
-    assert height % 32 == width % 32 == 0
-    assert (height > width) if spec.kind == "pose" else (height == width)
-
-
-def test_a_size_in_the_manifest_never_stands_without_a_hash():
-    assert all(spec.sha256 for spec in zoo.list_models() if spec.size_bytes)
-
-
-def test_published_figures_of_the_official_models():
-    large = zoo.get_spec("dwpose-l-384")
-    assert large.input_hw == (384, 288)
-    assert large.size_bytes == 134_399_116
-    assert large.sha256.startswith("724f4ff2439e")
-    assert (large.accuracy.ap, large.accuracy.ar) == (66.5, 74.3)
-    detector = zoo.get_spec("yolox-l")
-    assert (detector.size_bytes, detector.sha256[:8]) == (216_746_733, "7860ae79")
-    assert [zoo.get_spec(f"yolox-{size}").accuracy.ap for size in ("nano", "m", "x")] == [
-        25.8,
-        46.9,
-        51.1,
-    ]
 
 
 # --- names and paths ------------------------------------------------------------------------
@@ -239,7 +173,7 @@ def test_an_empty_file_is_never_a_model(downloads):
 
 def test_using_a_cached_model_does_not_read_it(small, monkeypatch):
     path = put(small.file_path())
-    monkeypatch.setattr(zoo, "sha256_of", lambda _: pytest.fail("hashed at use"))
+    monkeypatch.setattr(store, "sha256_of", lambda _: pytest.fail("hashed at use"))
     assert zoo.resolve_model("small") == path
 
 
@@ -277,7 +211,7 @@ def test_a_damaged_file_is_found_by_its_hash(small, downloads, caplog):
 
 
 def test_bundled_models_come_from_the_package(monkeypatch, tmp_path, downloads):
-    monkeypatch.setattr(zoo, "_package_file", tmp_path.joinpath)
+    monkeypatch.setattr(manifest, "package_file", tmp_path.joinpath)
     for name in ("dwpose-t-bundled", "yolox-nano-person-bundled"):
         assert zoo.find_model(name) is None
         with pytest.raises(ModelNotFoundError, match="install dwpose-infer again"):
@@ -291,8 +225,8 @@ def test_bundled_models_come_from_the_package(monkeypatch, tmp_path, downloads):
 def test_a_bundled_model_that_was_changed_is_noticed(small, monkeypatch, tmp_path):
     path = put(tmp_path / "weights" / "small.onnx")
     bundled = dataclasses.replace(small, bundled_file="small.onnx", urls=())
-    monkeypatch.setattr(zoo, "_manifest", lambda: {"small": bundled})
-    monkeypatch.setattr(zoo, "_package_file", tmp_path.joinpath)
+    monkeypatch.setattr(manifest, "read_manifest", lambda: {"small": bundled})
+    monkeypatch.setattr(manifest, "package_file", tmp_path.joinpath)
     assert zoo.download_model("small") == path
     put(path, CONTENT[:-1] + b"?")
     with pytest.raises(HashMismatchError, match="install dwpose-infer again"):
@@ -341,7 +275,7 @@ def test_importing_the_zoo_loads_no_network_library():
         "heavy = {'pooch', 'requests', 'tqdm', 'platformdirs', 'numpy', 'cv2', 'onnxruntime'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    folder = Path(zoo.__file__).parents[1]
+    folder = Path(zoo.__file__).parents[2]
     result = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True
     )

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dwpose_infer import cli_models, zoo
+from dwpose_infer import zoo
 from dwpose_infer._version import __version__
+from dwpose_infer.cli import models as cli_models
 from dwpose_infer.errors import DownloadError
+from dwpose_infer.zoo import manifest, store
 
 CONTENT = b"\x08 not really a network"
 UNPUBLISHED = "dwpose-t"  # neither size nor hash are published: any content will do
@@ -19,7 +21,9 @@ UNPUBLISHED = "dwpose-t"  # neither size nor hash are published: any content wil
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("DWPOSE_HOME", str(tmp_path))
     monkeypatch.delenv("DWPOSE_OFFLINE", raising=False)
-    monkeypatch.setattr(zoo, "_package_file", lambda *parts: tmp_path.joinpath("package", *parts))
+    monkeypatch.setattr(
+        manifest, "package_file", lambda *parts: tmp_path.joinpath("package", *parts)
+    )
     return tmp_path / "models"
 
 
@@ -41,7 +45,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes(CONTENT.ljust(source.size_bytes or len(CONTENT), b"\0"))
 
-    monkeypatch.setattr(zoo, "download", fake)
+    monkeypatch.setattr(store, "download", fake)
     return asked
 
 
@@ -101,7 +105,7 @@ def test_download_prints_paths_and_fetches_only_what_is_missing(folder, download
 
 def test_download_all_goes_on_after_a_failure(monkeypatch, downloads, capsys):
     chosen = {name: zoo.get_spec(name) for name in ("yolox-m", "yolox-l-humanart", "dwpose-t")}
-    monkeypatch.setattr(zoo, "_manifest", lambda: chosen)
+    monkeypatch.setattr(manifest, "read_manifest", lambda: chosen)
     assert cli_models.main(["download", "--all", "--kind", "detector"]) == 4
     assert downloads == ["yolox-m.onnx", "yolox-l-humanart.onnx"]
     output = capsys.readouterr()
@@ -166,7 +170,7 @@ def test_an_interruption_has_the_usual_status(monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(zoo, "download", interrupt)
+    monkeypatch.setattr(store, "download", interrupt)
     assert cli_models.main(["download", "dwpose-t"]) == 130
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -175,7 +179,7 @@ def test_an_error_of_the_system_is_one_line_too(monkeypatch, capsys):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", "/somewhere")
 
-    monkeypatch.setattr(zoo, "download", refuse)
+    monkeypatch.setattr(store, "download", refuse)
     assert cli_models.main(["path", "dwpose-t"]) == 1
     assert capsys.readouterr().err.startswith("dwpose-models: error: [Errno 13]")
 

@@ -1,0 +1,1 @@
+"""The command-line tools. This is the only place of the package that prints."""

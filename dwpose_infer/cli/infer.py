@@ -1,0 +1,304 @@
+"""The command `dwpose-infer`: pictures in, pose files and drawings out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .._version import __version__
+from ..errors import DwposeError
+
+DEFAULT_OUT = Path("dwpose-out")
+
+_EPILOG = """\
+examples:
+  dwpose-infer photo.jpg                             # JSON and a drawing in ./dwpose-out/
+  dwpose-infer photos/ --out poses --format openpose,npz --draw openpose
+  dwpose-infer 'set/**/*.png' --skip-existing        # go on where a run stopped
+  dwpose-infer photo.jpg --pose dwpose-l-384 --det yolox-l      # official models, downloaded
+  dwpose-infer photo.jpg --device cuda               # an NVIDIA GPU, or an error that says why not
+  curl -s https://example.org/a.jpg | dwpose-infer - --json | jq .persons
+  dwpose-infer --env                                 # what this machine can run
+
+what is written (NAME is the picture's name; folders keep their tree):
+  NAME.json            --format json      everything, lossless (default)
+  NAME_keypoints.json  --format openpose  OpenPose JSON for ControlNet's tools
+  NAME.npz             --format npz       everything, as NumPy arrays
+  results_coco.json    --format coco      COCO-WholeBody results of all pictures
+  poses.csv, .parquet  --format csv, parquet    a row for each person of all pictures
+  NAME_overlay.jpg     --draw overlay     skeletons over the picture (default)
+  NAME_openpose.png    --draw openpose    skeletons on black, for ControlNet
+
+environment variables:
+  DWPOSE_HOME     folder for downloaded models (default: the user's cache folder)
+  DWPOSE_OFFLINE  1 forbids every download
+
+exit status:
+  0 done (nobody found is done too)   1 some picture failed; the others are done
+  2 wrong usage                       3 backend, device or optional package unavailable
+  4 model not available               130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: Arguments without the program's name; None takes those of the process.
+
+    Returns:
+        Exit status, see `dwpose-infer --help`.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if not arguments.env and not arguments.inputs:
+        parser.error("no input: give pictures, folders, glob patterns, URLs or '-' (see --help)")
+    try:
+        if arguments.env:
+            from .env import print_environment
+
+            return print_environment(as_json=arguments.json)
+        from .run import run
+
+        return run(arguments)
+    except DwposeError as error:
+        print(f"dwpose-infer: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of --json has gone, as `head` does
+        sys.stderr.close()
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dwpose-infer",
+        description="Find every person in pictures, and 133 whole-body keypoints of each: body 17, "
+        "feet 6, face 68, hands 2x21.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="picture, folder (searched with its subfolders), glob pattern, http(s) URL, or - for "
+        "a picture on standard input",
+    )
+    parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
+    parser.add_argument(
+        "--env", action="store_true", help="print what this machine can run and why not, and stop"
+    )
+    _add_outputs(parser.add_argument_group("results"))
+    _add_models(parser.add_argument_group("models and where they run"))
+    _add_persons(parser.add_argument_group("persons and keypoints"))
+    _add_formats(parser.add_argument_group("formats and drawings"))
+    return parser
+
+
+def _add_outputs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help=f"folder of the results (default: ./{DEFAULT_OUT}/); inputs are never overwritten",
+    )
+    group.add_argument(
+        "--format",
+        action="extend",
+        type=_names("json", "openpose", "coco", "npz", "csv", "parquet"),
+        metavar="NAME[,NAME]",
+        help="pose files to write: json, openpose, coco, npz, csv, parquet or none (default: json)",
+    )
+    group.add_argument(
+        "--draw",
+        action="extend",
+        type=_names("overlay", "openpose"),
+        metavar="NAME[,NAME]",
+        help="drawings to write: overlay, openpose or none (default: overlay)",
+    )
+    group.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out pictures whose results are all there already",
+    )
+    group.add_argument(
+        "--json",
+        action="store_true",
+        help="print one line of JSON for each picture on standard output; files are then written "
+        "only if --out, --format or --draw is given too",
+    )
+    group.add_argument("--quiet", action="store_true", help="print errors only")
+
+
+def _add_models(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--pose",
+        metavar="MODEL",
+        help="name of a pose model (see `dwpose-models list`) or path of an ONNX file",
+    )
+    group.add_argument(
+        "--detector",
+        "--det",
+        metavar="MODEL",
+        help="name of a person detector or path of an ONNX file",
+    )
+    group.add_argument(
+        "--backend",
+        choices=("ort", "trt", "openvino"),
+        default="ort",
+        help="runtime (default: ort, ONNX Runtime)",
+    )
+    group.add_argument(
+        "--device",
+        metavar="NAME",
+        help="cpu, cuda or cuda:N; it is used, or an error says why it cannot be (default: cpu, "
+        "with --backend trt cuda)",
+    )
+    group.add_argument(
+        "--provider",
+        choices=("cpu", "cuda", "tensorrt"),
+        help="execution provider of ONNX Runtime (default: the device's own)",
+    )
+    group.add_argument(
+        "--threads", type=_positive, metavar="N", help="CPU threads of a network (default: cores)"
+    )
+    group.add_argument(
+        "--max-batch",
+        type=_positive,
+        default=16,
+        metavar="N",
+        help="persons per call of the pose network at most (default: 16)",
+    )
+    group.add_argument("--offline", action="store_true", help="never download a model")
+
+
+def _add_persons(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--score-threshold",
+        type=_share,
+        metavar="X",
+        help="least score of a person, 0 to 1 (default: the detector's own, 0.3 for most)",
+    )
+    group.add_argument(
+        "--nms-threshold",
+        type=_share,
+        metavar="X",
+        help="of two boxes whose IoU is above this the better one stays (default: 0.45)",
+    )
+    group.add_argument(
+        "--max-persons", type=_positive, metavar="N", help="keep the N best persons of a picture"
+    )
+    group.add_argument(
+        "--whole-image",
+        action="store_true",
+        help="where nobody is found, take the whole picture for one person",
+    )
+    group.add_argument(
+        "--keypoint-threshold",
+        type=float,
+        metavar="X",
+        help="least score of a keypoint, in files and drawings alike (default: all points in "
+        "files, 0.3 in drawings)",
+    )
+    group.add_argument(
+        "--parts",
+        action="extend",
+        type=_names("body", "feet", "face", "left_hand", "right_hand"),
+        metavar="NAME[,NAME]",
+        help="keep these parts only, in files and drawings alike: body, feet, face, left_hand, "
+        "right_hand",
+    )
+    group.add_argument(
+        "--drop-weak-hands",
+        action="store_true",
+        help="leave out a hand unless its wrist and its mean score reach 0.3",
+    )
+    group.add_argument(
+        "--max-pixels",
+        type=_positive,
+        metavar="N",
+        help="refuse pictures of more pixels (default: 178 million)",
+    )
+
+
+def _add_formats(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--openpose-body",
+        type=int,
+        choices=(18, 25),
+        default=18,
+        help="body points in OpenPose JSON: 18 as ControlNet draws, 25 with feet (default: 18)",
+    )
+    group.add_argument(
+        "--openpose-confidence",
+        choices=("real", "binary"),
+        default="real",
+        help="confidences in OpenPose JSON: the scores, or 1 for every point above 0.3, for "
+        "readers that drop points below 1 (default: real)",
+    )
+    group.add_argument(
+        "--pupils",
+        choices=("zero", "eyes"),
+        default="zero",
+        help="the two pupils of OpenPose's face: absent, or at the body's eyes (default: zero)",
+    )
+    group.add_argument(
+        "--annotations",
+        type=Path,
+        metavar="FILE",
+        help="COCO annotations that give pictures their ids in --format coco (default: the number "
+        "that is the file name)",
+    )
+    group.add_argument(
+        "--canvas-size",
+        type=_size,
+        metavar="N|WxH",
+        help="size of the openpose drawing in pixels: its shorter side, or width x height "
+        "(default: the picture's)",
+    )
+    group.add_argument(
+        "--line-scale", type=float, default=1.0, metavar="X", help="factor on all drawn widths"
+    )
+    group.add_argument("--boxes", action="store_true", help="draw boxes in overlays")
+
+
+def _names(*known: str) -> Callable[[str], list[str]]:
+    """Returns a reader of comma-separated names; "none" stands for the empty list."""
+
+    def read(text: str) -> list[str]:
+        if text == "none":
+            return []
+        names = [name.strip() for name in text.split(",")]
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(
+                    f"unknown name {name!r}, choose from {', '.join(known)}"
+                )
+        return names
+
+    return read
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither N nor WIDTHxHEIGHT in pixels")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))

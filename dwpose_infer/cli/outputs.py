@@ -1,0 +1,143 @@
+"""What a run writes: names of files, checks before the work starts, and the writing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..drawing import draw
+from ..errors import InvalidArgumentError, OutputError
+from ..formats import FORMATS, save
+from ..formats.atomic import write_bytes
+from ..results import PoseResult
+from .inputs import Picture
+
+DrawStyle = Literal["overlay", "openpose"]
+
+DRAWN_FILE_NAMES: dict[DrawStyle, str] = {
+    "overlay": "{stem}_overlay.jpg",
+    "openpose": "{stem}_openpose.png",  # lossless, for ControlNet reads its colours
+}
+
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """What is written for each picture, and for all of them together.
+
+    Attributes:
+        folder: Folder of the results.
+        formats: Names of `dwpose_infer.formats.FORMATS`.
+        styles: Drawings wanted.
+        format_options: Options of the writers: name of the format -> its options.
+        draw_options: Options of the drawings: style -> its options.
+    """
+
+    folder: Path
+    formats: Sequence[str]
+    styles: Sequence[DrawStyle]
+    format_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    draw_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def shared_formats(self) -> list[str]:
+        """Formats with one file for the whole run."""
+        return [name for name in self.formats if not FORMATS[name].per_picture]
+
+    def format_paths(self, picture: Picture) -> dict[str, Path]:
+        """Pose files of one picture: name of the format -> path."""
+        return {
+            name: self._path(picture, FORMATS[name].file_name)
+            for name in self.formats
+            if FORMATS[name].per_picture
+        }
+
+    def drawing_paths(self, picture: Picture) -> dict[DrawStyle, Path]:
+        """Drawings of one picture: style -> path."""
+        return {style: self._path(picture, DRAWN_FILE_NAMES[style]) for style in self.styles}
+
+    def shared_paths(self) -> dict[str, Path]:
+        """Pose files of the whole run: name of the format -> path."""
+        return {name: self.folder / FORMATS[name].file_name for name in self.shared_formats}
+
+    def picture_paths(self, picture: Picture) -> list[Path]:
+        """All files that are written for one picture alone."""
+        return [*self.format_paths(picture).values(), *self.drawing_paths(picture).values()]
+
+    def _path(self, picture: Picture, file_name: str) -> Path:
+        return self.folder / picture.stem.parent / file_name.format(stem=picture.stem.name)
+
+    def is_done(self, picture: Picture) -> bool:
+        """Tells whether every file of a picture is there already."""
+        return all(path.is_file() for path in self.picture_paths(picture))
+
+    def check(self, pictures: Sequence[Picture]) -> None:
+        """Finds out before the work starts what would go wrong at its end.
+
+        Raises:
+            InvalidArgumentError: An input would be overwritten, or two files would have one
+                name.
+            OutputError: The folder cannot be written.
+        """
+        inputs = {Path(picture.source).resolve() for picture in pictures}
+        written: set[Path] = set()
+        for path in self._all_paths(pictures):
+            place = path.resolve()
+            if place in inputs:
+                raise InvalidArgumentError(
+                    f"{path} is an input and would be overwritten; choose another --out"
+                )
+            if place in written:
+                raise InvalidArgumentError(
+                    f"{path} would be written twice; use two runs with two --out"
+                )
+            written.add(place)
+        _require_writable(self.folder)
+
+    def _all_paths(self, pictures: Sequence[Picture]) -> Iterator[Path]:
+        yield from self.shared_paths().values()
+        for picture in pictures:
+            yield from self.picture_paths(picture)
+
+    def write(self, picture: Picture, image_bgr: npt.NDArray[np.uint8], result: PoseResult) -> None:
+        """Writes the files of one picture.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        for name, path in self.format_paths(picture).items():
+            save(result, path, format=name, **self.format_options.get(name, {}))
+        for style, path in self.drawing_paths(picture).items():
+            drawn = draw(result, image_bgr, style=style, **self.draw_options.get(style, {}))
+            write_bytes(path, _encode(drawn, path))
+
+    def write_shared(self, results: Sequence[PoseResult]) -> None:
+        """Writes the files of the whole run.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        for name, path in self.shared_paths().items():
+            save(results, path, format=name, **self.format_options.get(name, {}))
+
+
+def _require_writable(folder: Path) -> None:
+    probe = folder / ".dwpose-infer.tmp"
+    write_bytes(probe, b"")
+    probe.unlink(missing_ok=True)
+
+
+def _encode(image_bgr: npt.NDArray[np.uint8], path: Path) -> bytes:
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else []
+    done, data = cv2.imencode(path.suffix, image_bgr, options)
+    if not done:
+        height, width = image_bgr.shape[:2]
+        raise OutputError(f"{path}: a picture of {width}x{height} pixels cannot be encoded")
+    return data.tobytes()

@@ -1,0 +1,306 @@
+"""The work of `dwpose-infer`: read, predict, write, report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DwposeError, InvalidArgumentError
+from ..formats.image_ids import ImageIds, id_from_name
+from ..images import MAX_PIXELS, read_image
+from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE, DETECTOR_BATCH, Predictor
+from ..results import PoseResult
+from .infer import DEFAULT_OUT
+from .inputs import STDIN, Picture, find_pictures
+from .outputs import OutputPlan
+
+READ_AHEAD = 4
+"""Pictures that are decoded while the networks work on earlier ones."""
+
+GROUP_PIXELS = 32_000_000
+"""Decoded pixels after which a group is worked on, however few its pictures: bounds the memory."""
+
+_Decoded = tuple[Picture, "npt.NDArray[np.uint8] | DwposeError"]
+_Predicted = tuple["npt.NDArray[np.uint8]", PoseResult]
+
+
+@dataclass
+class _Tally:
+    """What a run has done so far."""
+
+    done: int = 0
+    persons: int = 0
+    failed: int = 0
+    results: list[PoseResult] = field(default_factory=list)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Does what the arguments of `dwpose-infer` say.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        DwposeError: Nothing could be done at all.
+    """
+    started_s = time.perf_counter()
+    plan = _plan(arguments)
+    pictures = find_pictures(arguments.inputs, out_folder=plan.folder if plan else None)
+    skipped = 0
+    if plan:
+        _check_plan(arguments, plan, pictures)
+        if arguments.skip_existing:
+            todo = [picture for picture in pictures if not plan.is_done(picture)]
+            skipped, pictures = len(pictures) - len(todo), todo
+    tally = _Tally()
+    interrupted = False
+    if pictures:
+        with _predictor(arguments) as predictor:
+            try:
+                _predict_all(arguments, predictor, plan, pictures, tally)
+            except KeyboardInterrupt:
+                interrupted = True
+    if plan and not interrupted and plan.shared_formats:
+        plan.write_shared(tally.results)
+    if not arguments.quiet:
+        elapsed_s = time.perf_counter() - started_s
+        print(_summary(tally, skipped, elapsed_s, plan), file=sys.stderr)
+    if interrupted:
+        _print_error(
+            f"interrupted; {len(pictures) - tally.done - tally.failed} pictures are left"
+            + ("; run it again with --skip-existing to go on" if plan else "")
+        )
+        return 130
+    return 1 if tally.failed else 0
+
+
+def _plan(arguments: argparse.Namespace) -> OutputPlan | None:
+    """What is to be written; None where --json alone asks for no file."""
+    wanted = (arguments.out, arguments.format, arguments.draw)
+    if arguments.json and wanted == (None, None, None):
+        return None
+    only_printed = arguments.json and (arguments.format, arguments.draw) != (None, None)
+    defaults: tuple[list[str], list[str]] = ([], []) if only_printed else (["json"], ["overlay"])
+    formats = defaults[0] if arguments.format is None else arguments.format
+    styles = defaults[1] if arguments.draw is None else arguments.draw
+    drawn = {"line_scale": arguments.line_scale}
+    if arguments.keypoint_threshold is not None:
+        drawn["min_score"] = arguments.keypoint_threshold
+    return OutputPlan(
+        folder=arguments.out or DEFAULT_OUT,
+        formats=list(dict.fromkeys(formats)),
+        styles=list(dict.fromkeys(styles)),
+        format_options={
+            "openpose": {
+                "body": arguments.openpose_body,
+                "pupils": arguments.pupils,
+                "confidence": arguments.openpose_confidence,
+            },
+            "coco": {"annotations": arguments.annotations},
+        },
+        draw_options={
+            "overlay": {**drawn, "boxes": arguments.boxes},
+            "openpose": {**drawn, "size": arguments.canvas_size, "parts": arguments.parts},
+        },
+    )
+
+
+def _check_plan(
+    arguments: argparse.Namespace, plan: OutputPlan, pictures: Sequence[Picture]
+) -> None:
+    """Finds out before the work starts what would go wrong at its end."""
+    shared = ", ".join(plan.shared_formats)
+    if arguments.skip_existing and shared:
+        raise InvalidArgumentError(
+            f"--skip-existing does not go with --format {shared}: one file holds all pictures"
+        )
+    plan.check(pictures)
+    if "parquet" in plan.formats:
+        from ..formats.table import import_pyarrow
+
+        import_pyarrow()
+    if "coco" in plan.formats:
+        _require_image_ids(arguments, pictures)
+
+
+def _require_image_ids(arguments: argparse.Namespace, pictures: Sequence[Picture]) -> None:
+    if arguments.annotations is not None:
+        ids = ImageIds.of(arguments.annotations)
+        for picture in pictures:
+            ids.find(picture.source)
+        return
+    for picture in pictures:
+        if id_from_name(picture.source) is None:
+            raise InvalidArgumentError(
+                f"--format coco needs a number for each picture, and {picture.source} is not "
+                "named by one; give the data set's file with --annotations"
+            )
+
+
+@contextmanager
+def _predictor(arguments: argparse.Namespace) -> Iterator[Predictor]:
+    device = arguments.device or ("cuda" if arguments.backend == "trt" else "cpu")
+    with Predictor(
+        arguments.pose or DEFAULT_POSE,
+        arguments.detector or DEFAULT_DETECTOR,
+        backend=arguments.backend,
+        device=device,
+        provider=arguments.provider,
+        threads=arguments.threads,
+        max_batch=arguments.max_batch,
+        score_threshold=arguments.score_threshold,
+        nms_threshold=arguments.nms_threshold,
+        max_persons=arguments.max_persons,
+        drop_weak_hands=arguments.drop_weak_hands,
+        offline=True if arguments.offline else None,
+        progress=sys.stderr.isatty() and not arguments.quiet,
+    ) as predictor:
+        yield predictor
+
+
+def _predict_all(
+    arguments: argparse.Namespace,
+    predictor: Predictor,
+    plan: OutputPlan | None,
+    pictures: Sequence[Picture],
+    tally: _Tally,
+) -> None:
+    from tqdm import tqdm
+
+    shown = sys.stderr.isatty() and not arguments.quiet and len(pictures) > 1
+    with tqdm(total=len(pictures), unit="picture", disable=not shown) as bar:
+        for group in _groups(pictures, arguments.max_pixels or MAX_PIXELS):
+            for picture, outcome in _predict_group(arguments, predictor, group):
+                error = outcome if isinstance(outcome, DwposeError) else None
+                if not isinstance(outcome, DwposeError):
+                    try:
+                        _deliver(arguments, plan, picture, outcome, tally)
+                    except DwposeError as caught:
+                        error = caught
+                if error is not None:
+                    tally.failed += 1
+                    bar.write(_failure(picture, error), file=sys.stderr)
+                bar.update()
+
+
+def _groups(pictures: Sequence[Picture], max_pixels: int) -> Iterator[list[_Decoded]]:
+    """Yields pictures in order, as many together as share the networks' batches.
+
+    The next pictures are decoded in the background meanwhile.
+    """
+    group: list[_Decoded] = []
+    pixels = 0
+    for picture, future in _decoded(pictures, max_pixels):
+        try:
+            outcome: npt.NDArray[np.uint8] | DwposeError = future.result()
+            pixels += outcome.size // 3
+        except DwposeError as error:
+            outcome = error
+        group.append((picture, outcome))
+        if len(group) >= DETECTOR_BATCH or pixels >= GROUP_PIXELS:
+            yield group
+            group, pixels = [], 0
+    if group:
+        yield group
+
+
+def _predict_group(
+    arguments: argparse.Namespace, predictor: Predictor, group: Sequence[_Decoded]
+) -> Iterator[tuple[Picture, _Predicted | DwposeError]]:
+    readable = [image for _, image in group if not isinstance(image, DwposeError)]
+    try:
+        results = iter(predictor(list(readable), whole_image=arguments.whole_image))
+    except DwposeError as error:
+        for picture, image in group:
+            yield picture, image if isinstance(image, DwposeError) else error
+        return
+    for picture, image in group:
+        if isinstance(image, DwposeError):
+            yield picture, image
+        else:
+            yield picture, (image, _finish(arguments, picture, next(results)))
+
+
+def _finish(arguments: argparse.Namespace, picture: Picture, result: PoseResult) -> PoseResult:
+    result = replace(result, source=picture.source)
+    if arguments.parts is None and arguments.keypoint_threshold is None:
+        return result
+    return result.masked(parts=arguments.parts, min_score=arguments.keypoint_threshold)
+
+
+def _deliver(
+    arguments: argparse.Namespace,
+    plan: OutputPlan | None,
+    picture: Picture,
+    predicted: _Predicted,
+    tally: _Tally,
+) -> None:
+    image_bgr, result = predicted
+    if plan:
+        plan.write(picture, image_bgr, result)
+        if plan.shared_formats:
+            tally.results.append(result)
+    if arguments.json:
+        print(json.dumps(result.to_dict(), allow_nan=False), flush=True)
+    tally.done += 1
+    tally.persons += len(result)
+
+
+def _failure(picture: Picture, error: DwposeError) -> str:
+    message = str(error)
+    if picture.source not in message:
+        message = f"{picture.source}: {message}"
+    return f"dwpose-infer: error: {message}"
+
+
+def _decoded(
+    pictures: Sequence[Picture], max_pixels: int
+) -> Iterator[tuple[Picture, Future[npt.NDArray[np.uint8]]]]:
+    """Yields pictures in order while the next ones are decoded in the background."""
+
+    def read(picture: Picture) -> npt.NDArray[np.uint8]:
+        source = sys.stdin.buffer.read() if picture.source == STDIN else picture.source
+        return read_image(source, max_pixels=max_pixels)
+
+    waiting: deque[tuple[Picture, Future[npt.NDArray[np.uint8]]]] = deque()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode") as pool:
+        try:
+            for picture in pictures:
+                waiting.append((picture, pool.submit(read, picture)))
+                if len(waiting) > READ_AHEAD:
+                    yield waiting.popleft()
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _summary(tally: _Tally, skipped: int, elapsed_s: float, plan: OutputPlan | None) -> str:
+    words = [f"{_count(tally.done, 'picture')}, {_count(tally.persons, 'person')}"]
+    if tally.failed:
+        words.append(f"{tally.failed} failed")
+    if skipped:
+        words.append(f"{skipped} skipped, their results were there already")
+    words.append(f"{elapsed_s:.1f} s")
+    if plan and tally.done:
+        words.append(f"results in {plan.folder}")
+    return "; ".join(words)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _print_error(message: str) -> None:
+    print(f"dwpose-infer: {message}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""The default models, shipped with the package so that it works without a download."""

@@ -1,0 +1,159 @@
+"""Downloads that end with the right file in its place, or with nothing at all.
+
+A file is fetched under a temporary name in the folder of its destination, checked, and only
+then renamed to it, so an interrupted download leaves nothing that could be taken for a model,
+and processes that download the same model at the same time do not disturb each other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ..errors import DownloadError, HashMismatchError
+from .archive import extract_member
+from .fetch import fetch
+from .files import impostor, part_file, publish, remove_stale_parts, sha256_of
+from .lock import FileRecord, lock_path, read_lock, write_lock
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_S: Final = (10.0, 60.0)  # to connect, and between two pieces of the answer
+
+# An ONNX file starts with the tag of its first field, `ir_version`: field 1, a varint.
+_ONNX_FIRST_BYTE: Final = b"\x08"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a file can be had and what is known about it.
+
+    Attributes:
+        urls: Addresses of the same bytes, tried in this order.
+        archive_member: Where the URLs lead to a zip: pattern of the one file wanted from it.
+        size_bytes: Size of the file (not of the zip), or None where unknown.
+        sha256: SHA-256 of the file (not of the zip) in lower-case hex, or None where unknown.
+    """
+
+    urls: tuple[str, ...]
+    archive_member: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+def download(
+    source: Source,
+    destination: Path,
+    *,
+    progress: bool = False,
+    timeout_s: tuple[float, float] = TIMEOUT_S,
+) -> FileRecord:
+    """Fetch a file from the first address that delivers the right one.
+
+    Args:
+        source: Addresses, and size and hash where known.
+        destination: Path of the finished file; an existing one is replaced at the very end.
+        progress: Draw a progress bar on standard error.
+        timeout_s: Seconds allowed to connect, and between two pieces of the answer.
+
+    Returns:
+        Size and hashes of the file, which the lock file beside it holds too.
+
+    Raises:
+        HashMismatchError: At least one address delivered a file other than the expected one,
+            and none the right one.
+        DownloadError: No address delivered the file, or it cannot be written.
+    """
+    failures: list[tuple[str, DownloadError]] = []
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale_parts(destination.parent)
+        locked = None if source.sha256 else read_lock(destination)
+        for url in source.urls:
+            try:
+                return _download_from(
+                    url, source, destination, locked, progress=progress, timeout_s=timeout_s
+                )
+            except DownloadError as error:
+                logger.info("%s: %s", url, error)
+                failures.append((url, error))
+    except OSError as error:
+        raise DownloadError(
+            f"cannot write to {destination.parent} ({error}); free space or rights are missing: "
+            f"name another folder in the environment variable DWPOSE_HOME"
+        ) from error
+    raise _all_failed(destination, failures)
+
+
+def _download_from(
+    url: str,
+    source: Source,
+    destination: Path,
+    locked: FileRecord | None,
+    *,
+    progress: bool,
+    timeout_s: tuple[float, float],
+) -> FileRecord:
+    with part_file(destination) as fetched, part_file(destination) as extracted:
+        # A zip may be larger or smaller than the file inside: its size is not known.
+        known_bytes = None if source.archive_member else source.size_bytes
+        fetch(url, fetched, known_bytes, progress, timeout_s)
+        if source.archive_member is None:
+            part, record = fetched, FileRecord(url, fetched.stat().st_size, sha256_of(fetched))
+        else:
+            size_bytes, sha256 = extract_member(fetched, source.archive_member, extracted)
+            archive_size_bytes, archive_sha256 = fetched.stat().st_size, sha256_of(fetched)
+            part = extracted
+            record = FileRecord(url, size_bytes, sha256, archive_size_bytes, archive_sha256)
+        _check(part, record, source, locked, destination)
+        write_lock(destination, record)
+        publish(part, destination, record.sha256)
+    if source.sha256 is None and locked is None:
+        logger.warning(
+            "%s has no published hash: trusted on this first download and recorded in %s "
+            "(%d bytes, SHA-256 %s)",
+            *(destination.name, lock_path(destination), record.size_bytes, record.sha256),
+        )
+    else:
+        logger.info("downloaded %s from %s", destination, url)
+    return record
+
+
+def _check(
+    part: Path, record: FileRecord, source: Source, locked: FileRecord | None, destination: Path
+) -> None:
+    if source.size_bytes not in (None, record.size_bytes):
+        raise HashMismatchError(
+            f"{record.size_bytes} bytes instead of {source.size_bytes}{impostor(part)}"
+        )
+    if source.sha256 is not None:
+        # The hash of the model decides; that of the zip around it may change.
+        if record.sha256 != source.sha256:
+            raise HashMismatchError(
+                f"SHA-256 {record.sha256} instead of {source.sha256}{impostor(part)}"
+            )
+        return
+    with part.open("rb") as file:
+        first_byte = file.read(1)
+    if first_byte != _ONNX_FIRST_BYTE:
+        raise DownloadError(f"not an ONNX file{impostor(part)}")
+    if locked is not None and replace(record, url=locked.url) != locked:
+        raise HashMismatchError(
+            f"SHA-256 {record.sha256} instead of {locked.sha256} as first downloaded; if the "
+            f"publisher is known to have replaced the file, delete {lock_path(destination)}"
+        )
+
+
+def _all_failed(destination: Path, failures: Sequence[tuple[str, DownloadError]]) -> DownloadError:
+    reasons = "; ".join(f"{url}: {error}" for url, error in failures) or "it has no address"
+    mismatch = any(isinstance(error, HashMismatchError) for _, error in failures)
+    kind = HashMismatchError if mismatch else DownloadError
+    error = kind(
+        f"could not download {destination.name} ({reasons}); try again later, check the network "
+        f"and the proxy (HTTPS_PROXY), or save the model yourself as {destination}"
+    )
+    error.__cause__ = failures[-1][1] if failures else None
+    return error

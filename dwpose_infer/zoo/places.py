@@ -1,0 +1,47 @@
+"""Where files are on this machine, and what the environment says about it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeAlias
+
+from ..errors import InvalidArgumentError
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+def cache_folder(home: StrPath | None = None) -> Path:
+    """Folder of the downloaded models.
+
+    Args:
+        home: Folder to use instead of `DWPOSE_HOME`, which is used instead of the user's cache
+            folder.
+    """
+    chosen = home or os.environ.get("DWPOSE_HOME")
+    if chosen:
+        return Path(chosen).expanduser() / "models"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("dwpose_infer", appauthor=False)) / "models"
+
+
+def is_offline() -> bool:
+    """Whether `DWPOSE_OFFLINE` forbids downloads.
+
+    Raises:
+        InvalidArgumentError: The variable is neither a yes nor a no.
+    """
+    value = os.environ.get("DWPOSE_OFFLINE", "").strip().lower()
+    if value in ("1", "true", "yes", "on"):
+        return True
+    if value in ("", "0", "false", "no", "off"):
+        return False
+    raise InvalidArgumentError(f"DWPOSE_OFFLINE is {value!r}: set it to 1 or 0")
+
+
+def package_file(*parts: str) -> Path:
+    """Path of a file that comes with the package."""
+    from importlib import resources
+
+    return Path(str(resources.files("dwpose_infer").joinpath(*parts)))
