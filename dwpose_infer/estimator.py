@@ -158,7 +158,8 @@ def _normalisation_tables() -> Float32Array:
     """(3, 256) float32: the normalised value of each byte, channels R, G, B."""
     values = np.arange(256, dtype=np.float64)
     mean, std = np.array(MEAN_RGB)[:, None], np.array(STD_RGB)[:, None]
-    return ((values - mean) / std).astype(np.float32)
+    tables: Float32Array = ((values - mean) / std).astype(np.float32)
+    return tables
 
 
 def _pose_form(backend: Backend) -> PoseForm:

@@ -132,5 +132,6 @@ def crop_to_picture(
         (N, K, 2) float32, x then y, pixels of the picture.
     """
     size = np.asarray(input_size_wh, np.float32)
-    mapped = keypoints / size * scale[:, None] + center[:, None] - np.float32(0.5) * scale[:, None]
-    return mapped.astype(np.float32, copy=False)
+    corner = np.float32(0.5) * scale[:, None]
+    mapped: Float32Array = keypoints / size * scale[:, None] + center[:, None] - corner
+    return mapped

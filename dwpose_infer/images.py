@@ -184,7 +184,8 @@ def _to_uint8(values: npt.NDArray[Any], *, name: str) -> UInt8Array:
     if values.dtype.kind == "f":
         factor = 255.0 if high <= 1 else 1.0
         values = np.rint(values.astype(np.float32) * factor)
-    return values.astype(np.uint8, copy=False)
+    pixels: UInt8Array = values.astype(np.uint8)
+    return pixels
 
 
 def _convert(pixels: UInt8Array, code: int) -> UInt8Array:

@@ -22,7 +22,7 @@ from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE, DETECTOR_BATCH, Predicto
 from ..results import PoseResult
 from .infer import DEFAULT_OUT
 from .inputs import STDIN, Picture, find_pictures
-from .outputs import OutputPlan
+from .outputs import DrawStyle, OutputPlan
 
 READ_AHEAD = 4
 """Pictures that are decoded while the networks work on earlier ones."""
@@ -90,9 +90,10 @@ def _plan(arguments: argparse.Namespace) -> OutputPlan | None:
     if arguments.json and wanted == (None, None, None):
         return None
     only_printed = arguments.json and (arguments.format, arguments.draw) != (None, None)
-    defaults: tuple[list[str], list[str]] = ([], []) if only_printed else (["json"], ["overlay"])
-    formats = defaults[0] if arguments.format is None else arguments.format
-    styles = defaults[1] if arguments.draw is None else arguments.draw
+    formats: list[str] = [] if only_printed else ["json"]
+    styles: list[DrawStyle] = [] if only_printed else ["overlay"]
+    formats = formats if arguments.format is None else arguments.format
+    styles = styles if arguments.draw is None else arguments.draw
     drawn = {"line_scale": arguments.line_scale}
     if arguments.keypoint_threshold is not None:
         drawn["min_score"] = arguments.keypoint_threshold
@@ -202,11 +203,12 @@ def _groups(pictures: Sequence[Picture], max_pixels: int) -> Iterator[list[_Deco
     pixels = 0
     for picture, future in _decoded(pictures, max_pixels):
         try:
-            outcome: npt.NDArray[np.uint8] | DwposeError = future.result()
-            pixels += outcome.size // 3
+            image_bgr = future.result()
         except DwposeError as error:
-            outcome = error
-        group.append((picture, outcome))
+            group.append((picture, error))
+        else:
+            group.append((picture, image_bgr))
+            pixels += image_bgr.size // 3
         if len(group) >= DETECTOR_BATCH or pixels >= GROUP_PIXELS:
             yield group
             group, pixels = [], 0

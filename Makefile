@@ -1,0 +1,45 @@
+# Two commands set up everything by themselves and are quick when repeated:
+#   make demo   the main job on a photo in this repository
+#   make test   all tests
+# Also: make lint (style, spelling, types), make clean.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SETTINGS := setup.cfg pyproject.toml constraints.txt
+DEMO := tests/photos/astronaut.jpg
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.demo-ready
+	$(BIN)/dwpose-infer $(DEMO) --out demo-out --format json,openpose --draw overlay,openpose
+	@echo "Look at demo-out/astronaut_overlay.jpg and demo-out/astronaut_openpose.png"
+
+test: $(VENV)/.dev-ready
+	$(BIN)/pytest --cov=dwpose_infer --cov-report=term:skip-covered
+
+lint: $(VENV)/.dev-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	# Types are checked on what is installed: in the tree, models/ and benchmarks/ stand outside
+	# the package that they belong to.
+	rm -rf build/types
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/types .
+	cd build/types && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p dwpose_infer
+
+$(VENV)/bin/python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=/path/to/python')"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo-ready: $(SETTINGS) | $(VENV)/bin/python
+	$(INSTALL) --editable ".[cpu]"
+	touch $@
+
+$(VENV)/.dev-ready: $(SETTINGS) | $(VENV)/bin/python
+	$(INSTALL) --editable ".[dev]"
+	touch $@ $(VENV)/.demo-ready
+
+clean:
+	rm -rf $(VENV) build dist demo-out dwpose-out .mypy_cache .pytest_cache .ruff_cache .coverage
