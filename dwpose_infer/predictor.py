@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
@@ -31,8 +31,20 @@ logger = logging.getLogger(__name__)
 DEFAULT_POSE = "dwpose-t-bundled"
 DEFAULT_DETECTOR = "yolox-nano-person-bundled"
 
-DETECTOR_BATCH = 8
-"""Pictures that are decoded and searched for persons together when a list is given."""
+GROUP_PICTURES = 8
+"""Pictures that are in memory and searched for persons together when a list is given."""
+
+GROUP_PIXELS = 32_000_000
+"""Decoded pixels after which such a group is complete, however few its pictures."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Readable:
+    """A decoded picture, with its persons' boxes where the caller gave them."""
+
+    image_bgr: npt.NDArray[np.uint8]
+    source: str | None
+    boxes_xyxy: npt.NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,49 +210,44 @@ class Predictor:
     ) -> Iterator[PoseResult]:
         """Yields results in order; only a few pictures and one batch of crops are in memory."""
         waiting: list[_Picture] = []
-        for start in range(0, len(sources), DETECTOR_BATCH):
-            group = slice(start, start + DETECTOR_BATCH)
-            waiting += self._find_persons(
-                sources[group], boxes[group], whole_image=whole_image, color=color
-            )
-            if sum(len(picture.crops) for picture in waiting) >= self.estimator.max_batch:
+        group: list[_Readable] = []
+        for index, (source, given) in enumerate(zip(sources, boxes, strict=True)):
+            image = read_image(source, color=color, max_pixels=self._max_pixels)
+            name = fspath(source) if isinstance(source, (str, PathLike)) else None
+            group.append(_Readable(image, name, given))
+            pixels = sum(picture.image_bgr.size // 3 for picture in group)
+            last = index + 1 == len(sources)
+            if last or len(group) >= GROUP_PICTURES or pixels >= GROUP_PIXELS:
+                waiting += self._find_persons(group, whole_image=whole_image)
+                group = []
+            crops = sum(len(picture.crops) for picture in waiting)
+            if waiting and (last or crops >= self.estimator.max_batch):
                 yield from self._place_keypoints(waiting)
                 waiting = []
-        if waiting:
-            yield from self._place_keypoints(waiting)
 
     def _find_persons(
-        self,
-        sources: Sequence[ImageSource],
-        boxes: Sequence[npt.NDArray[np.float32] | None],
-        *,
-        whole_image: bool,
-        color: ColorOrder,
-    ) -> Iterable[_Picture]:
-        images = [
-            read_image(source, color=color, max_pixels=self._max_pixels) for source in sources
-        ]
-        unknown = [index for index, given in enumerate(boxes) if given is None]
+        self, pictures: Sequence[_Readable], *, whole_image: bool
+    ) -> Iterator[_Picture]:
+        unknown = [picture.image_bgr for picture in pictures if picture.boxes_xyxy is None]
         if unknown and self.detector is None and not whole_image:
             raise InvalidArgumentError(
                 "this predictor has no detector; pass boxes=, or whole_image=True to take the "
                 "whole picture for one person"
             )
-        found: dict[int, Detections] = {}
-        if self.detector is not None:
-            found = dict(
-                zip(unknown, self.detector([images[index] for index in unknown]), strict=True)
-            )
-        for index, (image, source, given) in enumerate(zip(images, sources, boxes, strict=True)):
-            height, width = image.shape[:2]
-            detections = _given(given) if given is not None else found.get(index, _nobody())
-            if given is None and whole_image and not len(detections):
-                detections = _whole_picture(width, height)
+        found = iter(self.detector(unknown) if self.detector is not None else ())
+        for picture in pictures:
+            height, width = picture.image_bgr.shape[:2]
+            if picture.boxes_xyxy is not None:
+                detections = _given(picture.boxes_xyxy)
+            else:
+                detections = next(found, _nobody())
+                if whole_image and not len(detections):
+                    detections = _whole_picture(width, height)
             yield _Picture(
                 detections=detections,
-                crops=self.estimator.crop(image, detections.boxes_xyxy),
+                crops=self.estimator.crop(picture.image_bgr, detections.boxes_xyxy),
                 image_size=(width, height),
-                source=fspath(source) if isinstance(source, (str, PathLike)) else None,
+                source=picture.source,
             )
 
     def _place_keypoints(self, pictures: Sequence[_Picture]) -> Iterator[PoseResult]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..errors import DwposeError, InvalidArgumentError
 from ..formats.image_ids import ImageIds, id_from_name
 from ..images import MAX_PIXELS, read_image
-from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE, DETECTOR_BATCH, Predictor
+from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE, GROUP_PICTURES, GROUP_PIXELS, Predictor
 from ..results import PoseResult
 from .infer import DEFAULT_OUT
 from .inputs import STDIN, Picture, find_pictures
@@ -26,9 +26,6 @@ from .outputs import DrawStyle, OutputPlan
 
 READ_AHEAD = 4
 """Pictures that are decoded while the networks work on earlier ones."""
-
-GROUP_PIXELS = 32_000_000
-"""Decoded pixels after which a group is worked on, however few its pictures: bounds the memory."""
 
 _Decoded = tuple[Picture, "npt.NDArray[np.uint8] | DwposeError"]
 _Predicted = tuple["npt.NDArray[np.uint8]", PoseResult]
@@ -209,7 +206,7 @@ def _groups(pictures: Sequence[Picture], max_pixels: int) -> Iterator[list[_Deco
         else:
             group.append((picture, image_bgr))
             pixels += image_bgr.size // 3
-        if len(group) >= DETECTOR_BATCH or pixels >= GROUP_PIXELS:
+        if len(group) >= GROUP_PICTURES or pixels >= GROUP_PIXELS:
             yield group
             group, pixels = [], 0
     if group:
