@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel built from a copy of the tree, with the build tools that are installed."""
+    pytest.importorskip("build")
+    folder = tmp_path_factory.mktemp("wheel")
+    ignore = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "__pycache__", ".*")
+    shutil.copytree(ROOT, folder / "tree", ignore=ignore)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
+    subprocess.run([*command, folder / "tree"], check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def test_every_path_belongs_to_the_package(wheel):
+    assert {name.split("/")[0] for name in wheel.namelist()} == {
+        "dwpose_infer",
+        next(name.split("/")[0] for name in wheel.namelist() if name.endswith("METADATA")),
+    }
+    assert all(name.startswith("dwpose_infer") for name in wheel.namelist())
+
+
+def test_every_module_of_the_mapped_folders_is_in_it(wheel):
+    names = set(wheel.namelist())
+    for folder, place in (
+        ("dwpose_infer", "dwpose_infer"),
+        ("models", "dwpose_infer/models"),
+        ("benchmarks", "dwpose_infer/benchmarks"),
+    ):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert f"{place}/{path.relative_to(ROOT / folder).as_posix()}" in names
+
+
+def test_data_and_licences_are_in_it(wheel):
+    names = set(wheel.namelist())
+    for name in (
+        "dwpose_infer/py.typed",
+        "dwpose_infer/zoo/manifest.json",
+        "dwpose_infer/weights/dwpose-t-bundled.onnx",
+        "dwpose_infer/weights/yolox-nano-person-bundled.onnx",
+        "dwpose_infer/weights/LICENSE-WEIGHTS.md",
+    ):
+        assert name in names
+    for name in ("LICENSE", "THIRD_PARTY.md"):
+        assert any(found.endswith(f"licenses/{name}") for found in names)
+
+
+def test_size(wheel):
+    packed = sum(entry.compress_size for entry in wheel.infolist())
+    assert packed < 25e6
+
+
+def test_inference_install_is_light():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    required = setup["options"]["install_requires"].lower()
+    for heavy in ("torch", "onnxruntime", "mmcv", "mmpose", "scipy", "pandas", "matplotlib"):
+        assert heavy not in required
+
+
+def test_constraints_pin_what_the_tests_run_with():
+    from importlib import metadata
+
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    )
+    assert pins["torch"] == "2.13.0"
+    for name, version in pins.items():
+        try:
+            installed = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        assert installed.split("+")[0] == version, name

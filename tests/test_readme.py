@@ -1,0 +1,108 @@
+"""Every command and every snippet of the README is run as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON_SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+OWN_COMMANDS = [line for line in COMMANDS if line.startswith("dwpose-")]
+NEEDS_DOWNLOAD = re.compile(r"--pose dwpose-l|--det yolox-l|models download")
+
+
+@pytest.fixture
+def user_folder(tmp_path, astronaut, monkeypatch):
+    """What a reader would have: photo.jpg and a folder photos/."""
+    (tmp_path / "photos/holiday").mkdir(parents=True)
+    for name in ("photo.jpg", "photos/a.jpg", "photos/holiday/b.jpg"):
+        shutil.copy(astronaut, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("snippet", PYTHON_SNIPPETS, ids=range(len(PYTHON_SNIPPETS)))
+def test_python_snippets_run(snippet, user_folder):
+    if "models.checkpoints" in snippet:
+        pytest.importorskip("torch")
+    exec(compile(snippet, "README.md", "exec"), {})
+
+
+def expected_status(command: str) -> int:
+    """Tests run without network and GPU; what needs them must say so by its exit status."""
+    if NEEDS_DOWNLOAD.search(command):
+        return 4
+    return 3 if "cuda" in command else 0
+
+
+@pytest.mark.parametrize("command", OWN_COMMANDS)
+def test_commands_run(command, user_folder):
+    program, *arguments = shlex.split(command)
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == expected_status(command), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_first_command_writes_what_is_said(user_folder):
+    assert "dwpose-infer photo.jpg" in OWN_COMMANDS
+    subprocess.run([Path(sys.executable).with_name("dwpose-infer"), "photo.jpg"], check=True)
+    for name in ("dwpose-out/photo.json", "dwpose-out/photo_overlay.jpg"):
+        assert name in README
+        assert (user_folder / name).is_file()
+
+
+def test_other_commands_are_known():
+    """`make` is run by the continuous integration, pip's extras must exist, modules must run."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    for command in COMMANDS:
+        program, *arguments = shlex.split(command)
+        if program == "make":
+            assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE)
+        elif program == "pip":
+            for extra in re.findall(r"dwpose-infer\[(\w+)\]", command):
+                assert setup.has_option("options.extras_require", extra)
+        elif program == "python":
+            subprocess.run([sys.executable, *arguments, "--help"], check=True, capture_output=True)
+        else:
+            assert program.startswith("dwpose-")
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
+
+
+def test_openpose_indices_in_the_table():
+    from dwpose_infer.openpose_layout import OPENPOSE_18_FROM_COCO, OPENPOSE_25_FROM_COCO
+
+    rows = re.findall(r"^\| [^|]+ \| ([\d, -]+) \| body ([\d, ]+)\b", README, re.MULTILINE)
+    pairs = {
+        int(coco): int(openpose)
+        for here, there in rows
+        if "-" not in here
+        for coco, openpose in zip(here.split(","), there.split(","), strict=True)
+    }
+    expected = {coco: i for i, coco in enumerate(OPENPOSE_18_FROM_COCO) if coco is not None}
+    assert pairs == expected
+    lower = "12, 9, 13, 10, 14, 11"
+    assert lower in README
+    assert [OPENPOSE_25_FROM_COCO[int(i)] for i in lower.split(",")] == [11, 12, 13, 14, 15, 16]
