@@ -122,9 +122,11 @@ class Detector:
             return np.stack(canvases)
         width, height = self.input_size_wh
         planes = np.empty((len(canvases), 3, height, width), self._input.dtype)
+        block = np.empty((3, height, width), np.uint8)  # one for all: new planes cost more
+        channels = list(block)
         for index, canvas in enumerate(canvases):
-            for channel, plane in enumerate(cv2.split(canvas)):
-                planes[index, channel] = plane
+            cv2.split(canvas, channels)
+            planes[index] = block
         return planes
 
     def _persons(self, output: dict[str, Array], ratio: float) -> Detections:

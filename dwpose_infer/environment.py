@@ -105,6 +105,11 @@ def ort_remedy(provider: str) -> str:
     )
 
 
+def openvino_remedy() -> str:
+    """Returns the sentence that tells how to get OpenVINO."""
+    return 'Remedy: pip install "dwpose-infer[openvino]"'
+
+
 def opencv_remedy() -> str:
     """Returns the sentence that tells how to get exactly one OpenCV 4 wheel."""
     wheels = " ".join(opencv_wheels() or OPENCV_WHEELS)
@@ -151,6 +156,7 @@ def _versions() -> dict[str, str]:
         "OpenCV": _join(opencv_wheels()),
         "ONNX Runtime": _join(onnxruntime_wheels()),
         "providers": ", ".join(_providers()) or "none",
+        "OpenVINO": _join(_installed(("openvino",))),
         "models": f"{cache_folder()}{' (offline)' if is_offline() else ''}",
     }
 

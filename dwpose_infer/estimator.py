@@ -148,8 +148,10 @@ class PoseEstimator:
         """
         count, height, width = images_bgr.shape[:3]
         planes = np.empty((count, 3, height, width), np.float32)
+        channels_bgr = list(np.empty((3, height, width), np.uint8))  # one for all crops
         for index in range(count):
-            for channel, plane in enumerate(reversed(cv2.split(images_bgr[index]))):
+            cv2.split(images_bgr[index], channels_bgr)
+            for channel, plane in enumerate(reversed(channels_bgr)):
                 cv2.LUT(plane, self._normalisation[channel], dst=planes[index, channel])
         return planes.astype(self._input.dtype, copy=False)
 

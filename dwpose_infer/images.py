@@ -170,9 +170,9 @@ def _to_uint8(values: npt.NDArray[Any], *, name: str) -> UInt8Array:
     if values.dtype == np.uint8:
         return cast(UInt8Array, values)
     if values.dtype == np.uint16:
-        return (values >> 8).astype(np.uint8)  # as OpenCV reads 16-bit files
-    if values.dtype == np.bool_:
-        return values.astype(np.uint8) * np.uint8(255)
+        values = values >> 8  # as OpenCV reads 16-bit files
+    elif values.dtype == np.bool_:
+        values = values * np.uint8(255)
     if values.dtype.kind not in "iuf":
         raise InputError(f"{name} has the type {values.dtype}, which no picture has")
     low, high = float(values.min()), float(values.max())

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .backends.onnxruntime import Provider
+    from .backends.openvino import Precision
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class Predictor:
         device: str = "cpu",
         provider: Provider | None = None,
         threads: int | None = None,
+        precision: Precision | None = None,
         max_batch: int = DEFAULT_MAX_BATCH,
         score_threshold: float | None = None,
         nms_threshold: float | None = None,
@@ -100,11 +102,13 @@ class Predictor:
             pose: Name of a pose model (see `list_models`) or path of an ONNX file.
             detector: Name of a detector or path of an ONNX file; None for no detector, then
                 every call needs `boxes` or `whole_image`.
-            backend: Runtime, "ort" for ONNX Runtime.
+            backend: Runtime, "ort" for ONNX Runtime, "openvino" for OpenVINO on the CPU.
             device: "cpu", "cuda" or "cuda:N". It is used, or an error says why it cannot be.
             provider: Execution provider of ONNX Runtime, "cpu", "cuda" or "tensorrt"; None
                 takes the one of the device's own name.
             threads: Threads inside one operator; None leaves it to the runtime.
+            precision: What "openvino" calculates in, "fp32" or, on CPUs that have it, "bf16";
+                None means "fp32". ONNX Runtime takes the precision of the file.
             max_batch: Persons per call of the pose network at most.
             score_threshold: Persons must score above this; None takes the model's own default,
                 0.3 for most.
@@ -132,7 +136,14 @@ class Predictor:
 
         def load(model: str | PathLike[str], kind: zoo.ModelKind) -> Backend:
             path = zoo.resolve_model(model, kind=kind, offline=offline, progress=progress)
-            return load_backend(backend, path, device=device, provider=provider, threads=threads)
+            return load_backend(
+                backend,
+                path,
+                device=device,
+                provider=provider,
+                threads=threads,
+                precision=precision,
+            )
 
         with ExitStack() as on_error:
             self.detector: Detector | None = None

@@ -17,3 +17,6 @@ AFFINE_PX = 1e-3
 
 WARP_MATRIX = 1e-12
 """Affine matrices against the reference implementation."""
+
+OTHER_RUNTIME = 2e-5
+"""Raw outputs of a network in fp32 on two runtimes, relative to the largest value, at least 1."""

@@ -148,7 +148,7 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
         "--backend",
         choices=("ort", "trt", "openvino"),
         default="ort",
-        help="runtime (default: ort, ONNX Runtime)",
+        help="runtime: ort (ONNX Runtime), trt (TensorRT) or openvino (default: ort)",
     )
     group.add_argument(
         "--device",
@@ -163,6 +163,11 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--threads", type=_positive, metavar="N", help="CPU threads of a network (default: cores)"
+    )
+    group.add_argument(
+        "--precision",
+        choices=("fp32", "bf16"),
+        help="what --backend openvino calculates in; bf16 needs a CPU that has it (default: fp32)",
     )
     group.add_argument(
         "--max-batch",

@@ -155,6 +155,7 @@ def _predictor(arguments: argparse.Namespace) -> Iterator[Predictor]:
         device=device,
         provider=arguments.provider,
         threads=arguments.threads,
+        precision=arguments.precision,
         max_batch=arguments.max_batch,
         score_threshold=arguments.score_threshold,
         nms_threshold=arguments.nms_threshold,

@@ -23,9 +23,15 @@ def test_unknown_names(name):
 
 
 def test_backends_to_come_say_what_to_use(tmp_path):
-    for name in ("trt", "openvino"):
-        with pytest.raises(BackendUnavailableError, match="backend='ort'"):
-            load_backend(name, tmp_path / "model.onnx")
+    with pytest.raises(BackendUnavailableError, match="backend='ort'"):
+        load_backend("trt", tmp_path / "model.onnx")
+
+
+def test_options_that_do_not_go_with_the_backend(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="does not go with backend 'ort'"):
+        load_backend("ort", tmp_path / "model.onnx", precision="bf16")
+    with pytest.raises(InvalidArgumentError, match="does not go with backend 'openvino'"):
+        load_backend("openvino", tmp_path / "model.onnx", provider="cpu")
 
 
 def test_unknown_backend(tmp_path):

@@ -1,0 +1,297 @@
+"""OpenVINO on the CPU, in fp32 or bf16, behind the `Backend` protocol."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from .. import environment
+from ..errors import (
+    BackendUnavailableError,
+    InferenceError,
+    InvalidArgumentError,
+    MissingDependencyError,
+    ModelFormatError,
+)
+from .base import Array, TensorSpec
+from .batching import check_inputs, run_in_chunks
+from .device import Device
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+logger = logging.getLogger(__name__)
+
+Precision = Literal["fp32", "bf16"]
+
+_TYPE_NAMES: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
+
+_DTYPES: dict[str, type[np.generic]] = {
+    "f32": np.float32,
+    "f16": np.float16,
+    "f64": np.float64,
+    "u8": np.uint8,
+    "i32": np.int32,
+    "i64": np.int64,
+    "boolean": np.bool_,
+}
+
+_TELEMETRY = "openvino_telemetry"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVinoOptions:
+    """Settings of a compiled model.
+
+    Attributes:
+        precision: "fp32", or "bf16" on CPUs with bf16 arithmetic. Inputs and outputs keep their
+            types.
+        threads: Threads of one call; None leaves it to OpenVINO, which takes the cores.
+    """
+
+    precision: Precision = "fp32"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise InvalidArgumentError(
+                f"unknown precision {self.precision!r}; "
+                f"OpenVINO's precisions are {', '.join(get_args(Precision))}"
+            )
+        if self.threads is not None and self.threads < 1:
+            raise InvalidArgumentError(f"threads is {self.threads}, must be at least 1")
+
+
+class OpenVinoBackend:
+    """An ONNX file compiled by OpenVINO for the CPU.
+
+    A graph with a free batch size is compiled once and takes every batch size: compiling it
+    for each size again gained at most a tenth of the time, and costs a second each.
+    """
+
+    def __init__(
+        self, model_path: Path, *, device: Device, options: OpenVinoOptions | None = None
+    ) -> None:
+        """Compiles the model.
+
+        Args:
+            model_path: ONNX file.
+            device: Where to run; the CPU is the only choice.
+            options: Precision and threads.
+
+        Raises:
+            InvalidArgumentError: The device is not the CPU.
+            MissingDependencyError: OpenVINO is not installed.
+            BackendUnavailableError: The CPU cannot calculate in the precision asked for.
+            ModelFormatError: The file is not an ONNX model that OpenVINO can compile.
+        """
+        options = options or OpenVinoOptions()
+        _require_cpu(device)
+        openvino = _import_openvino()
+        core = openvino.Core()
+        _require_precision(core, options.precision)
+        model = _read_model(openvino, model_path)
+        self.metadata: Mapping[str, str] = _metadata(model)
+        compiled = _compile(openvino, core, model, model_path, options)
+        self.inputs = tuple(
+            _tensor_spec(port, port.get_any_name(), model_path) for port in model.inputs
+        )
+        # Compilation finds out more sizes, but may merge the names of equal tensors.
+        self.outputs = tuple(
+            _tensor_spec(port, _output_name(read), model_path)
+            for read, port in zip(model.outputs, compiled.outputs, strict=True)
+        )
+        self._requests: _RequestPool | None = _RequestPool(compiled)
+        version = openvino.__version__.split("-")[0]
+        self.description = f"OpenVINO {version} on CPU ({options.precision})"
+        logger.debug("loaded %s: %s", model_path, self.description)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Runs the graph; see `Backend.run`."""
+        batch = check_inputs(inputs, self.inputs)
+        return run_in_chunks(
+            self._run_once, inputs, batch=batch, graph_batch=self.inputs[0].shape[0]
+        )
+
+    def _run_once(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        requests = self._requests
+        if requests is None:
+            raise InferenceError("this backend is closed; create a new one")
+        arrays = [inputs[spec.name] for spec in self.inputs]
+        try:
+            with requests.borrow() as request:
+                outputs = request.infer(arrays).to_tuple()  # copies; the request may be reused
+        except Exception as error:  # of no common base below Exception in OpenVINO
+            raise InferenceError(f"{self.description} failed: {_reason(error)}") from error
+        return {spec.name: array for spec, array in zip(self.outputs, outputs, strict=True)}
+
+    def warmup(self) -> None:
+        """Runs the graph once on zeros."""
+        zeros = {
+            spec.name: np.zeros([size or 1 for size in spec.shape], spec.dtype)
+            for spec in self.inputs
+        }
+        self._run_once(zeros)
+
+    def close(self) -> None:
+        """Frees the compiled model; may be called again."""
+        self._requests = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _RequestPool:
+    """Inference requests of a compiled model: as many as calls ever ran at the same time.
+
+    A request holds the tensors of one call, so that two calls must never share one.
+    """
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._idle: deque[Any] = deque()  # append and pop are atomic
+
+    @contextmanager
+    def borrow(self) -> Iterator[Any]:
+        """Lends a request that nobody else uses; one that failed does not come back."""
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        yield request
+        self._idle.append(request)
+
+
+def _require_cpu(device: Device) -> None:
+    if device.kind != "cpu":
+        raise InvalidArgumentError(
+            f"backend 'openvino' does not run on device {str(device)!r}; use device='cpu', or "
+            "backend='ort' for an NVIDIA GPU"
+        )
+
+
+def _import_openvino() -> Any:
+    try:
+        with _no_telemetry():
+            return importlib.import_module("openvino")
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"OpenVINO is not installed or not usable ({error}). {environment.openvino_remedy()}"
+        ) from error
+
+
+@contextmanager
+def _no_telemetry() -> Iterator[None]:
+    """Hides the telemetry package while OpenVINO is imported for the first time.
+
+    Merely importing OpenVINO would report that to Google Analytics and leave files in the home
+    folder, without having asked; without the package it does neither.
+    """
+    hidden = sys.modules.get(_TELEMETRY)
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.modules.pop(_TELEMETRY, None)
+        if hidden is not None:
+            sys.modules[_TELEMETRY] = hidden
+
+
+def _require_precision(core: Any, precision: Precision) -> None:
+    """Raises for bf16 on a CPU without it: OpenVINO would emulate it, several times slower."""
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise BackendUnavailableError(
+            f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} has no bf16 arithmetic (avx512_bf16 "
+            "or AMX). Remedy: precision='fp32'"
+        )
+
+
+def _read_model(openvino: Any, model_path: Path) -> Any:
+    """Reads an ONNX file.
+
+    `Core.read_model` would try the readers of all formats in turn on a broken file; they print
+    to standard error, and the reason is lost.
+    """
+    try:
+        reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")
+        model = reader.convert(reader.load(str(model_path)))
+    except Exception as error:  # of no common base below Exception in OpenVINO
+        raise ModelFormatError(
+            f"{model_path} is not a usable ONNX model: {_reason(error)}"
+        ) from error
+    if not model.inputs or not model.outputs:
+        raise ModelFormatError(f"{model_path} is not a usable ONNX model: it has no tensors")
+    return model
+
+
+def _compile(
+    openvino: Any, core: Any, model: Any, model_path: Path, options: OpenVinoOptions
+) -> Any:
+    settings: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        # Never left to OpenVINO: where the CPU has bf16, it would be the default.
+        "INFERENCE_PRECISION_HINT": _TYPE_NAMES[options.precision],
+        # Pinned threads wait for their core when somebody else computes on it.
+        "ENABLE_CPU_PINNING": False,
+    }
+    if options.threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = options.threads
+    try:
+        compiled = core.compile_model(model, "CPU", settings)
+    except Exception as error:  # of no common base below Exception in OpenVINO
+        raise ModelFormatError(f"OpenVINO cannot compile {model_path}: {_reason(error)}") from error
+    used = compiled.get_property("INFERENCE_PRECISION_HINT")
+    if used != getattr(openvino.Type, _TYPE_NAMES[options.precision]):
+        raise BackendUnavailableError(
+            f"precision {options.precision!r} was asked for, but OpenVINO took {used}"
+        )
+    return compiled
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    """The file's metadata, which the ONNX reader keeps under "framework"."""
+    if not model.has_rt_info("framework"):
+        return {}
+    return {key: str(value.astype(str)) for key, value in model.rt_info["framework"].items()}
+
+
+def _output_name(port: Any) -> str:
+    """The name of an output in the file; one tensor can have several names."""
+    name: str = port.get_node().get_friendly_name().split("/sink_port_")[0]
+    return name if name in port.get_names() else str(port.get_any_name())
+
+
+def _tensor_spec(port: Any, name: str, model_path: Path) -> TensorSpec:
+    type_name = port.get_element_type().get_type_name()
+    dtype = _DTYPES.get(type_name)
+    if dtype is None:
+        raise ModelFormatError(f"{model_path}: {name} has the unknown type {type_name}")
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic:
+        raise ModelFormatError(f"{model_path}: {name} has no fixed number of dimensions")
+    sizes = tuple(size.get_length() if size.is_static else None for size in shape)
+    return TensorSpec(name, np.dtype(dtype), sizes)
+
+
+def _reason(error: Exception) -> str:
+    """The last line of OpenVINO's message; those before it are places in its source code."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
