@@ -1,0 +1,1 @@
+"""Speed and accuracy of the package, measured so that anyone can repeat it."""
