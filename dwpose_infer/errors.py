@@ -71,3 +71,7 @@ class DownloadError(ModelError):
 
 class HashMismatchError(DownloadError):
     """A file's SHA-256 is not the expected one; the file was not kept."""
+
+
+class ParityError(DwposeError):
+    """An exported network does not do what its source does; it was not kept."""

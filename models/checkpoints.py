@@ -6,7 +6,8 @@ holds. It never runs anything from the file (see `torch_archive`). These layouts
 * mmengine's runner and its published files: the weights under `state_dict`. With an averaging
   hook that is the average; the raw weights beside it, under `ema_state_dict`, are left alone.
 * YOLOX: the weights under `model`.
-* the weights alone, with or without the `module.` that data parallel training puts in front.
+* the weights alone, with or without the `module.` that data parallel training puts in front;
+  also as a safetensors file.
 * DWPose's distiller: student and teacher side by side, in two stages (see `Stage`).
 """
 
@@ -20,7 +21,12 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..errors import InvalidArgumentError, ModelFormatError
+from ..errors import (
+    InvalidArgumentError,
+    MissingDependencyError,
+    ModelFormatError,
+    ModelNotFoundError,
+)
 from .cspnext import STEM_CHANNELS as CSPNEXT_STEM_CHANNELS
 from .dwpose import DWPOSE_SIZES, DWPose, DWPoseArchitecture
 from .restricted_pickle import StoredTensor
@@ -38,8 +44,9 @@ only the student's head on the features of a frozen teacher of the same size: th
 
 Architecture = DWPoseArchitecture | YOLOXArchitecture
 Shape = Sequence[int]
-Value = TypeVar("Value")
+Value = TypeVar("Value", StoredTensor, Tensor)
 
+SAFETENSORS_SUFFIX = ".safetensors"
 WEIGHTS_KEYS = ("state_dict", "model")
 LISTED_KEYS = 5  # of each kind in an error message
 YOLOX_STEM_CHANNELS = 64  # at width 1
@@ -62,14 +69,41 @@ def read_state_dict(
     Raises:
         ModelNotFoundError: There is no such file.
         ModelFormatError: The file is not a checkpoint or holds no weights.
+        MissingDependencyError: It is a safetensors file, and that package is not installed.
     """
     path = Path(path)
+    if path.suffix.lower() == SAFETENSORS_SUFFIX:
+        return _read_safetensors(path, distiller_stage)
     with TorchArchive(path) as archive:
         try:
             stored = _plain_names(_find_weights(archive.tree), distiller_stage)
         except ModelFormatError as error:
             raise ModelFormatError(f"{path}: {error}") from error
         return {name: archive.read(tensor) for name, tensor in stored.items()}
+
+
+def _read_safetensors(path: Path, distiller_stage: Stage | None) -> dict[str, Tensor]:
+    """Read a safetensors file: names and numbers, nothing that could run."""
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"reading {path} needs the package safetensors ({error}); install it with: "
+            'pip install "dwpose-infer[export]"'
+        ) from error
+    if not path.is_file():
+        raise ModelNotFoundError(f"there is no file {path}")
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelFormatError(f"{path} is not a readable checkpoint: {error}") from error
+    try:
+        if not state:
+            raise ModelFormatError("the file holds no weights")
+        return _plain_names(state, distiller_stage)
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{path}: {error}") from error
 
 
 def load_model(
@@ -217,9 +251,7 @@ def _find_weights(tree: object) -> dict[str, StoredTensor]:
     return weights
 
 
-def _plain_names(
-    weights: dict[str, StoredTensor], distiller_stage: Stage | None
-) -> dict[str, StoredTensor]:
+def _plain_names(weights: dict[str, Value], distiller_stage: Stage | None) -> dict[str, Value]:
     """Take off prefixes and pick the distilled network out of a distiller."""
     if all(name.startswith("module.") for name in weights):
         weights = _with_prefix(weights, "module.")
@@ -240,8 +272,8 @@ def _plain_names(
     }
 
 
-def _shapes(weights: Mapping[str, StoredTensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tensor.shape for name, tensor in weights.items()}
+def _shapes(weights: Mapping[str, StoredTensor | Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in weights.items()}
 
 
 def _with_prefix(weights: Mapping[str, Value], prefix: str) -> dict[str, Value]:

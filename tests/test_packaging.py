@@ -40,6 +40,7 @@ def test_every_module_of_the_mapped_folders_is_in_it(wheel):
         ("dwpose_infer", "dwpose_infer"),
         ("models", "dwpose_infer/models"),
         ("benchmarks", "dwpose_infer/benchmarks"),
+        ("export", "dwpose_infer/export"),
     ):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{place}/{path.relative_to(ROOT / folder).as_posix()}" in names
@@ -53,6 +54,7 @@ def test_data_and_licences_are_in_it(wheel):
         "dwpose_infer/weights/dwpose-t-bundled.onnx",
         "dwpose_infer/weights/yolox-nano-person-bundled.onnx",
         "dwpose_infer/weights/LICENSE-WEIGHTS.md",
+        "dwpose_infer/export/crops/astronaut.jpg",
     ):
         assert name in names
     for name in ("LICENSE", "THIRD_PARTY.md"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 
 import numpy as np
@@ -7,7 +8,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dwpose_infer.errors import ModelFormatError  # noqa: E402
+from dwpose_infer.errors import (  # noqa: E402
+    MissingDependencyError,
+    ModelFormatError,
+    ModelNotFoundError,
+)
 from dwpose_infer.models.checkpoints import (  # noqa: E402
     build_model,
     infer_architecture,
@@ -201,3 +206,51 @@ def test_the_published_layouts(shared):
     assert detector.architecture == YOLOXArchitecture("nano")
     person = load_model(shared / "weights/yolox-nano-person-start.pth")
     assert person.architecture == YOLOXArchitecture("nano", classes=1)
+
+
+@pytest.fixture
+def save_safetensors(tmp_path):
+    torch_files = pytest.importorskip("safetensors.torch")
+
+    def save(state):
+        path = tmp_path / "checkpoint.safetensors"
+        torch_files.save_file({name: value.contiguous() for name, value in state.items()}, path)
+        return path
+
+    return save
+
+
+def test_safetensors(save_safetensors, weights):
+    path = save_safetensors(weights)
+    state = read_state_dict(path)
+    assert all(torch.equal(state[name], value) for name, value in weights.items())
+    model = load_model(path)
+    assert model.architecture == SMALL
+    assert not model.training
+
+
+def test_safetensors_of_a_distiller(save_safetensors, weights):
+    teacher = fresh(DWPoseArchitecture("s", 64, 32, keypoints=5))
+    path = save_safetensors(distiller(weights, teacher)["state_dict"])
+    assert load_model(path).architecture == SMALL
+
+
+def test_damaged_safetensors_are_refused(save_safetensors, weights):
+    path = save_safetensors(weights)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelFormatError, match="not a readable checkpoint"):
+        load_model(path)
+    path.unlink()
+    with pytest.raises(ModelNotFoundError, match="no file"):
+        load_model(path)
+
+
+def test_safetensors_of_something_else(save_safetensors):
+    with pytest.raises(ModelFormatError, match=r"checkpoint\.safetensors: these are not"):
+        load_model(save_safetensors({"a": torch.ones(1)}))
+
+
+def test_without_safetensors_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(MissingDependencyError, match=r"dwpose-infer\[export\]"):
+        load_model(tmp_path / "checkpoint.safetensors")

@@ -1,0 +1,230 @@
+"""From a source to a verified ONNX file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from ..errors import InvalidArgumentError, OutputError
+from ..formats.atomic import write_bytes
+from .deploy import DEFAULT_TOP_K, DEPLOY_INPUTS, to_deploy_detector, to_deploy_pose
+from .from_checkpoint import DEFAULT_OPSET
+from .graph import Array, count_operators
+from .metadata import FORMS, PRECISIONS, Form, ModelFacts, Precision, write_facts
+from .parity import ParityReport, check_parity, require_parity
+from .pictures import UInt8Array, folder_samples, official_input, shipped_samples
+from .sources import Source, load_source
+
+if TYPE_CHECKING:
+    from ..models.checkpoints import Stage
+
+MAX_CALIBRATION_SAMPLES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """Settings of an export.
+
+    Attributes:
+        form: "deploy" takes uint8 pictures and gives keypoints or boxes; "official" has the
+            inputs and outputs of the published files, for other programs.
+        precision: "fp32", "fp16-stored" (half the file, the same arithmetic), "fp16" (half
+            precision where it is safe, for GPUs) or "int8" (for CPUs, needs `calibration`).
+        opset: Operator set of the file.
+        detector_size_wh: (width, height) of the input of a detector read from a checkpoint;
+            None takes the published size.
+        distiller_stage: Stage of one of DWPose's own training files; None finds out.
+        top_k: Boxes that a detector in deploy form hands over.
+        calibration: Folder of pictures of people for int8.
+        verify: Folder of pictures for the parity gate besides those of the package.
+        allow_undecided: Accept the raw outputs as evidence where the network is not sure of
+            enough points.
+        offline: Forbid downloads; None obeys DWPOSE_OFFLINE.
+    """
+
+    form: Form = "deploy"
+    precision: Precision = "fp32"
+    opset: int = DEFAULT_OPSET
+    detector_size_wh: tuple[int, int] | None = None
+    distiller_stage: Stage | None = None
+    top_k: int = DEFAULT_TOP_K
+    calibration: Path | None = None
+    verify: Path | None = None
+    allow_undecided: bool = False
+    offline: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise InvalidArgumentError(f"unknown form {self.form!r}; the forms are {FORMS}")
+        if self.precision not in PRECISIONS:
+            raise InvalidArgumentError(
+                f"unknown precision {self.precision!r}; the precisions are {', '.join(PRECISIONS)}"
+            )
+        if (self.precision == "int8") != (self.calibration is not None):
+            raise InvalidArgumentError(
+                "int8 needs pictures of people for its calibration, and nothing else does: give "
+                "--precision int8 and --calibration FOLDER together"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExportResult:
+    """An exported file.
+
+    Attributes:
+        path: The file.
+        size_bytes: Its size.
+        facts: What it says about itself.
+        operators: Number of nodes by operator.
+        parity: What the gate measured.
+    """
+
+    path: Path
+    size_bytes: int
+    facts: ModelFacts
+    operators: dict[str, int]
+    parity: ParityReport
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain data."""
+        return {
+            "path": str(self.path),
+            "size_bytes": self.size_bytes,
+            "facts": asdict(self.facts),
+            "operators": self.operators,
+            "parity": self.parity.to_json(),
+        }
+
+
+def export_model(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    options: ExportOptions | None = None,
+    *,
+    report: str | os.PathLike[str] | None = None,
+    progress: Callable[[str], None] | None = None,
+    download_bar: bool = False,
+) -> ExportResult:
+    """Exports a network and keeps the file only if it does what its source does.
+
+    Args:
+        source: Checkpoint, name of a model of the store, or ONNX file in official form.
+        out: File to write; it appears whole or not at all.
+        options: Form, precision and the rest.
+        report: Also write the measurements there, as JSON; also when the gate is not passed.
+        progress: Called with a line before each step.
+        download_bar: Show a progress bar on standard error while downloading.
+
+    Returns:
+        The file and what was measured.
+
+    Raises:
+        ParityError: Source and result differ by more than the limits; nothing was written.
+        ModelFormatError: The source is not a network that is known, or damaged.
+        InputError: The pictures given cannot be used, or nobody is on them.
+        OutputError: The file cannot be written.
+        MissingDependencyError: An optional package is missing.
+        InvalidArgumentError: Options contradict each other or the source.
+    """
+    options = options or ExportOptions()
+    say = progress or (lambda _line: None)
+    say(f"reading {os.fspath(source)}")
+    loaded = load_source(
+        source,
+        opset=options.opset,
+        detector_size_wh=options.detector_size_wh,
+        distiller_stage=options.distiller_stage,
+        offline=options.offline,
+        progress=download_bar,
+    )
+    _check_target(Path(out), loaded)
+    samples = _gate_samples(loaded, options)
+    say(f"converting {loaded.name} ({loaded.kind}): {options.form} form, {options.precision}")
+    model = _convert(loaded, options)
+    facts = ModelFacts(
+        kind=loaded.kind,
+        form=options.form,
+        name=loaded.name,
+        input_size_wh=loaded.input_size_wh,
+        precision=options.precision,
+        source_sha256=loaded.sha256,
+        opset=options.opset,
+    )
+    write_facts(model, facts)
+    say(f"comparing with the source on {len(samples)} pictures")
+    parity = check_parity(
+        loaded,
+        model,
+        samples,
+        form=options.form,
+        precision=options.precision,
+        allow_undecided=options.allow_undecided,
+    )
+    data: bytes = model.SerializeToString()
+    result = ExportResult(Path(out), len(data), facts, count_operators(model), parity)
+    if report is not None:
+        write_bytes(report, (json.dumps(result.to_json(), indent=2) + "\n").encode())
+    require_parity(parity)
+    write_bytes(out, data)
+    return result
+
+
+def _check_target(out: Path, source: Source) -> None:
+    """Finds out before the work starts what would go wrong at its end."""
+    if out.is_dir():
+        raise OutputError(f"cannot write {out}: it is a folder")
+    if out.exists() and out.samefile(source.path):
+        raise InvalidArgumentError(f"{out} is the source itself; give another file")
+
+
+def _gate_samples(source: Source, options: ExportOptions) -> UInt8Array:
+    samples = shipped_samples(source.kind, source.input_size_wh)
+    if options.verify is None:
+        return samples
+    own = folder_samples(options.verify, source.kind, source.input_size_wh)
+    return np.concatenate([own, samples])
+
+
+def _convert(source: Source, options: ExportOptions) -> onnx.ModelProto:
+    if options.form == "official":
+        model = onnx.ModelProto()
+        model.CopyFrom(source.model)
+    elif source.kind == "pose":
+        model = to_deploy_pose(source.model)
+    else:
+        model = to_deploy_detector(source.model, top_k=options.top_k)
+    if options.precision == "fp16-stored":
+        from .fp16 import store_weights_fp16
+
+        return store_weights_fp16(model)
+    if options.precision == "fp16":
+        from .fp16 import to_mixed_fp16
+
+        return to_mixed_fp16(model)
+    if options.precision == "int8":
+        from .int8 import quantize_int8
+
+        return quantize_int8(model, _calibration(source, options))
+    return model
+
+
+def _calibration(source: Source, options: ExportOptions) -> Iterator[dict[str, Array]]:
+    """Inputs of the model to be quantised, one sample each."""
+    assert options.calibration is not None  # checked by ExportOptions
+    samples = folder_samples(
+        options.calibration, source.kind, source.input_size_wh, limit=MAX_CALIBRATION_SAMPLES
+    )
+    name = "input" if source.kind == "pose" else "images"
+    for index in range(len(samples)):
+        sample: Array = samples[index : index + 1]
+        if options.form == "deploy":
+            yield {DEPLOY_INPUTS[source.kind]: sample}
+        else:
+            yield {name: official_input(source.kind, sample)}

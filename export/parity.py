@@ -1,0 +1,347 @@
+"""The parity gate: an exported network must do what its source does, or it is not kept.
+
+Source and result run on the same real pictures. Poses are compared in the user's unit, pixels
+of the crop, over the points on which the source itself is sure; detectors by their boxes; and
+the raw outputs of both besides. A network that is sure of nothing (random weights) cannot be
+judged by its points; then the gate fails, unless it is told that raw outputs are enough.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from ..detector import decode_yolox
+from ..errors import ParityError
+from ..nms import nms
+from ..simcc import decode_simcc
+from .comparison import (
+    BoxDifference,
+    Distances,
+    PointDifference,
+    RawDifference,
+    compare_boxes,
+    compare_points,
+    compare_raw,
+)
+from .deploy import DEPLOY_INPUTS
+from .graph import Array, network_inputs
+from .limits import LIMITS, MIN_SHARE, Limits
+from .metadata import Form, Precision
+from .pictures import UInt8Array, official_input
+from .running import GraphRunner
+from .sources import Source
+
+BOX_THRESHOLD = 0.3
+NMS_THRESHOLD = 0.45
+"""As in `dwpose_infer.detector.DetectorOptions`."""
+
+RUN_BATCH = 8
+
+DECODE_PX = 1e-3
+"""Decoding inside a deploy graph against the same decoding in NumPy, in pixels of the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParityReport:
+    """What the gate measured and how it judged.
+
+    Attributes:
+        form: Form of the exported network.
+        precision: Its precision, which chooses the limits.
+        samples: Number of pictures run.
+        raw: Differences of raw outputs by name.
+        points: Of a pose network: differences of keypoints.
+        boxes: Of a detector: differences of boxes.
+        decode_px: Of a deploy graph: largest difference between its decoding and NumPy's on
+            the same raw outputs, in pixels; None where the raw outputs cannot be seen.
+        undecided: Why points or boxes decide nothing, or None.
+        violations: What is over the limits; empty when the gate is passed.
+        limits: The limits applied.
+    """
+
+    form: Form
+    precision: Precision
+    samples: int
+    raw: dict[str, RawDifference]
+    points: PointDifference | None
+    boxes: BoxDifference | None
+    decode_px: float | None
+    undecided: str | None
+    violations: tuple[str, ...]
+    limits: Limits
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain data; an infinite difference becomes the text "inf"."""
+        plain: dict[str, Any] = json.loads(
+            json.dumps(asdict(self)).replace("-Infinity", '"-inf"').replace("Infinity", '"inf"')
+        )
+        return plain
+
+    def summary(self) -> list[str]:
+        """Lines for a person to read."""
+        lines = []
+        if self.points is not None:
+            lines.append(
+                f"points: {self.points.share:.0%} of {self.samples} x 133 are sure enough to be "
+                "compared (crop pixels)"
+            )
+            lines += [_part_line(part, row) for part, row in self.points.parts.items()]
+            if self.points.score_p99 is not None:
+                lines.append(f"scores: p99 difference {self.points.score_p99:.2g}")
+        if self.boxes is not None:
+            lines.append(
+                f"boxes: {self.boxes.matched} of {self.boxes.source_boxes} found again on "
+                f"{self.samples} pictures, {self.boxes.unmatched} unmatched, worst side "
+                f"{_number(self.boxes.worst_px)} px, worst score {_number(self.boxes.worst_score)}"
+            )
+        lines += [
+            f"raw {name}: largest {difference.largest:.2g} relative, rms {difference.rms:.2g} of "
+            "the source's spread"
+            for name, difference in self.raw.items()
+        ]
+        if self.undecided:
+            lines.append(f"not decidable: {self.undecided}")
+        return lines
+
+
+def check_parity(
+    source: Source,
+    result: onnx.ModelProto,
+    samples: UInt8Array,
+    *,
+    form: Form,
+    precision: Precision,
+    allow_undecided: bool = False,
+) -> ParityReport:
+    """Runs source and result on pictures and judges the differences.
+
+    Args:
+        source: What was exported.
+        result: What came out.
+        samples: (N, H, W, 3) uint8 BGR, of the network's input size.
+        form: Form of the result.
+        precision: Precision of the result, chooses the limits.
+        allow_undecided: Where points or boxes decide nothing, let raw outputs decide.
+
+    Returns:
+        The report; it passed where `violations` is empty, see `require_parity`.
+
+    Raises:
+        InferenceError: One of the two failed while it ran.
+        ModelFormatError: The result cannot be loaded.
+    """
+    limits = LIMITS[precision]
+    pieces = [samples[start : start + RUN_BATCH] for start in range(0, len(samples), RUN_BATCH)]
+    expected = _joined([source.reference(official_input(source.kind, piece)) for piece in pieces])
+    outputs, raw_outputs = _run_result(source, result, pieces, form)
+    raw = compare_raw(expected, raw_outputs)
+    points: PointDifference | None = None
+    boxes: BoxDifference | None = None
+    if source.kind == "pose":
+        expected_points = decode_simcc(expected["simcc_x"], expected["simcc_y"])
+        got = _pose_of(outputs, form)
+        points = compare_points(expected, expected_points, got)
+    else:
+        size = source.input_size_wh
+        boxes = compare_boxes(
+            _persons_of(expected, "official", size),
+            _persons_of(outputs, form, size),
+            threshold=BOX_THRESHOLD,
+            score_tolerance=limits.box_score,
+        )
+    decode_px = _decode_difference(source, outputs, raw_outputs) if form == "deploy" else None
+    undecided = _why_undecided(points, boxes)
+    violations = _violations(
+        limits,
+        raw,
+        points=points,
+        boxes=boxes,
+        decode_px=decode_px,
+        input_side=max(source.input_size_wh),
+        raw_binds=precision == "fp32" or undecided is not None,
+    )
+    if undecided and not allow_undecided:
+        violations.append(f"not decidable: {undecided}")
+    return ParityReport(
+        form, precision, len(samples), raw, points, boxes, decode_px, undecided,
+        tuple(violations), limits,
+    )  # fmt: skip
+
+
+def require_parity(report: ParityReport) -> None:
+    """Raises unless the gate was passed.
+
+    Raises:
+        ParityError: Something is over its limit; the message lists it.
+    """
+    if not report.violations:
+        return
+    hint = ""
+    if report.undecided:
+        hint = (
+            "; give pictures on which the network is sure (--verify), or accept the raw outputs "
+            "as evidence (--allow-undecided)"
+        )
+    raise ParityError(
+        f"the exported network does not do what its source does: {'; '.join(report.violations)}"
+        f"{hint}"
+    )
+
+
+def _run_result(
+    source: Source, result: onnx.ModelProto, pieces: list[UInt8Array], form: Form
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Outputs of the result, and its raw outputs as far as they can be seen."""
+    if form == "official":
+        (fed,) = network_inputs(result)
+        with GraphRunner(result) as run:
+            outputs = _joined(
+                [run({fed.name: official_input(source.kind, piece)}) for piece in pieces]
+            )
+        return outputs, outputs
+    name = DEPLOY_INPUTS[source.kind]
+    with GraphRunner(result) as run:
+        outputs = _joined([run({name: piece}) for piece in pieces])
+    hidden = [value.name for value in source.model.graph.output]
+    with GraphRunner(_with_outputs(result, hidden)) as run:
+        seen = _joined([run({name: piece}) for piece in pieces])
+    return outputs, {name: seen[name] for name in hidden if name in seen}
+
+
+def _with_outputs(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
+    """A copy that returns inner tensors too, those of the names that exist."""
+    opened = onnx.ModelProto()
+    opened.CopyFrom(model)
+    made = {name for node in model.graph.node for name in node.output}
+    opened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name in made)
+    return opened
+
+
+def _joined(runs: list[dict[str, Array]]) -> dict[str, Array]:
+    return {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+
+
+def _pose_of(outputs: dict[str, Array], form: Form) -> tuple[Any, Any]:
+    if form == "deploy":
+        return outputs["keypoints"], outputs["scores"]
+    return decode_simcc(
+        outputs["simcc_x"].astype(np.float32), outputs["simcc_y"].astype(np.float32)
+    )
+
+
+def _persons_of(
+    outputs: dict[str, Array], form: Form, input_size_wh: tuple[int, int]
+) -> list[tuple[Any, Any]]:
+    """Boxes and scores on each picture after suppression."""
+    found = []
+    for index in range(len(next(iter(outputs.values())))):
+        if form == "deploy":
+            boxes, scores = outputs["boxes_xyxy"][index], outputs["scores"][index]
+            boxes, scores = boxes[scores > BOX_THRESHOLD], scores[scores > BOX_THRESHOLD]
+        else:
+            boxes, scores = decode_yolox(
+                outputs["output"][index].astype(np.float32),
+                input_size_wh=input_size_wh,
+                score_threshold=BOX_THRESHOLD,
+            )
+        kept = nms(boxes, scores, iou_threshold=NMS_THRESHOLD)
+        found.append((boxes[kept], scores[kept]))
+    return found
+
+
+def _decode_difference(
+    source: Source, outputs: dict[str, Array], raw_outputs: dict[str, Array]
+) -> float | None:
+    """Decoding in the graph against NumPy's on the same raw outputs, largest in pixels."""
+    if len(raw_outputs) != len(source.model.graph.output):
+        return None
+    raw = {name: array.astype(np.float32) for name, array in raw_outputs.items()}
+    if source.kind == "pose":
+        keypoints, scores = decode_simcc(raw["simcc_x"], raw["simcc_y"])
+        differences = [outputs["keypoints"] - keypoints, outputs["scores"] - scores]
+    else:
+        differences = []
+        for index, rows in enumerate(raw["output"]):
+            boxes, scores = decode_yolox(
+                rows, input_size_wh=source.input_size_wh, score_threshold=-1.0
+            )
+            order = np.argsort(-scores, kind="stable")[: outputs["scores"].shape[1]]
+            sure = scores[order] > BOX_THRESHOLD  # below it, equal scores are many
+            differences += [
+                (outputs["boxes_xyxy"][index] - boxes[order])[sure],
+                (outputs["scores"][index] - scores[order])[sure],
+            ]
+    worst = max((float(np.abs(array).max()) for array in differences if array.size), default=0.0)
+    return worst if math.isfinite(worst) else math.inf
+
+
+def _why_undecided(points: PointDifference | None, boxes: BoxDifference | None) -> str | None:
+    if points is not None and points.share < MIN_SHARE:
+        return (
+            f"the source is sure of {points.share:.0%} of the points only; at least "
+            f"{MIN_SHARE:.0%} are needed"
+        )
+    if boxes is not None and not boxes.source_boxes:
+        return "the source finds nobody on the pictures"
+    return None
+
+
+def _violations(
+    limits: Limits,
+    raw: dict[str, RawDifference],
+    *,
+    points: PointDifference | None,
+    boxes: BoxDifference | None,
+    decode_px: float | None,
+    input_side: int,
+    raw_binds: bool,
+) -> list[str]:
+    checks: list[tuple[str, float | None, float]] = []
+    if raw_binds:
+        for name, difference in raw.items():
+            checks.append((f"raw {name}", difference.largest, limits.raw))
+            checks.append((f"raw {name} (rms)", difference.rms, limits.raw_rms))
+    if points is not None:
+        together, body = points.parts["all"], points.parts["body"]
+        checks += [
+            ("median distance in px", together.median_px, limits.median_px),
+            ("p99 distance in px", together.p99_px, limits.p99_px),
+            ("p99 distance of body points in px", body.p99_px, limits.body_p99_px),
+            ("worst distance in px", together.worst_px, limits.worst_px),
+            ("p99 score difference", points.score_p99, limits.score),
+        ]
+    if boxes is not None:
+        checks += [
+            ("boxes that only one of the two finds", float(boxes.clearly_unmatched), 0.0),
+            (
+                "worst side of a box in px",
+                boxes.worst_px,
+                limits.box_px * input_side,
+            ),
+            ("worst score of a box", boxes.worst_score, limits.box_score),
+        ]
+    checks.append(("decoding in the graph against NumPy's, in px", decode_px, DECODE_PX))
+    return [
+        f"{what} is {value:.3g}, the limit is {limit:.3g}"
+        for what, value, limit in checks
+        if value is not None and not value <= limit
+    ]
+
+
+def _part_line(part: str, row: Distances) -> str:
+    if not row.compared:
+        return f"  {part:<10}  none compared"
+    return (
+        f"  {part:<10} {row.compared:4d} compared: median {_number(row.median_px)}, "
+        f"p99 {_number(row.p99_px)}, worst {_number(row.worst_px)}"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"

@@ -1,0 +1,55 @@
+"""Running a graph that is still in memory, on ONNX Runtime's CPU provider."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import onnx
+
+from ..backends import Backend, load_backend
+from .graph import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class GraphRunner:
+    """A model in a session of its own; close it, or use it in a `with` statement.
+
+    Attributes:
+        backend: The session behind the package's own protocol.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        """Loads the model.
+
+        Args:
+            model: The model; it is not changed.
+
+        Raises:
+            ModelFormatError: ONNX Runtime cannot load it.
+            MissingDependencyError: ONNX Runtime is not installed.
+        """
+        with tempfile.TemporaryDirectory(prefix="dwpose-export-") as folder:
+            path = Path(folder) / "model.onnx"
+            path.write_bytes(model.SerializeToString())
+            self.backend: Backend = load_backend("ort", path)
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Runs the graph; see `Backend.run`."""
+        return self.backend.run(inputs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.backend.close()
