@@ -15,14 +15,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON_SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-COMMANDS = [
-    re.split(r"\s#\s", line)[0].strip()
+BLOCKS = [
+    [re.split(r"\s#\s", line)[0].strip() for line in block.splitlines() if line.strip()]
     for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
-    if line.strip()
 ]
-OWN_COMMANDS = [line for line in COMMANDS if line.startswith("dwpose-")]
-NEEDS_DOWNLOAD = re.compile(r"--pose dwpose-l|--det yolox-l|models download")
+OWN_COMMANDS = [
+    own for block in BLOCKS if (own := [line for line in block if line.startswith("dwpose-")])
+]
+NEEDS_DOWNLOAD = re.compile(r"dwpose-l|--det yolox-l|models download")
 
 
 @pytest.fixture
@@ -49,17 +49,18 @@ def expected_status(command: str) -> int:
     return 3 if "cuda" in command else 0
 
 
-@pytest.mark.parametrize("command", OWN_COMMANDS)
-def test_commands_run(command, user_folder):
-    program, *arguments = shlex.split(command)
-    command_line = [Path(sys.executable).with_name(program), *arguments]
-    done = subprocess.run(command_line, capture_output=True, text=True, check=False)
-    assert done.returncode == expected_status(command), done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("commands", OWN_COMMANDS, ids=lambda block: block[0])
+def test_commands_run_one_after_the_other(commands, user_folder):
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        command_line = [Path(sys.executable).with_name(program), *arguments]
+        done = subprocess.run(command_line, capture_output=True, text=True, check=False)
+        assert done.returncode == expected_status(command), (command, done.stderr)
+        assert "Traceback" not in done.stderr
 
 
 def test_the_first_command_writes_what_is_said(user_folder):
-    assert "dwpose-infer photo.jpg" in OWN_COMMANDS
+    assert ["dwpose-infer photo.jpg"] in OWN_COMMANDS
     subprocess.run([Path(sys.executable).with_name("dwpose-infer"), "photo.jpg"], check=True)
     for name in ("dwpose-out/photo.json", "dwpose-out/photo_overlay.jpg"):
         assert name in README
@@ -71,7 +72,7 @@ def test_other_commands_are_known():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    for command in COMMANDS:
+    for command in (line for block in BLOCKS for line in block):
         program, *arguments = shlex.split(command)
         if program == "make":
             assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE)

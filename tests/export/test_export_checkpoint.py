@@ -5,7 +5,6 @@ import onnx
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
 
 from dwpose_infer.errors import InvalidArgumentError, ModelFormatError, ParityError  # noqa: E402
 from dwpose_infer.export.exporter import ExportOptions, export_model  # noqa: E402
