@@ -1,4 +1,4 @@
-"""What is exported: a checkpoint, a model of the store, or an ONNX file in official form."""
+"""What is exported: a checkpoint, a model of the store, or an ONNX file."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ..keypoints import NUM_KEYPOINTS
 from ..simcc import SPLIT_RATIO
 from ..zoo.files import sha256_of
 from .from_checkpoint import DEFAULT_OPSET, OPSETS
+from .from_deploy import deploy_kind, deploy_reference, require_reversible, to_official
 from .graph import (
     Array,
     constants_to_initializers,
@@ -84,8 +85,8 @@ def load_source(
     """Reads a source.
 
     Args:
-        source: Path of a checkpoint or of an ONNX file in official form, or the name of a
-            model of the store.
+        source: Path of a checkpoint or of an ONNX file (official form, or deploy form as
+            this exporter writes it), or the name of a model of the store.
         opset: Operator set of the result.
         detector_size_wh: Input of a detector read from a checkpoint, see
             `from_checkpoint.load_network`.
@@ -141,6 +142,9 @@ def _from_checkpoint(
 
 def _from_onnx(path: Path, sha256: str, opset: int, *, name: str) -> Source:
     original = read_onnx(path)
+    form = deploy_kind(original)
+    if form is not None:
+        return _from_deploy(path, sha256, opset, original, form, name=name)
     kind = _kind_of(path, original)
     (fed,) = network_inputs(original)
     names = {value.name: value.name for value in original.graph.output}
@@ -148,14 +152,7 @@ def _from_onnx(path: Path, sha256: str, opset: int, *, name: str) -> Source:
         names = {original.graph.output[0].name: "output"}
     height, width = shape_of(fed)[2:]
     assert height is not None and width is not None  # checked by _kind_of
-    model = onnx.ModelProto()
-    model.CopyFrom(original)
-    model = _with_opset(path, model, opset)
-    constants_to_initializers(model)
-    widen_stored_halves(model)
-    remove_identities(model)
-    simplify_flattening(model)
-    _require_finite(path, model)
+    model = _cleaned(path, original, opset)
     rename_tensor(model, fed.name, "input" if kind == "pose" else "images")
     for old, new in names.items():
         rename_tensor(model, old, new)
@@ -167,6 +164,39 @@ def _from_onnx(path: Path, sha256: str, opset: int, *, name: str) -> Source:
         return {new: outputs[old] for old, new in names.items()}
 
     return Source(path, sha256, kind, name, (width, height), model, reference)
+
+
+def _from_deploy(
+    path: Path,
+    sha256: str,
+    opset: int,
+    original: onnx.ModelProto,
+    kind: zoo.ModelKind,
+    *,
+    name: str,
+) -> Source:
+    try:
+        require_reversible(original)
+        model = to_official(_cleaned(path, original, opset), kind)
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{path}: {error}") from error
+    _, _, height, width = shape_of(network_inputs(model)[0])
+    assert height is not None and width is not None  # checked by to_official
+    size_wh = (width, height)
+    return Source(path, sha256, kind, name, size_wh, model, deploy_reference(original, kind))
+
+
+def _cleaned(path: Path, original: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """A copy in the opset asked for, its weights plain float32 tensors, tracing's traces gone."""
+    model = onnx.ModelProto()
+    model.CopyFrom(original)
+    model = _with_opset(path, model, opset)
+    constants_to_initializers(model)
+    widen_stored_halves(model)
+    remove_identities(model)
+    simplify_flattening(model)
+    _require_finite(path, model)
+    return model
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
@@ -193,11 +223,6 @@ def _kind_of(path: Path, model: onnx.ModelProto) -> zoo.ModelKind:
     """Tells pose network and detector apart; refuses what is not in official form."""
     fed = network_inputs(model)
     outputs = {value.name: shape_of(value) for value in model.graph.output}
-    if "keypoints" in outputs or "boxes_xyxy" in outputs:
-        raise ModelFormatError(
-            f"{path} is in deploy form already; export from the checkpoint or from the file in "
-            "official form"
-        )
     if set(outputs) == {"dets", "labels"}:
         raise ModelFormatError(
             f"{path} has suppression inside its graph (OpenMMLab's SDK form); only YOLOX files "

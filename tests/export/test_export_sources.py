@@ -79,10 +79,10 @@ def test_an_onnx_file_cut_short(pose_source, tmp_path):
         load_source(path)
 
 
-def test_deploy_form_is_no_source(pose_source, tmp_path):
+def test_deploy_form_of_another_program_is_no_source(pose_source, tmp_path):
     path = tmp_path / "deploy.onnx"
-    onnx.save(to_deploy_pose(pose_source.model), path)
-    with pytest.raises(ModelFormatError, match="deploy form already"):
+    onnx.save(to_deploy_pose(pose_source.model), path)  # without the exporter's metadata
+    with pytest.raises(ModelFormatError, match="not written by dwpose-export"):
         load_source(path)
 
 
