@@ -29,7 +29,7 @@ from .graph import (
     shape_of,
     tensor_info,
 )
-from .metadata import read_facts
+from .metadata import forget_facts, read_facts
 from .running import GraphRunner
 
 OFFICIAL_INPUTS = {"pose": "input", "detector": "images"}
@@ -64,6 +64,7 @@ def to_official(deploy: onnx.ModelProto, kind: ModelKind) -> onnx.ModelProto:
     model = onnx.ModelProto()
     model.CopyFrom(deploy)
     del model.graph.value_info[:]
+    forget_facts(model)
     (fed,) = network_inputs(model)
     batch, height, width, _ = shape_of(fed)
     if height is None or width is None:

@@ -73,6 +73,13 @@ def write_facts(model: onnx.ModelProto, facts: ModelFacts) -> None:
     model.producer_version = facts.exporter_version
 
 
+def forget_facts(model: onnx.ModelProto) -> None:
+    """Removes what `write_facts` stored; foreign entries stay."""
+    foreign = [entry for entry in model.metadata_props if not entry.key.startswith(PREFIX)]
+    del model.metadata_props[:]
+    model.metadata_props.extend(foreign)
+
+
 def read_facts(metadata: Mapping[str, str]) -> ModelFacts | None:
     """Reads the facts back.
 

@@ -11,6 +11,7 @@ from onnx import TensorProto
 from dwpose_infer.errors import InvalidArgumentError, ModelFormatError, ModelNotFoundError
 from dwpose_infer.export.deploy import to_deploy_pose
 from dwpose_infer.export.graph import shape_of
+from dwpose_infer.export.pictures import official_input
 from dwpose_infer.export.running import GraphRunner
 from dwpose_infer.export.sources import load_source
 
@@ -28,13 +29,20 @@ def test_stored_halves_become_float32(pose_source):
     assert not any(node.op_type == "Cast" for node in pose_source.model.graph.node)
 
 
-def test_a_detector_made_for_one_picture_takes_any_number(detector_source, rng):
-    (fed,) = detector_source.model.graph.input
+def test_a_detector_made_for_one_picture_takes_any_number(detector_source, rng, tmp_path):
+    single = onnx.ModelProto()
+    single.CopyFrom(detector_source.model)
+    for value in (*single.graph.input, *single.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    path = tmp_path / "single.onnx"
+    onnx.save(single, path)
+    source = load_source(path)
+    (fed,) = source.model.graph.input
     assert shape_of(fed) == (None, 3, 416, 416)
     pictures = (rng.random((3, 3, 416, 416)) * 255).astype(np.float32)
-    with GraphRunner(detector_source.model) as run:
+    with GraphRunner(source.model) as run:
         together = run({"images": pictures})["output"]
-    alone = detector_source.reference(pictures)["output"]  # the file takes one at a time
+    alone = source.reference(pictures)["output"]  # the file takes one at a time
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
@@ -128,7 +136,7 @@ def test_options_for_checkpoints_only():
 
 def test_another_opset(pose_source):
     other = load_source(pose_source.path, opset=18)
-    pictures = np.zeros((1, 3, 256, 192), np.float32)
+    pictures = official_input("pose", np.full((1, 256, 192, 3), 90, np.uint8))
     with GraphRunner(to_deploy_pose(other.model)):
         pass
     with GraphRunner(other.model) as run:
