@@ -17,7 +17,7 @@ demo: $(VENV)/.demo-ready
 	@echo "Look at demo-out/astronaut_overlay.jpg and demo-out/astronaut_openpose.png"
 
 test: $(VENV)/.dev-ready
-	$(BIN)/pytest --cov=dwpose_infer --cov-report=term:skip-covered
+	$(BIN)/pytest --cov=dwpose_infer --cov=benchmarks --cov=export --cov=models --cov-report=term:skip-covered
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff check .

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
-from types import TracebackType
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from . import environment, zoo
 from .backends import Backend, BackendName, load_backend
+from .closing import ClosesOnExit
 from .detector import Detections, Detector, DetectorOptions
 from .errors import InvalidArgumentError
 from .estimator import DEFAULT_MAX_BATCH, Crops, PoseEstimator, join_crops
@@ -22,8 +22,6 @@ from .images import MAX_PIXELS, ColorOrder, ImageSource, as_sources, read_image
 from .results import PoseResult
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from .backends.onnxruntime import Provider
     from .backends.openvino import Precision
 
@@ -58,7 +56,7 @@ class _Picture:
     source: str | None
 
 
-class Predictor:
+class Predictor(ClosesOnExit):
     """Finds every person in pictures, and 133 keypoints of each.
 
     May be called from several threads at once. Close it, or use it in a `with` statement, to
@@ -288,17 +286,6 @@ class Predictor:
         if self.detector is not None:
             self.detector.backend.close()
         self.estimator.backend.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _detector_options(

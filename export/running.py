@@ -5,19 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 import onnx
 
 from ..backends import Backend, load_backend
+from ..closing import ClosesOnExit
 from .graph import Array
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-
-class GraphRunner:
+class GraphRunner(ClosesOnExit):
     """A model in a session of its own; close it, or use it in a `with` statement.
 
     Attributes:
@@ -43,13 +39,6 @@ class GraphRunner:
         """Runs the graph; see `Backend.run`."""
         return self.backend.run(inputs)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Frees the session; may be called again."""
         self.backend.close()

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from .. import environment
+from ..closing import ClosesOnExit
 from ..errors import (
     BackendUnavailableError,
     InferenceError,
@@ -22,9 +22,6 @@ from ..errors import (
 from .base import Array, TensorSpec
 from .batching import check_inputs, run_in_chunks
 from .device import Device
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +77,7 @@ class OrtOptions:
                 raise InvalidArgumentError(f"{name} is {threads}, must be at least 1")
 
 
-class OrtBackend:
+class OrtBackend(ClosesOnExit):
     """An ONNX file in an ONNX Runtime session, on exactly the device asked for."""
 
     def __init__(
@@ -140,17 +137,6 @@ class OrtBackend:
     def close(self) -> None:
         """Frees the session; may be called again."""
         self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _import_onnxruntime() -> Any:

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from .. import environment
+from ..closing import ClosesOnExit
 from ..errors import (
     BackendUnavailableError,
     InferenceError,
@@ -26,9 +26,6 @@ from ..errors import (
 from .base import Array, TensorSpec
 from .batching import check_inputs, run_in_chunks
 from .device import Device
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +69,7 @@ class OpenVinoOptions:
             raise InvalidArgumentError(f"threads is {self.threads}, must be at least 1")
 
 
-class OpenVinoBackend:
+class OpenVinoBackend(ClosesOnExit):
     """An ONNX file compiled by OpenVINO for the CPU.
 
     A graph with a free batch size is compiled once and takes every batch size: compiling it
@@ -146,17 +143,6 @@ class OpenVinoBackend:
     def close(self) -> None:
         """Frees the compiled model; may be called again."""
         self._requests = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _RequestPool:

@@ -33,6 +33,47 @@ def test_pose_with_random_weights_passes_by_its_raw_outputs(checkpoint, tmp_path
     assert facts.input_size_wh == (64, 96)
 
 
+def published_legacy(state):
+    return {"meta": {"hook_msgs": {"score": np.float64(1)}}, "state_dict": state}
+
+
+def runner_with_averaging(state):
+    raw = {"steps": torch.tensor(9)} | {f"module.{name}": value for name, value in state.items()}
+    return {"state_dict": state, "ema_state_dict": raw, "message_hub": {"iter": np.int64(3)}}
+
+
+def distiller_stage_2(state):
+    parts = {f"teacher.{name}": v for name, v in state.items() if name.startswith("backbone.")}
+    parts |= {f"student.{name}": v for name, v in state.items() if name.startswith("head.")}
+    return {"state_dict": parts}
+
+
+@pytest.mark.parametrize("form", ["official", "deploy"])
+@pytest.mark.parametrize("wrap", [published_legacy, runner_with_averaging, distiller_stage_2])
+def test_official_layouts_give_the_network_of_the_plain_weights(checkpoint, tmp_path, wrap, form):
+    plain = checkpoint(SMALL)
+    state = torch.load(plain, weights_only=True)["state_dict"]
+    path = tmp_path / "layout.pth"
+    torch.save(wrap(state), path, _use_new_zipfile_serialization=wrap is not published_legacy)
+    options = ExportOptions(form=form, allow_undecided=True)
+    result = export_model(path, tmp_path / "out.onnx", options)
+    assert result.parity.violations == ()
+    pictures = np.random.default_rng(0).normal(size=(2, 3, 96, 64)).astype(np.float32)
+    expected = load_source(plain).reference(pictures)
+    for name, array in load_source(path).reference(pictures).items():
+        np.testing.assert_array_equal(array, expected[name])
+
+
+@pytest.mark.parametrize("form", ["official", "deploy"])
+@pytest.mark.parametrize(
+    "name", ["weights/dwpose-t-start.pth", "reference/checkpoints/yolox_nano.pth"]
+)
+def test_whole_checkpoints_in_the_published_layouts(reference, tmp_path, name, form):
+    options = ExportOptions(form=form, allow_undecided=True)
+    result = export_model(reference.parent / name, tmp_path / "out.onnx", options)
+    assert all(difference.largest < 2e-5 for difference in result.parity.raw.values())
+
+
 def test_random_weights_need_permission(checkpoint, tmp_path):
     with pytest.raises(ParityError, match="not decidable"):
         export_model(checkpoint(SMALL), tmp_path / "out.onnx")
