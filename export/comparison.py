@@ -74,7 +74,8 @@ class BoxDifference:
         matched: Of them, those found again.
         unmatched: Persons only one of the two found, however close to the threshold they score.
         clearly_unmatched: Of them, those whose score is not explained by the limit.
-        worst_px: Largest shift of a box's side in pixels of the input, or None.
+        worst_px: Largest shift of a box's side in pixels of the input, or None; boxes larger than
+            the input count as if shrunk to it.
         worst_score: Largest difference of a score, or None.
     """
 
@@ -192,6 +193,7 @@ def compare_boxes(
     *,
     threshold: float,
     score_tolerance: float,
+    input_side: int,
 ) -> BoxDifference:
     """Compares the persons found on each picture, after suppression.
 
@@ -201,6 +203,9 @@ def compare_boxes(
         threshold: Score above which boxes were kept.
         score_tolerance: A box that only one of the two has is excused when it scores no more
             than this above the threshold.
+        input_side: Longer side of the input in pixels. A box that is larger still, as only
+            networks with random weights give, counts as if it were shrunk to it: the network
+            gives the logarithm of the size, so errors grow with the box.
     """
     shifts: list[float] = []
     score_changes: list[float] = []
@@ -213,7 +218,8 @@ def compare_boxes(
                 lonely.append(float(score))
                 continue
             match = left.pop(int(np.argmax(overlaps)))
-            shifts.append(float(np.abs(others[match] - box).max()))
+            shrunk = min(1.0, input_side / max(float((box[2:] - box[:2]).max()), 1e-9))
+            shifts.append(float(np.abs(others[match] - box).max()) * shrunk)
             score_changes.append(float(abs(other_scores[match] - score)))
         lonely += [float(other_scores[index]) for index in left]
     return BoxDifference(

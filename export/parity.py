@@ -154,6 +154,7 @@ def check_parity(
             _persons_of(outputs, form, size),
             threshold=BOX_THRESHOLD,
             score_tolerance=limits.box_score,
+            input_side=max(size),
         )
     decode_px = _decode_difference(source, outputs, raw_outputs) if form == "deploy" else None
     undecided = _why_undecided(points, boxes)

@@ -158,7 +158,11 @@ def test_boxes_that_only_one_finds():
 
     def compare(score, other):
         return compare_boxes(
-            [(box, np.array([score], np.float32))], [other], threshold=0.3, score_tolerance=0.02
+            [(box, np.array([score], np.float32))],
+            [other],
+            threshold=0.3,
+            score_tolerance=0.02,
+            input_side=416,
         )
 
     assert compare(0.9, none).clearly_unmatched == 1
@@ -166,3 +170,13 @@ def test_boxes_that_only_one_finds():
     found = compare(0.9, (box + 1, np.array([0.8], np.float32)))
     assert (found.matched, found.worst_px) == (1, 1)
     assert found.worst_score == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("side", "counted"), [(100, 2.0), (416, 2.0), (832, 1.0)])
+def test_a_box_larger_than_the_input_counts_as_if_shrunk_to_it(side, counted):
+    box, score = np.array([[0, 0, side, 50]], np.float32), np.array([0.9], np.float32)
+    moved = box + np.float32(2)
+    difference = compare_boxes(
+        [(box, score)], [(moved, score)], threshold=0.3, score_tolerance=0.02, input_side=416
+    )
+    assert difference.worst_px == pytest.approx(counted)
