@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -310,7 +310,8 @@ def _boxes_per_picture(
 ) -> list[npt.NDArray[np.float32] | None]:
     if boxes is None:
         return [None] * count
-    entries: Sequence[npt.ArrayLike | None] = [boxes] if single else list(boxes)  # type: ignore
+    several = [boxes] if single else boxes
+    entries = list(cast("Sequence[npt.ArrayLike | None]", several))
     if len(entries) != count:
         raise InvalidArgumentError(
             f"boxes has {len(entries)} entries for {count} pictures; give one for each picture"
