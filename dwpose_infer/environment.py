@@ -8,9 +8,13 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ._version import __version__
 from .errors import BackendUnavailableError, DwposeError
+
+if TYPE_CHECKING:
+    from .backends import BackendName
 
 ORT_WHEELS = (
     "onnxruntime",
@@ -138,8 +142,12 @@ def inspect_environment() -> Environment:
     """Looks at the installed packages and tries every backend with the bundled detector."""
     return Environment(
         versions=_versions(),
-        backends=[_try_backend("ort", device) for device in ("cpu", "cuda")]
-        + [_try_backend("trt", "cuda"), _try_backend("openvino", "cpu")],
+        backends=[
+            _try_backend("ort", "cpu"),
+            _try_backend("ort", "cuda"),
+            _try_backend("trt", "cuda"),
+            _try_backend("openvino", "cpu"),
+        ],
         warnings=_warnings(),
     )
 
@@ -174,14 +182,14 @@ def _providers() -> list[str]:
     return list(available())
 
 
-def _try_backend(backend: str, device: str) -> BackendStatus:
+def _try_backend(backend: BackendName, device: str) -> BackendStatus:
     from .backends import load_backend
     from .zoo import resolve_model
 
     name = f"--backend {backend} --device {device}"
     try:
         model = resolve_model("yolox-nano-person-bundled")
-        with load_backend(backend, model, device=device) as loaded:  # type: ignore[arg-type]
+        with load_backend(backend, model, device=device) as loaded:
             loaded.warmup()
             return BackendStatus(name, True, loaded.description)
     except DwposeError as error:

@@ -212,4 +212,4 @@ def as_sources(images: ImageSource | Sequence[ImageSource]) -> tuple[list[ImageS
     """
     if isinstance(images, (list, tuple)):
         return list(images), False
-    return [images], True  # type: ignore[list-item]
+    return [cast(ImageSource, images)], True

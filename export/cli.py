@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,13 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> ExportResult:
-    try:
-        import onnx  # noqa: F401
-    except ImportError as error:
+    if find_spec("onnx") is None:
         raise MissingDependencyError(
-            f'the package onnx is needed ({error}); install it with: pip install "dwpose-infer'
-            '[export]"'
-        ) from error
+            'the package onnx is needed; install it with: pip install "dwpose-infer[export]"'
+        )
     from .exporter import export_model
 
     def show(line: str) -> None:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import environment
-from ..closing import ClosesOnExit
 from ..errors import (
     BackendUnavailableError,
     InferenceError,
@@ -20,7 +19,7 @@ from ..errors import (
     ModelFormatError,
 )
 from .base import Array, TensorSpec
-from .batching import check_inputs, run_in_chunks
+from .chunked import ChunkedBackend
 from .device import Device
 
 logger = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ class OrtOptions:
                 raise InvalidArgumentError(f"{name} is {threads}, must be at least 1")
 
 
-class OrtBackend(ClosesOnExit):
+class OrtBackend(ChunkedBackend):
     """An ONNX file in an ONNX Runtime session, on exactly the device asked for."""
 
     def __init__(
@@ -104,17 +103,10 @@ class OrtBackend(ClosesOnExit):
         _require_used(ort, self._session, provider)
         self.inputs = tuple(_tensor_spec(node, model_path) for node in self._session.get_inputs())
         self.outputs = tuple(_tensor_spec(node, model_path) for node in self._session.get_outputs())
-        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self.description = f"ONNX Runtime {ort.__version__}, {PROVIDER_NAMES[provider]}, {device}"
         self._output_names = [spec.name for spec in self.outputs]
         logger.debug("loaded %s: %s", model_path, self.description)
-
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Runs the graph; see `Backend.run`."""
-        batch = check_inputs(inputs, self.inputs)
-        return run_in_chunks(
-            self._run_once, inputs, batch=batch, graph_batch=self.inputs[0].shape[0]
-        )
 
     def _run_once(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         session = self._session
@@ -125,14 +117,6 @@ class OrtBackend(ClosesOnExit):
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise InferenceError(f"{self.description} failed: {error}") from error
         return dict(zip(self._output_names, outputs, strict=True))
-
-    def warmup(self) -> None:
-        """Runs the graph once on zeros."""
-        zeros = {
-            spec.name: np.zeros([size or 1 for size in spec.shape], spec.dtype)
-            for spec in self.inputs
-        }
-        self._run_once(zeros)
 
     def close(self) -> None:
         """Frees the session; may be called again."""

@@ -15,7 +15,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from .. import environment
-from ..closing import ClosesOnExit
 from ..errors import (
     BackendUnavailableError,
     InferenceError,
@@ -24,7 +23,7 @@ from ..errors import (
     ModelFormatError,
 )
 from .base import Array, TensorSpec
-from .batching import check_inputs, run_in_chunks
+from .chunked import ChunkedBackend
 from .device import Device
 
 logger = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class OpenVinoOptions:
             raise InvalidArgumentError(f"threads is {self.threads}, must be at least 1")
 
 
-class OpenVinoBackend(ClosesOnExit):
+class OpenVinoBackend(ChunkedBackend):
     """An ONNX file compiled by OpenVINO for the CPU.
 
     A graph with a free batch size is compiled once and takes every batch size: compiling it
@@ -98,7 +97,7 @@ class OpenVinoBackend(ClosesOnExit):
         core = openvino.Core()
         _require_precision(core, options.precision)
         model = _read_model(openvino, model_path)
-        self.metadata: Mapping[str, str] = _metadata(model)
+        self.metadata = _metadata(model)
         compiled = _compile(openvino, core, model, model_path, options)
         self.inputs = tuple(
             _tensor_spec(port, port.get_any_name(), model_path) for port in model.inputs
@@ -113,13 +112,6 @@ class OpenVinoBackend(ClosesOnExit):
         self.description = f"OpenVINO {version} on CPU ({options.precision})"
         logger.debug("loaded %s: %s", model_path, self.description)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Runs the graph; see `Backend.run`."""
-        batch = check_inputs(inputs, self.inputs)
-        return run_in_chunks(
-            self._run_once, inputs, batch=batch, graph_batch=self.inputs[0].shape[0]
-        )
-
     def _run_once(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         requests = self._requests
         if requests is None:
@@ -131,14 +123,6 @@ class OpenVinoBackend(ClosesOnExit):
         except Exception as error:  # of no common base below Exception in OpenVINO
             raise InferenceError(f"{self.description} failed: {_reason(error)}") from error
         return {spec.name: array for spec, array in zip(self.outputs, outputs, strict=True)}
-
-    def warmup(self) -> None:
-        """Runs the graph once on zeros."""
-        zeros = {
-            spec.name: np.zeros([size or 1 for size in spec.shape], spec.dtype)
-            for spec in self.inputs
-        }
-        self._run_once(zeros)
 
     def close(self) -> None:
         """Frees the compiled model; may be called again."""

@@ -6,13 +6,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dwpose_infer.errors import InvalidArgumentError, ModelFormatError, ParityError  # noqa: E402
-from dwpose_infer.export.exporter import ExportOptions, export_model  # noqa: E402
-from dwpose_infer.export.graph import BATCH, opset_of, shape_of  # noqa: E402
-from dwpose_infer.export.metadata import read_facts  # noqa: E402
-from dwpose_infer.export.sources import load_source  # noqa: E402
-from dwpose_infer.models.dwpose import DWPoseArchitecture  # noqa: E402
-from dwpose_infer.models.yolox import YOLOXArchitecture  # noqa: E402
+from dwpose_infer.errors import InvalidArgumentError, ModelFormatError, ParityError
+from dwpose_infer.export.exporter import ExportOptions, export_model
+from dwpose_infer.export.graph import BATCH, opset_of, shape_of
+from dwpose_infer.export.metadata import read_facts
+from dwpose_infer.export.sources import load_source
+from dwpose_infer.models.dwpose import DWPoseArchitecture
+from dwpose_infer.models.yolox import YOLOXArchitecture
 
 SMALL = DWPoseArchitecture("t", 96, 64)
 DETECTOR = YOLOXArchitecture("nano", classes=2)

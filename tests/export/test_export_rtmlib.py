@@ -8,8 +8,8 @@ import pytest
 
 rtmlib = pytest.importorskip("rtmlib")
 
-from dwpose_infer import Predictor  # noqa: E402
-from dwpose_infer.images import read_image  # noqa: E402
+from dwpose_infer import Predictor
+from dwpose_infer.images import read_image
 
 TOLERANCE_PX = 0.5
 

@@ -8,20 +8,20 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dwpose_infer.errors import (  # noqa: E402
+from dwpose_infer.errors import (
     MissingDependencyError,
     ModelFormatError,
     ModelNotFoundError,
 )
-from dwpose_infer.models.checkpoints import (  # noqa: E402
+from dwpose_infer.models.checkpoints import (
     build_model,
     infer_architecture,
     load_model,
     load_weights,
     read_state_dict,
 )
-from dwpose_infer.models.dwpose import DWPoseArchitecture  # noqa: E402
-from dwpose_infer.models.yolox import YOLOXArchitecture  # noqa: E402
+from dwpose_infer.models.dwpose import DWPoseArchitecture
+from dwpose_infer.models.yolox import YOLOXArchitecture
 
 SMALL = DWPoseArchitecture("t", 64, 32, keypoints=5)
 DETECTOR = YOLOXArchitecture("nano", classes=1)

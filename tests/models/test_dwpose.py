@@ -7,10 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dwpose_infer.errors import InvalidArgumentError  # noqa: E402
-from dwpose_infer.models.checkpoints import load_model  # noqa: E402
-from dwpose_infer.models.dwpose import DWPose, DWPoseArchitecture  # noqa: E402
-from dwpose_infer.models.simcc_head import GatedAttentionUnit, ScaleNorm  # noqa: E402
+from dwpose_infer.errors import InvalidArgumentError
+from dwpose_infer.models.checkpoints import load_model
+from dwpose_infer.models.dwpose import DWPose, DWPoseArchitecture
+from dwpose_infer.models.simcc_head import GatedAttentionUnit, ScaleNorm
 
 # size, height, width, parameters, tensors, mmengine's multiply-accumulates
 PUBLISHED = [

@@ -12,10 +12,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dwpose_infer.errors import ModelFormatError, ModelNotFoundError  # noqa: E402
-from dwpose_infer.models import restricted_pickle  # noqa: E402
-from dwpose_infer.models.restricted_pickle import InertObject  # noqa: E402
-from dwpose_infer.models.torch_archive import TorchArchive  # noqa: E402
+from dwpose_infer.errors import ModelFormatError, ModelNotFoundError
+from dwpose_infer.models import restricted_pickle
+from dwpose_infer.models.restricted_pickle import InertObject
+from dwpose_infer.models.torch_archive import TorchArchive
 
 both_formats = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 

@@ -7,10 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dwpose_infer.errors import InvalidArgumentError  # noqa: E402
-from dwpose_infer.models.checkpoints import load_model  # noqa: E402
-from dwpose_infer.models.csp_darknet import Focus  # noqa: E402
-from dwpose_infer.models.yolox import YOLOX, YOLOXArchitecture  # noqa: E402
+from dwpose_infer.errors import InvalidArgumentError
+from dwpose_infer.models.checkpoints import load_model
+from dwpose_infer.models.csp_darknet import Focus
+from dwpose_infer.models.yolox import YOLOX, YOLOXArchitecture
 
 # size, parameters with 80 classes, side of the input, GFLOPs of convolutions (2 per product)
 PUBLISHED = [
