@@ -1,0 +1,274 @@
+"""Labelled persons of a COCO-WholeBody or UBody annotation file, as compact arrays.
+
+Evaluation and training read labels through this module alone. The numbers of a file are turned
+into arrays person by person, so that reading COCO-WholeBody's training labels (over a gigabyte
+of JSON) takes little more memory than the file and the arrays themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import FormatError, MissingDependencyError
+from .formats.coco import FIELD_OF_PART, PERSON_CATEGORY
+from .formats.reading import read_bytes
+from .keypoints import NUM_KEYPOINTS, PARTS
+
+if TYPE_CHECKING:
+    import msgspec
+
+KeypointDtype = Literal["float32", "float64"]
+
+VALID_FIELD_OF_PART: Final[Mapping[str, str]] = {
+    "feet": "foot_valid",
+    "face": "face_valid",
+    "left_hand": "lefthand_valid",
+    "right_hand": "righthand_valid",
+}
+"""Part -> field that says whether the part was labelled; the body has none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Annotations:
+    """Pictures and persons of an annotation file; every field is one array.
+
+    Nothing in it is a Python list of objects: worker processes made by forking share its memory,
+    others get it in few pieces.
+
+    Attributes:
+        path: File the labels come from.
+        image_ids: (I,) int64.
+        file_names_utf8: (I,) bytes, names of the pictures relative to the folder of pictures;
+            `file_name` gives one as text.
+        sizes_wh: (I, 2) int32, width and height in pixels; 0 where the file does not say.
+        sources: (I,) text, each picture's field `source`; empty where there is none.
+        ids: (P,) int64, the annotations' own ids.
+        image_indices: (P,) int32, index of the person's picture in the arrays above.
+        keypoints: (P, 133, 3) float32 or float64: x, y in pixels of the picture, then v
+            (0 not labelled, 1 hidden, 2 visible; other positive numbers occur in faces and hands).
+        boxes_xywh: (P, 4) float64, left, top, width, height in pixels, as in the file; zeros
+            where there is no box.
+        areas: (P,) float64, square pixels; the box's where the file does not say.
+        is_crowd: (P,) bool.
+        num_keypoints: (P,) int32, the file's number of labelled body points; counted where the
+            file does not say.
+        valid: (P, 4) bool: feet, face, left hand, right hand are labelled (`foot_valid` and so
+            on); true where the file does not say.
+        labels: (P,) text, each person's field `label`; empty where there is none.
+    """
+
+    path: Path
+    image_ids: npt.NDArray[np.int64]
+    file_names_utf8: npt.NDArray[np.bytes_]
+    sizes_wh: npt.NDArray[np.int32]
+    sources: npt.NDArray[np.str_]
+    ids: npt.NDArray[np.int64]
+    image_indices: npt.NDArray[np.int32]
+    keypoints: npt.NDArray[np.floating[Any]]
+    boxes_xywh: npt.NDArray[np.float64]
+    areas: npt.NDArray[np.float64]
+    is_crowd: npt.NDArray[np.bool_]
+    num_keypoints: npt.NDArray[np.int32]
+    valid: npt.NDArray[np.bool_]
+    labels: npt.NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def file_name(self, image_index: int) -> str:
+        """Returns the name of a picture relative to the folder of pictures."""
+        return bytes(self.file_names_utf8[image_index]).decode()
+
+    def select(self, persons: npt.ArrayLike) -> Annotations:
+        """Returns the persons that a NumPy index picks, in its order; all pictures stay."""
+        picked = np.asarray(persons)
+        per_person = (
+            "ids",
+            "image_indices",
+            "keypoints",
+            "boxes_xywh",
+            "areas",
+            "is_crowd",
+            "num_keypoints",
+            "valid",
+            "labels",
+        )
+        if picked.size == 0:
+            picked = picked.astype(np.intp)
+        return replace(self, **{name: getattr(self, name)[picked] for name in per_person})
+
+
+def read_annotations(path: str | PathLike[str], *, dtype: KeypointDtype = "float32") -> Annotations:
+    """Reads an annotation file in the layout of COCO-WholeBody, which UBody shares.
+
+    Persons stay in the order of the file; annotations of another category than 1 (person) are
+    left out. Nothing else is: crowds, empty boxes and persons without points are the caller's
+    to drop.
+
+    Args:
+        path: JSON file with the lists `images` and `annotations`.
+        dtype: Type of the keypoints' array; float64 keeps every digit of the file.
+
+    Raises:
+        InputError: The file cannot be read.
+        FormatError: It is not such a file; the message says which image or annotation is wrong.
+        MissingDependencyError: The package msgspec is not installed.
+    """
+    msgspec = _import_msgspec()
+    path = Path(path)
+    document = _decode(msgspec, read_bytes(path), dict[str, msgspec.Raw], str(path))
+    images = _entries(msgspec, document, "images", path)
+    annotations = _entries(msgspec, document, "annotations", path)
+    pictures = _pictures(msgspec, images, str(path))
+    index_of_id = {int(image_id): i for i, image_id in enumerate(pictures["image_ids"])}
+    if len(index_of_id) != len(images):
+        raise FormatError(f"{path}: two images have the same id")
+    persons = _persons(msgspec, annotations, index_of_id, dtype, str(path))
+    return Annotations(path=path, **pictures, **persons)
+
+
+def _pictures(msgspec: Any, entries: Sequence[Any], origin: str) -> dict[str, Any]:
+    image_ids = np.zeros(len(entries), np.int64)
+    sizes_wh = np.zeros((len(entries), 2), np.int32)
+    names, sources = [], []
+    for index, entry in enumerate(entries):
+        image = _object(msgspec, entry, f"{origin}: image number {index}")
+        where = f"{origin}: image {image.get('id')}"
+        image_ids[index] = _whole_number(image.get("id"), f"{origin}: image number {index}", "id")
+        name = image.get("file_name")
+        if not isinstance(name, str) or not name:
+            raise FormatError(f"{where}: file_name is {name!r}, expected the name of a picture")
+        names.append(name.encode())
+        sources.append(str(image.get("source", "")))
+        sizes_wh[index] = [
+            _whole_number(image.get(side, 0), where, side) for side in ("width", "height")
+        ]
+    return {
+        "image_ids": image_ids,
+        "file_names_utf8": np.array(names, np.bytes_),
+        "sizes_wh": sizes_wh,
+        "sources": np.array(sources, np.str_),
+    }
+
+
+def _persons(
+    msgspec: Any,
+    entries: Sequence[Any],
+    index_of_id: Mapping[int, int],
+    dtype: KeypointDtype,
+    origin: str,
+) -> dict[str, Any]:
+    count = len(entries)
+    arrays: dict[str, Any] = {
+        "ids": np.zeros(count, np.int64),
+        "image_indices": np.zeros(count, np.int32),
+        "keypoints": np.zeros((count, NUM_KEYPOINTS, 3), dtype),
+        "boxes_xywh": np.zeros((count, 4), np.float64),
+        "areas": np.zeros(count, np.float64),
+        "is_crowd": np.zeros(count, np.bool_),
+        "num_keypoints": np.zeros(count, np.int32),
+        "valid": np.ones((count, len(VALID_FIELD_OF_PART)), np.bool_),
+    }
+    labels = []
+    row = 0
+    for number, entry in enumerate(entries):
+        person = _object(msgspec, entry, f"{origin}: annotation number {number}")
+        if person.get("category_id", PERSON_CATEGORY) != PERSON_CATEGORY:
+            continue
+        origin_id = f"{origin}: annotation number {number}"
+        where = f"{origin}: annotation {_whole_number(person.get('id'), origin_id, 'id')}"
+        for name, value in _person(person, index_of_id, where).items():
+            arrays[name][row] = value
+        labels.append(str(person.get("label", "")))
+        row += 1
+    found = {name: array[:row] for name, array in arrays.items()}
+    return {**found, "labels": np.array(labels, np.str_)}
+
+
+def _person(
+    person: Mapping[str, Any], index_of_id: Mapping[int, int], where: str
+) -> dict[str, Any]:
+    image_id = _whole_number(person.get("image_id"), where, "image_id")
+    if image_id not in index_of_id:
+        raise FormatError(f"{where}: there is no image {image_id}")
+    keypoints = np.zeros((NUM_KEYPOINTS, 3))
+    for part, field in FIELD_OF_PART.items():
+        span = PARTS[part]
+        expected = 3 * (span.stop - span.start)
+        if field not in person:
+            raise FormatError(
+                f"{where}: there is no {field}; COCO-WholeBody's labels are needed, not COCO's own"
+            )
+        keypoints[span] = _numbers(person[field], expected, where, field).reshape(-1, 3)
+    box = _numbers(person.get("bbox") or [0, 0, 0, 0], 4, where, "bbox")
+    body = keypoints[PARTS["body"], 2]
+    return {
+        "ids": person["id"],
+        "image_indices": index_of_id[image_id],
+        "keypoints": keypoints,
+        "boxes_xywh": box,
+        "areas": _numbers([person.get("area", box[2] * box[3])], 1, where, "area")[0],
+        "is_crowd": bool(person.get("iscrowd", 0)),
+        "num_keypoints": _whole_number(
+            person.get("num_keypoints", int((body > 0).sum())), where, "num_keypoints"
+        ),
+        "valid": [bool(person.get(field, True)) for field in VALID_FIELD_OF_PART.values()],
+    }
+
+
+def _numbers(values: object, expected: int, where: str, field: str) -> npt.NDArray[np.float64]:
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"{where}: {field} is not a list of numbers") from error
+    if array.shape != (expected,):
+        raise FormatError(f"{where}: {field} has {array.size} numbers, expected {expected}")
+    if not np.isfinite(array).all():
+        raise FormatError(f"{where}: {field} holds numbers that are not finite")
+    return array
+
+
+def _whole_number(value: object, where: str, field: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise FormatError(f"{where}: {field} is {value!r}, expected a whole number")
+    return value
+
+
+def _entries(
+    msgspec: Any, document: Mapping[str, Any], field: str, path: Path
+) -> list[msgspec.Raw]:
+    if field not in document:
+        raise FormatError(f"{path}: there is no list {field!r}; is it an annotation file?")
+    entries: list[msgspec.Raw] = _decode(
+        msgspec, document[field], list[msgspec.Raw], f"{path}: {field}"
+    )
+    return entries
+
+
+def _object(msgspec: Any, entry: msgspec.Raw, where: str) -> dict[str, Any]:
+    decoded: dict[str, Any] = _decode(msgspec, entry, dict[str, Any], where)
+    return decoded
+
+
+def _decode(msgspec: Any, data: Any, wanted: Any, where: str) -> Any:
+    try:
+        return msgspec.json.decode(data, type=wanted)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"{where}: {error}") from error
+
+
+def _import_msgspec() -> Any:
+    try:
+        import msgspec
+    except ImportError as error:
+        raise MissingDependencyError(
+            'reading annotation files needs msgspec: pip install "dwpose-infer[eval]"'
+        ) from error
+    return msgspec

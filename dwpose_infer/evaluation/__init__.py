@@ -1,0 +1,1 @@
+"""Accuracy against labels: the COCO-WholeBody protocol, PCK and pixel errors."""

@@ -1,0 +1,1 @@
+"""Training: plain supervision and the two stages of DWPose's distillation."""

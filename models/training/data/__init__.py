@@ -1,0 +1,1 @@
+"""What training reads: labelled persons, their pictures, and the way to network inputs."""

@@ -1,0 +1,146 @@
+"""Reading annotation files: what comes back, and what a damaged file is told."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("msgspec")
+
+from dwpose_infer.annotations import read_annotations
+from dwpose_infer.errors import FormatError, InputError
+
+SIZES = {
+    "keypoints": 17,
+    "foot_kpts": 6,
+    "face_kpts": 68,
+    "lefthand_kpts": 21,
+    "righthand_kpts": 21,
+}
+
+
+def person(number: int, image_id: int = 7) -> dict:
+    """A person whose points count up: x = 1000 * number + index, y = -x, v = 2."""
+    points = iter(range(133))
+    fields = {}
+    for field, count in SIZES.items():
+        xs = [1000 * number + next(points) for _ in range(count)]
+        fields[field] = [value for x in xs for value in (x + 0.25, -x, 2)]
+    return {"id": number, "image_id": image_id, "category_id": 1, "bbox": [1, 2, 30, 40], **fields}
+
+
+@pytest.fixture
+def document() -> dict:
+    images = [
+        {"id": 3, "file_name": "sub/ä.jpg", "width": 640, "height": 480, "source": "somewhere"},
+        {"id": 7, "file_name": "b.jpg"},
+    ]
+    extra = {"area": 99.5, "iscrowd": 1, "num_keypoints": 4, "face_valid": False, "label": "hand"}
+    return {"images": images, "annotations": [person(1), {**person(2, image_id=3), **extra}]}
+
+
+def save(tmp_path, document):
+    path = tmp_path / "labels.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+def test_every_field_arrives(tmp_path, document):
+    labels = read_annotations(save(tmp_path, document), dtype="float64")
+    assert len(labels) == 2
+    assert labels.image_ids.tolist() == [3, 7]
+    assert [labels.file_name(index) for index in (0, 1)] == ["sub/ä.jpg", "b.jpg"]
+    assert labels.sizes_wh.tolist() == [[640, 480], [0, 0]]
+    assert labels.sources.tolist() == ["somewhere", ""]
+    assert labels.ids.tolist() == [1, 2]
+    assert labels.image_indices.tolist() == [1, 0]
+    expected = 1000 * np.array([[1], [2]]) + np.arange(133)
+    np.testing.assert_array_equal(labels.keypoints[..., 0], expected + 0.25)
+    np.testing.assert_array_equal(labels.keypoints[..., 1], -expected)
+    assert (labels.keypoints[..., 2] == 2).all()
+    assert labels.boxes_xywh.tolist() == [[1, 2, 30, 40]] * 2
+    assert labels.areas.tolist() == [1200, 99.5]
+    assert labels.is_crowd.tolist() == [False, True]
+    assert labels.num_keypoints.tolist() == [17, 4]
+    assert labels.valid.tolist() == [[True] * 4, [True, False, True, True]]
+    assert labels.labels.tolist() == ["", "hand"]
+
+
+def test_float32_unless_asked_otherwise(tmp_path, document):
+    assert read_annotations(save(tmp_path, document)).keypoints.dtype == np.float32
+
+
+def test_select_keeps_pictures_and_order(tmp_path, document):
+    labels = read_annotations(save(tmp_path, document))
+    assert labels.select([1, 0]).ids.tolist() == [2, 1]
+    assert labels.select(labels.is_crowd).ids.tolist() == [2]
+    nobody = labels.select([])
+    assert (len(nobody), nobody.keypoints.shape, len(nobody.image_ids)) == (0, (0, 133, 3), 2)
+
+
+def test_other_categories_are_left_out(tmp_path, document):
+    document["annotations"][0] = {"id": 1, "category_id": 18}
+    assert read_annotations(save(tmp_path, document)).ids.tolist() == [2]
+
+
+def test_no_persons_at_all(tmp_path):
+    labels = read_annotations(save(tmp_path, {"images": [], "annotations": []}))
+    assert (len(labels), labels.keypoints.shape) == (0, (0, 133, 3))
+
+
+def broken(document: dict, entry: str, index: int, **fields: object) -> dict:
+    document = copy.deepcopy(document)
+    document[entry][index].update(fields)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("entry", "fields", "message"),
+    [
+        ("annotations", {"image_id": 5}, "annotation 2: there is no image 5"),
+        ("annotations", {"image_id": "3"}, "annotation 2: image_id is '3'"),
+        ("annotations", {"id": None}, "annotation number 1: id is None"),
+        ("annotations", {"keypoints": [0] * 50}, "2: keypoints has 50 numbers, expected 51"),
+        ("annotations", {"face_kpts": ["a"] * 204}, "2: face_kpts is not a list of numbers"),
+        ("annotations", {"bbox": [1, 2, 3]}, "2: bbox has 3 numbers, expected 4"),
+        ("annotations", {"area": None}, "2: area holds numbers that are not finite"),
+        ("images", {"file_name": 5}, "image 7: file_name is 5"),
+        ("images", {"width": 1.5}, "image 7: width is 1.5"),
+        ("images", {"id": 3}, "two images have the same id"),
+    ],
+)
+def test_a_wrong_entry_is_named(tmp_path, document, entry, fields, message):
+    path = save(tmp_path, broken(document, entry, 1, **fields))
+    with pytest.raises(FormatError, match=message) as caught:
+        read_annotations(path)
+    assert str(path) in str(caught.value)
+
+
+def test_plain_coco_labels_are_told_apart(tmp_path, document):
+    del document["annotations"][0]["foot_kpts"]
+    with pytest.raises(FormatError, match="annotation 1: there is no foot_kpts; COCO-WholeBody"):
+        read_annotations(save(tmp_path, document))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"images": [', "truncated"),
+        ("[]", "Expected `object`, got `array`"),
+        ('{"images": []}', "no list 'annotations'"),
+        ('{"images": {}, "annotations": []}', "images: Expected `array`"),
+        ('{"images": [3], "annotations": []}', "image number 0: Expected `object`"),
+        ('{"images": [], "annotations": [{"id": tru}]}', "labels.json: JSON is malformed"),
+    ],
+)
+def test_a_malformed_file_is_named(tmp_path, text, message):
+    with pytest.raises(FormatError, match=message):
+        read_annotations(save(tmp_path, text))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"nothing\.json"):
+        read_annotations(tmp_path / "nothing.json")
