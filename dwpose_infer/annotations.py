@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,6 @@ from .errors import FormatError, MissingDependencyError
 from .formats.coco import FIELD_OF_PART, PERSON_CATEGORY
 from .formats.reading import read_bytes
 from .keypoints import NUM_KEYPOINTS, PARTS
-
-if TYPE_CHECKING:
-    import msgspec
 
 KeypointDtype = Literal["float32", "float64"]
 
@@ -241,18 +238,14 @@ def _whole_number(value: object, where: str, field: str) -> int:
     return value
 
 
-def _entries(
-    msgspec: Any, document: Mapping[str, Any], field: str, path: Path
-) -> list[msgspec.Raw]:
+def _entries(msgspec: Any, document: Mapping[str, Any], field: str, path: Path) -> list[Any]:
     if field not in document:
         raise FormatError(f"{path}: there is no list {field!r}; is it an annotation file?")
-    entries: list[msgspec.Raw] = _decode(
-        msgspec, document[field], list[msgspec.Raw], f"{path}: {field}"
-    )
+    entries: list[Any] = _decode(msgspec, document[field], list[msgspec.Raw], f"{path}: {field}")
     return entries
 
 
-def _object(msgspec: Any, entry: msgspec.Raw, where: str) -> dict[str, Any]:
+def _object(msgspec: Any, entry: Any, where: str) -> dict[str, Any]:
     decoded: dict[str, Any] = _decode(msgspec, entry, dict[str, Any], where)
     return decoded
 

@@ -136,10 +136,21 @@ class PoseEstimator:
         if self.form == "deploy":
             outputs = self.backend.run({self._input.name: images_bgr})
             return outputs["keypoints"], outputs["scores"]
+        return decode_simcc(*self.simcc(images_bgr))
+
+    def simcc(self, images_bgr: UInt8Array) -> tuple[Float32Array, Float32Array]:
+        """Runs the network alone; only graphs of the form "simcc" have these outputs.
+
+        Args:
+            images_bgr: (N, height, width, 3) uint8 crops.
+
+        Returns:
+            `simcc_x` (N, 133, 2 * width) and `simcc_y` (N, 133, 2 * height), float32.
+        """
         outputs = self.backend.run({self._input.name: self._network_input(images_bgr)})
         simcc_x = outputs["simcc_x"].astype(np.float32, copy=False)
         simcc_y = outputs["simcc_y"].astype(np.float32, copy=False)
-        return decode_simcc(simcc_x, simcc_y)
+        return simcc_x, simcc_y
 
     def _network_input(self, images_bgr: UInt8Array) -> Array:
         """Crops as the network wants them: (N, 3, H, W), RGB, normalised.

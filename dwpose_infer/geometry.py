@@ -35,6 +35,19 @@ def box_to_center_scale(
     boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
     center = (boxes[:, :2] + boxes[:, 2:]) * np.float32(0.5)
     size = (boxes[:, 2:] - boxes[:, :2]) * np.float32(padding)
+    return center, widen_to_aspect_ratio(size, input_size_wh=input_size_wh)
+
+
+def widen_to_aspect_ratio(size: Float32Array, *, input_size_wh: tuple[int, int]) -> Float32Array:
+    """Returns regions with the aspect ratio of the input, by widening the side too short.
+
+    Args:
+        size: (N, 2) width and height of regions.
+        input_size_wh: (width, height) of the network's input.
+
+    Returns:
+        (N, 2) float32.
+    """
     width, height = size[:, 0], size[:, 1]
     aspect_ratio = input_size_wh[0] / input_size_wh[1]
     scale = np.where(
@@ -42,7 +55,7 @@ def box_to_center_scale(
         np.stack([width, width / aspect_ratio], axis=1),
         np.stack([height * aspect_ratio, height], axis=1),
     )
-    return center, scale.astype(np.float32)
+    return scale.astype(np.float32)
 
 
 def warp_matrix(

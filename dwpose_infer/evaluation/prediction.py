@@ -1,0 +1,196 @@
+"""Networks over the pictures of an annotation file, in batches, with a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from ..annotations import Annotations
+from ..detector import Detections
+from ..errors import InputError
+from ..estimator import Crops, PoseEstimator, join_crops
+from ..images import read_image
+from .flip import flip_test
+from .journal import Journal, PicturePersons, picture_persons
+from .models import LoadedModels
+from .predictions import FloatArray
+from .selection import clipped_boxes_xyxy, is_evaluated
+
+GROUP_PICTURES = 8
+"""Pictures that are in memory together, and written to the journal together."""
+
+_UInt8Array = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureTask:
+    """One picture and what is known before the networks see it.
+
+    Attributes:
+        image_id: Id of the picture.
+        path: Its file.
+        boxes_xyxy: (N, 4) float32 boxes of persons in pixels; None asks the detector.
+        box_scores: (N,) float32.
+        ids: Ids of the persons, one for each box.
+        height: The picture ends after so many rows; None takes all.
+    """
+
+    image_id: int
+    path: Path
+    boxes_xyxy: FloatArray | None
+    box_scores: FloatArray
+    ids: tuple[int, ...]
+    height: int | None = None
+
+
+def labelled_tasks(annotations: Annotations, folder: Path) -> list[PictureTask]:
+    """Returns a task for every picture, with its labelled persons' boxes, clipped to it."""
+    corners = clipped_boxes_xyxy(annotations).astype(np.float32)
+    wanted = is_evaluated(annotations) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    persons_of = _rows_by_image(annotations, np.flatnonzero(wanted))
+    return [
+        PictureTask(
+            image_id=int(image_id),
+            path=folder / annotations.file_name(index),
+            boxes_xyxy=corners[persons_of[index]],
+            box_scores=np.ones(len(persons_of[index]), np.float32),
+            ids=tuple(annotations.ids[persons_of[index]].tolist()),
+        )
+        for index, image_id in enumerate(annotations.image_ids)
+    ]
+
+
+def boxed_tasks(
+    annotations: Annotations,
+    folder: Path,
+    boxes: Mapping[int, tuple[FloatArray, FloatArray]] | None,
+) -> list[PictureTask]:
+    """Returns a task for every picture.
+
+    Args:
+        annotations: Gives the pictures.
+        folder: Folder of the pictures.
+        boxes: Image id -> boxes and scores, see `results_file.read_boxes`; pictures without an
+            entry have nobody. None leaves all to the detector.
+    """
+    nobody = np.zeros((0, 4)), np.zeros(0)
+    tasks = []
+    for index, image_id in enumerate(annotations.image_ids.tolist()):
+        corners, scores = nobody if boxes is None else boxes.get(image_id, nobody)
+        tasks.append(
+            PictureTask(
+                image_id=image_id,
+                path=folder / annotations.file_name(index),
+                boxes_xyxy=None if boxes is None else corners.astype(np.float32),
+                box_scores=scores.astype(np.float32),
+                ids=tuple(range(len(scores))),
+            )
+        )
+    return tasks
+
+
+def predict(
+    models: LoadedModels, tasks: Sequence[PictureTask], journal: Journal, *, progress: bool
+) -> list[PicturePersons]:
+    """Runs the networks on all pictures that the journal does not have.
+
+    Args:
+        models: Networks.
+        tasks: Pictures.
+        journal: Gets every picture done.
+        progress: Show a progress bar on standard error.
+
+    Returns:
+        What was found, in the order of the tasks.
+
+    Raises:
+        InputError: A picture cannot be read.
+        InferenceError: A network failed.
+        OutputError: The journal cannot be written.
+    """
+    waiting = [task for task in tasks if task.image_id not in journal.done]
+    with tqdm(
+        total=len(tasks), initial=len(tasks) - len(waiting), unit="picture", disable=not progress
+    ) as bar:
+        for start in range(0, len(waiting), GROUP_PICTURES):
+            group = waiting[start : start + GROUP_PICTURES]
+            journal.add(list(_predict_group(models, group)))
+            bar.update(len(group))
+    return [journal.done[task.image_id] for task in tasks]
+
+
+def read_task_picture(task: PictureTask) -> _UInt8Array:
+    """Returns a task's picture, (H, W, 3) uint8 BGR, cut where the task says so.
+
+    Raises:
+        InputError: It cannot be read; the message names the file and the image id.
+    """
+    try:
+        image = read_image(task.path)
+    except InputError as error:
+        raise InputError(f"{error} (image id {task.image_id})") from error
+    return image if task.height is None else np.ascontiguousarray(image[: task.height])
+
+
+def _predict_group(models: LoadedModels, tasks: Sequence[PictureTask]) -> Iterator[PicturePersons]:
+    images = [read_task_picture(task) for task in tasks]
+    found = list(_boxes(models, tasks, images))
+    if models.estimator is None:
+        for task, detections in zip(tasks, found, strict=True):
+            yield picture_persons(
+                task.image_id,
+                ids=range(len(detections)),
+                boxes_xyxy=detections.boxes_xyxy,
+                box_scores=detections.scores,
+            )
+        return
+    crops = [
+        models.estimator.crop(image, detections.boxes_xyxy)
+        for image, detections in zip(images, found, strict=True)
+    ]
+    keypoints, scores = _keypoints(models.estimator, join_crops(crops), flip=models.flip_test)
+    start = 0
+    for task, detections, cut in zip(tasks, found, crops, strict=True):
+        persons = slice(start, start + len(cut))
+        start = persons.stop
+        yield picture_persons(
+            task.image_id,
+            ids=range(len(cut)) if task.boxes_xyxy is None else task.ids,
+            boxes_xyxy=detections.boxes_xyxy,
+            box_scores=detections.scores,
+            areas=cut.scale.prod(axis=1),
+            keypoints=keypoints[persons],
+            scores=scores[persons],
+        )
+
+
+def _keypoints(
+    estimator: PoseEstimator, crops: Crops, *, flip: bool
+) -> tuple[FloatArray, FloatArray]:
+    return flip_test(estimator, crops) if flip else estimator(crops)
+
+
+def _boxes(
+    models: LoadedModels, tasks: Sequence[PictureTask], images: Sequence[_UInt8Array]
+) -> Iterator[Detections]:
+    unknown = [image for task, image in zip(tasks, images, strict=True) if task.boxes_xyxy is None]
+    found = iter(models.detector(unknown) if models.detector is not None else ())
+    for task in tasks:
+        if task.boxes_xyxy is None:
+            yield next(found)
+        else:
+            yield Detections(task.boxes_xyxy.astype(np.float32), task.box_scores.astype(np.float32))
+
+
+def _rows_by_image(
+    annotations: Annotations, rows: npt.NDArray[np.intp]
+) -> list[npt.NDArray[np.intp]]:
+    images = annotations.image_indices[rows]
+    order = np.argsort(images, kind="stable")
+    counts = np.bincount(images, minlength=len(annotations.image_ids))
+    return np.split(rows[order], np.cumsum(counts)[:-1])

@@ -1,0 +1,197 @@
+"""Reading and writing predicted persons as files: COCO-WholeBody results and raw predictions.
+
+Two layouts are read, and told apart by their fields. A results list, as mmpose and
+`dwpose-infer --format coco` write it, has `image_id`, the parts' points as x, y, score in turn and
+`score`; its persons are scored and suppressed already, and are taken as they are. A list of raw
+predictions has `img_id`, `keypoints` (133 pairs), `scores`, `bbox_score`, `area` and `id`; it is
+what mmpose's metric collects before scoring.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ..errors import FormatError, InputError
+from ..formats.atomic import write_bytes
+from ..formats.coco import FIELD_OF_PART, PERSON_CATEGORY
+from ..formats.json_text import dump, require, shortest_decimals
+from ..formats.reading import read_bytes
+from ..keypoints import NUM_KEYPOINTS, PARTS
+from .predictions import Float64Array, Predictions, RankedPredictions, nobody
+
+
+class _Result(msgspec.Struct):
+    """One entry of a results list; fields of other programs are passed over."""
+
+    image_id: int
+    keypoints: list[float]
+    score: float
+    foot_kpts: list[float] | None = None
+    face_kpts: list[float] | None = None
+    lefthand_kpts: list[float] | None = None
+    righthand_kpts: list[float] | None = None
+    bbox: list[float] | None = None
+
+
+class _Raw(msgspec.Struct):
+    """One raw prediction."""
+
+    img_id: int
+    keypoints: list[tuple[float, float]]
+    scores: list[float]
+    bbox_score: float
+    area: float
+    id: int
+    bbox_xyxy: list[float] | None = None
+
+
+class _Box(msgspec.Struct):
+    """One entry of a COCO detection file."""
+
+    image_id: int
+    bbox: tuple[float, float, float, float]
+    score: float
+    category_id: int = PERSON_CATEGORY
+
+
+def read_results(path: Path) -> Predictions | RankedPredictions:
+    """Reads predicted persons.
+
+    Returns:
+        Raw predictions, which are still to be ranked, or such as are ranked already.
+
+    Raises:
+        InputError: The file cannot be read.
+        FormatError: It has neither layout; the message names the entry and the field.
+    """
+    entries = _decode(read_bytes(path), list[msgspec.Raw], str(path))
+    if not entries:
+        return nobody()
+    first = _decode(entries[0], dict[str, Any], f"{path}: person 0")
+    if "img_id" in first:
+        return _raw(entries, str(path))
+    return _ranked(entries, str(path))
+
+
+def read_boxes(path: Path) -> dict[int, tuple[Float64Array, Float64Array]]:
+    """Reads the persons of a COCO detection file; no score is too low.
+
+    Returns:
+        Image id -> boxes (N, 4), left, top, right, bottom in pixels, not clipped; and scores
+        (N,).
+
+    Raises:
+        InputError: The file cannot be read.
+        FormatError: It is no list of detections.
+    """
+    boxes: dict[int, list[tuple[float, ...]]] = {}
+    for box in _decode(read_bytes(path), list[_Box], str(path)):
+        left, top, width, height = box.bbox
+        if box.category_id == PERSON_CATEGORY and width > 0 and height > 0:
+            corners = (left, top, left + width, top + height, box.score)
+            boxes.setdefault(box.image_id, []).append(corners)
+    if not boxes:
+        raise InputError(f"{path}: there is no box of a person (category {PERSON_CATEGORY}) in it")
+    arrays = {image_id: np.array(rows, np.float64) for image_id, rows in boxes.items()}
+    return {image_id: (rows[:, :4], rows[:, 4]) for image_id, rows in arrays.items()}
+
+
+def write_results(path: Path, persons: RankedPredictions) -> Path:
+    """Writes ranked persons as a results list, with the fields that mmpose writes.
+
+    Boxes are left out, for pycocotools would take the persons' areas from them.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    points = np.concatenate([persons.keypoints, persons.scores[..., None]], axis=2)
+    flat = (shortest_decimals(points) if points.dtype == np.float32 else points).reshape(
+        len(persons), -1
+    )
+    spans = {field: PARTS[part] for part, field in FIELD_OF_PART.items()}
+    entries = [
+        {
+            "image_id": int(persons.image_ids[row]),
+            "category_id": PERSON_CATEGORY,
+            **{
+                field: flat[row, 3 * span.start : 3 * span.stop].tolist()
+                for field, span in spans.items()
+            },
+            "score": float(persons.instance_scores[row]),
+        }
+        for row in range(len(persons))
+    ]
+    return write_bytes(path, dump(entries))
+
+
+def _ranked(entries: list[Any], origin: str) -> RankedPredictions:
+    triples = np.zeros((len(entries), NUM_KEYPOINTS, 3))
+    image_ids = np.zeros(len(entries), np.int64)
+    instance_scores = np.zeros(len(entries))
+    boxes = np.zeros((len(entries), 4))
+    all_boxes = True
+    for row, entry in enumerate(entries):
+        where = f"{origin}: person {row}"
+        person = _decode(entry, _Result, where)
+        for part, field in FIELD_OF_PART.items():
+            span = PARTS[part]
+            values = getattr(person, field)
+            count = 3 * (span.stop - span.start)
+            if values is None or len(values) != count:
+                raise FormatError(
+                    f"{where}: {field} has {len(values or ())} numbers, expected {count}; "
+                    "whole-body results have keypoints, foot_kpts, face_kpts, lefthand_kpts and "
+                    "righthand_kpts"
+                )
+            triples[row, span] = np.reshape(values, (-1, 3))
+        image_ids[row], instance_scores[row] = person.image_id, person.score
+        all_boxes &= person.bbox is not None and len(person.bbox) == 4
+        boxes[row] = person.bbox if all_boxes else 0.0
+    boxes[:, 2:] += boxes[:, :2]
+    _require_finite(triples, origin)
+    return RankedPredictions(
+        image_ids=image_ids,
+        keypoints=triples[..., :2],
+        scores=triples[..., 2],
+        instance_scores=instance_scores,
+        boxes_xyxy=boxes if all_boxes else None,
+    )
+
+
+def _raw(entries: list[Any], origin: str) -> Predictions:
+    persons = [_decode(entry, _Raw, f"{origin}: person {row}") for row, entry in enumerate(entries)]
+    for row, person in enumerate(persons):
+        counts = (len(person.keypoints), len(person.scores))
+        require(
+            counts == (NUM_KEYPOINTS, NUM_KEYPOINTS),
+            f"{origin}: person {row}",
+            f"{counts[0]} keypoints and {counts[1]} scores, expected {NUM_KEYPOINTS}",
+        )
+    boxes = [person.bbox_xyxy for person in persons if person.bbox_xyxy is not None]
+    known = len(boxes) == len(persons) and all(len(box) == 4 for box in boxes)
+    keypoints = np.array([person.keypoints for person in persons])
+    _require_finite(keypoints, origin)
+    return Predictions(
+        image_ids=np.array([person.img_id for person in persons], np.int64),
+        keypoints=keypoints,
+        scores=np.array([person.scores for person in persons]),
+        box_scores=np.array([person.bbox_score for person in persons]),
+        areas=np.array([person.area for person in persons]),
+        ids=np.array([person.id for person in persons], np.int64),
+        boxes_xyxy=np.array(boxes) if known else None,
+    )
+
+
+def _require_finite(points: Float64Array, origin: str) -> None:
+    require(bool(np.isfinite(points).all()), origin, "a point is not finite")
+
+
+def _decode(data: Any, wanted: Any, where: str) -> Any:
+    try:
+        return msgspec.json.decode(data, type=wanted)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"{where}: {error}") from error

@@ -1,0 +1,127 @@
+"""The flip test, on networks whose outputs are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dwpose_infer.errors import InferenceError, ModelFormatError
+from dwpose_infer.estimator import PoseEstimator
+from dwpose_infer.evaluation.flip import flip_test, official_form
+from dwpose_infer.keypoints import FLIP_INDICES
+from fake_backend import FakeBackend, spec
+
+WIDTH, HEIGHT = 48, 64
+
+
+def estimator(answer, **options) -> PoseEstimator:
+    backend = FakeBackend(
+        spec("input", None, 3, HEIGHT, WIDTH),
+        spec("simcc_x", None, 133, 2 * WIDTH),
+        spec("simcc_y", None, 133, 2 * HEIGHT),
+        answer=answer,
+    )
+    return PoseEstimator(backend, **options)
+
+
+def noise(seed: int):
+    """A network of random outputs, another for every crop: seeded by the sum of its values."""
+
+    def answer(images):
+        shapes = {"simcc_x": (133, 2 * WIDTH), "simcc_y": (133, 2 * HEIGHT)}
+        outputs = {name: [] for name in shapes}
+        for image in images:
+            ramp = np.arange(WIDTH, dtype=np.float64)
+            key = abs(int(1000 * (image.astype(np.float64) * ramp).sum())) % 2**32
+            rng = np.random.default_rng([seed, key])
+            for name, shape in shapes.items():
+                outputs[name].append(rng.random(shape, np.float32))
+        return {name: np.stack(values) for name, values in outputs.items()}
+
+    return answer
+
+
+def crops(model: PoseEstimator, rng, count: int = 5):
+    picture = rng.integers(0, 256, (200, 160, 3), np.uint8)
+    corners = np.array([[index, 2 * index, 90 + index, 150] for index in range(count)])
+    return model.crop(picture, corners)
+
+
+def test_both_directions_are_averaged(rng):
+    model = estimator(noise(1), max_batch=2)
+    cut = crops(model, rng)
+    keypoints, scores = flip_test(model, cut)
+    for index in range(len(cut)):
+        x, y = (values[0] for values in model.simcc(cut.images_bgr[index : index + 1]))
+        mirror = np.ascontiguousarray(cut.images_bgr[index : index + 1, :, ::-1])
+        other_x, other_y = (values[0] for values in model.simcc(mirror))
+        for point in (0, 5, 6, 17, 40, 91, 120):
+            twin = FLIP_INDICES[point]
+            mean_x = (x[point] + other_x[twin][::-1]) / 2
+            mean_y = (y[point] + other_y[twin]) / 2
+            assert scores[index, point] == pytest.approx(min(mean_x.max(), mean_y.max()))
+            place = np.array([mean_x.argmax(), mean_y.argmax()]) / 2
+            scale, center = cut.scale[index], cut.center[index]
+            expected = place / [WIDTH, HEIGHT] * scale + center - scale / 2
+            np.testing.assert_allclose(keypoints[index, point], expected, atol=1e-4)
+
+
+def test_mirroring_the_crop_exchanges_left_and_right(rng):
+    """The flip test of a mirrored crop is the mirror image of the flip test."""
+    model = estimator(noise(2))
+    cut = crops(model, rng, count=1)
+    mirrored = type(cut)(np.ascontiguousarray(cut.images_bgr[:, :, ::-1]), cut.center, cut.scale)
+    keypoints, scores = flip_test(model, cut)
+    mirrored_keypoints, mirrored_scores = flip_test(model, mirrored)
+    order = list(FLIP_INDICES)
+    np.testing.assert_allclose(mirrored_scores[:, order], scores, rtol=1e-6)
+    # Bin i of n becomes bin n - 1 - i, half a pixel left of the mirror image of its place.
+    left = cut.center[0, 0] - cut.scale[0, 0] / 2
+    bin_px = cut.scale[0, 0] / (2 * WIDTH)
+    expected = 2 * left + cut.scale[0, 0] - bin_px - mirrored_keypoints[:, order, 0]
+    np.testing.assert_allclose(keypoints[..., 0], expected, atol=1e-3)
+    np.testing.assert_allclose(keypoints[..., 1], mirrored_keypoints[:, order, 1], atol=1e-4)
+
+
+def test_numbers_that_are_none_are_reported(rng):
+    def answer(images):
+        outputs = noise(3)(images)
+        outputs["simcc_x"][:, 4] = np.nan
+        return outputs
+
+    model = estimator(answer)
+    with pytest.raises(InferenceError, match="not numbers"):
+        flip_test(model, crops(model, rng))
+
+
+def test_the_deploy_form_cannot_take_part(rng):
+    backend = FakeBackend(
+        spec("crops", None, HEIGHT, WIDTH, 3, dtype=np.uint8),
+        spec("keypoints", None, 133, 2),
+        spec("scores", None, 133),
+    )
+    model = PoseEstimator(backend)
+    with pytest.raises(ModelFormatError, match=r"dwpose-infer\[export\]"):
+        flip_test(model, crops(model, rng))
+
+
+def test_the_bundled_model_is_converted_and_means_the_same(photos):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from dwpose_infer import Predictor
+    from dwpose_infer.images import read_image
+    from dwpose_infer.zoo import resolve_model
+
+    deploy = resolve_model("dwpose-t-bundled")
+    picture = read_image(photos[0])
+    height, width = picture.shape[:2]
+    with official_form(deploy) as official:
+        results = []
+        for path in (deploy, official):
+            with Predictor(path, None, threads=1) as predictor:
+                assert predictor.estimator.form == ("deploy" if path == deploy else "simcc")
+                results.append(predictor(picture, boxes=[[0, 0, width, height]]))
+        with official_form(official) as same:
+            assert same == official
+    assert not official.exists()
+    np.testing.assert_allclose(results[0].scores, results[1].scores, atol=1e-4)
