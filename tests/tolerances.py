@@ -20,3 +20,25 @@ WARP_MATRIX = 1e-12
 
 OTHER_RUNTIME = 2e-5
 """Raw outputs of a network in fp32 on two runtimes, relative to the largest value, at least 1."""
+
+TRAINING_LOSS = 1e-6
+"""Losses in float32 against the reference implementation, relative."""
+
+LOSS_GRADIENT_NORM = 1e-5
+"""Lengths of gradients by a network's outputs against the reference implementation, relative."""
+
+SCHEDULE = 1e-12
+"""Learning rates against the reference implementation, which multiplies from step to step."""
+
+MOVING_AVERAGE = 2.5e-7
+"""Averaged weights of order 1 against the reference implementation."""
+
+NORMALISED = 1e-6
+"""Normalised colours in float32 against float64: values reach 2.7, two roundings."""
+
+AP = 1e-6
+"""Average precision and recall against mmpose's evaluation."""
+
+TWO_PROCESSES = 1e-3
+"""Losses after a few steps, and the way the weights went, of two training processes against one;
+relative. They sum up in another order, which AdamW amplifies where gradients are next to nothing."""

@@ -1,0 +1,104 @@
+"""The training samples: a table of persons, their pictures and the random changes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Dataset
+
+from ..data_settings import AugmentSettings
+from .augment import training_crop
+from .persons import Persons
+from .pictures import Pictures
+
+
+class SampleKey(NamedTuple):
+    """Names one sample of one epoch; all that its random numbers depend on.
+
+    Attributes:
+        seed: Seed of the run.
+        epoch: Epoch, from 0.
+        person: Index in the table of persons.
+        occurrence: How often this epoch has had this person before.
+    """
+
+    seed: int
+    epoch: int
+    person: int
+    occurrence: int = 0
+
+
+class Sample(NamedTuple):
+    """One training sample.
+
+    Attributes:
+        crop: (height, width, 3) uint8, BGR.
+        keypoints: (133, 2) float32, x then y, pixels of the crop.
+        weights: (133,) float32, 1 for labelled points, 0 for others.
+        person: Index in the table of persons.
+    """
+
+    crop: npt.NDArray[np.uint8]
+    keypoints: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+    person: int
+
+
+class PoseDataset(Dataset[Sample]):
+    """Training samples by `SampleKey`.
+
+    A sample depends on its key alone, whichever process makes it and whatever was made before.
+
+    Attributes:
+        pictures: The pictures.
+        persons: The table of persons.
+        input_size_wh: (width, height) of the crops.
+        augment: The random changes.
+        epochs: Length of the run, which says when the last phase of the changes begins.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        *,
+        input_size_wh: tuple[int, int],
+        augment: AugmentSettings,
+        epochs: int,
+    ) -> None:
+        self.pictures = pictures
+        self.persons: Persons = pictures.persons
+        self.input_size_wh = input_size_wh
+        self.augment = augment
+        self.epochs = epochs
+        self._augment_at = (-1, augment)
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+    def __getitem__(self, key: SampleKey) -> Sample:
+        """Makes one sample.
+
+        Raises:
+            InputError: The picture cannot be read or has another size than its labels say.
+        """
+        person = key.person
+        crop, keypoints, labelled = training_crop(
+            self.pictures[self.persons.image_indices[person]],
+            self.persons.keypoints[person],
+            self.persons.labelled[person],
+            self.persons.boxes_xyxy[person],
+            input_size_wh=self.input_size_wh,
+            settings=self._settings(key.epoch),
+            rng=np.random.default_rng(key),
+        )
+        return Sample(crop, keypoints, labelled.astype(np.float32), person)
+
+    def _settings(self, epoch: int) -> AugmentSettings:
+        """The settings of an epoch, kept for the next sample."""
+        known, settings = self._augment_at
+        if known != epoch:
+            settings = self.augment.at_epoch(epoch, epochs=self.epochs)
+            self._augment_at = (epoch, settings)
+        return settings
