@@ -1,33 +1,38 @@
-"""The tables from a document as `json.loads` gives it; nothing is measured here."""
+"""The tables from a document; nothing is measured here."""
 
 from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
-from dwpose_infer.benchmarks import outside_tables as tables
-from dwpose_infer.benchmarks.contenders import OFFICIAL, OURS, RTMLIB
+from dwpose_infer.benchmarks.document import read_document, write_document
+from dwpose_infer.benchmarks.machine import capture_environment
+from dwpose_infer.benchmarks.outside import tables
+from dwpose_infer.benchmarks.outside.contenders import OFFICIAL, OURS, RTMLIB
+from dwpose_infer.benchmarks.outside.document import TARGET_RATIO, Cost, OutsideDocument, Row
 from dwpose_infer.errors import FormatError, InputError
 
 
 def measured(persons, ours_ms, rtmlib_ms, official_ms):
     times = {OURS: ours_ms, RTMLIB: rtmlib_ms, OFFICIAL: official_ms}
-    times = {name: spent for name, spent in times.items() if spent is not None}
-    return {
-        "persons": persons,
-        "costs": {name: {"outside_ms": ms, "networks_ms": 0.25} for name, ms in times.items()},
-        "stages_ms": {"crop": 0.5 * persons, "everything else": 0.125},
-        "ratios": {name: ours_ms / ms for name, ms in times.items() if name != OURS},
+    costs = {
+        name: Cost(outside_ms=ms, networks_ms=0.25) for name, ms in times.items() if ms is not None
     }
+    return Row.of(persons, costs, {"crop": 0.5 * persons, "everything else": 0.125})
 
 
 def document_of(*rows):
-    return {
-        "schema_version": tables.SCHEMA_VERSION,
-        "benchmark": tables.BENCHMARK,
-        "rows": list(rows),
-    }
+    return OutsideDocument(
+        environment=capture_environment(),
+        repeats=60,
+        picture_wh=(1280, 720),
+        letterbox_wh=(640, 640),
+        crop_wh=(288, 384),
+        target_ratio_to_rtmlib=TARGET_RATIO,
+        rows=rows,
+    )
 
 
 @pytest.fixture
@@ -75,43 +80,45 @@ def test_verdict_without_rtmlib_tells_the_remedy():
     assert "pip install --no-deps rtmlib==0.0.16" in tables.verdict(document)
 
 
+ROW = msgspec.to_builtins(measured(1, 2.0, 8.0, 16.0))
+
+
 def without(row, key):
     return {name: value for name, value in row.items() if name != key}
-
-
-ROW = measured(1, 2.0, 8.0, 16.0)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"benchmark": "quick_accuracy"}, "no result of the benchmark outside_networks"),
-        ({"schema_version": tables.SCHEMA_VERSION + 1}, "written by a newer release"),
+        ({"benchmark": "pipeline"}, "this is the result of 'pipeline'"),
+        ({"schema_version": 3}, "written by a newer release"),
+        ({"schema_version": 1}, r"enum value 1|Invalid"),
         ({"schema_version": None}, "expected a whole number"),
-        ({"rows": []}, "rows is no list, or an empty one"),
-        ({"rows": {}}, "rows is no list, or an empty one"),
-        ({"rows": [ROW, 1]}, r"rows\[1\] lacks"),
-        *[({"rows": [without(ROW, key)]}, r"rows\[0\] lacks") for key in ("persons", "costs")],
-        ({"rows": [{**ROW, "persons": 0}]}, r"rows\[0\] lacks"),
-        ({"rows": [{**ROW, "ratios": {}}]}, r"rows\[0\] lacks"),
-        ({"rows": [{**ROW, "costs": without(ROW["costs"], OURS)}]}, r"rows\[0\] lacks"),
-        ({"rows": [{**ROW, "costs": {**ROW["costs"], RTMLIB: {}}}]}, r"rows\[0\] lacks"),
+        ({"rows": []}, "rows is empty"),
+        ({"rows": {}}, r"Expected `array`.*\$\.rows"),
+        ({"rows": [ROW, 1]}, r"Expected `object`.*\$\.rows\[1\]"),
+        *[({"rows": [without(ROW, key)]}, rf"`{key}`.*rows\[0\]") for key in ("persons", "costs")],
+        ({"rows": [{**ROW, "persons": 0}]}, "persons is 0"),
+        ({"rows": [{**ROW, "ratios": {}}]}, "ratios every other contender"),
+        ({"rows": [{**ROW, "costs": without(ROW["costs"], OURS)}]}, f"must name {OURS}"),
+        ({"rows": [{**ROW, "costs": {**ROW["costs"], RTMLIB: {}}}]}, "`outside_ms`"),
+        ({"rows": [{**ROW, "unknown": 0}]}, "`unknown`"),
     ],
 )
 def test_damaged_documents(tmp_path, document, change, message):
     path = tmp_path / "result.json"
-    path.write_text(json.dumps(document))
-    assert tables.read_document(path) == document
-    path.write_text(json.dumps({**document, **change}))
+    write_document(path, document)
+    assert read_document(path, OutsideDocument) == document
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(FormatError, match=message):
-        tables.read_document(path)
+        read_document(path, OutsideDocument)
 
 
 def test_files_that_hold_no_document(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        tables.read_document(tmp_path / "missing.json")
+        tables.readme_table(tmp_path / "missing.json")
     path = tmp_path / "result.json"
     for text in ("", "[]", "3"):
         path.write_text(text)
         with pytest.raises(FormatError):
-            tables.read_document(path)
+            tables.readme_table(path)

@@ -4,8 +4,9 @@ import importlib.util
 
 import pytest
 
-from dwpose_infer.benchmarks import contenders as rivals
-from dwpose_infer.benchmarks import outside_timing as timing
+from dwpose_infer.benchmarks.outside import clock as clocks
+from dwpose_infer.benchmarks.outside import contenders as rivals
+from dwpose_infer.benchmarks.outside import timing
 from dwpose_infer.errors import InvalidArgumentError
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
@@ -51,3 +52,26 @@ def test_persons_and_repeats_out_of_range():
     for persons, repeats in ((0, 1), (timing.MAX_PERSONS + 1, 1), (1, 0)):
         with pytest.raises(InvalidArgumentError, match="persons must be 1 to"):
             timing.measure(persons, repeats=repeats)
+
+
+def test_every_round_begins_with_another_contender():
+    turns = {"a": 1, "b": 2, "c": 3}
+    orders = ["".join(name for name, _ in clocks.take_turns(turns, number)) for number in range(4)]
+    assert orders == ["abc", "bca", "cab", "abc"]
+    assert [name for name, _ in clocks.take_turns(turns, -1)] == ["c", "a", "b"]
+
+
+def test_a_clock_adds_up_and_lets_go(monkeypatch):
+    now = iter(range(100))
+    monkeypatch.setattr(clocks.time, "perf_counter", lambda: float(next(now)))
+    clock = clocks.Clock()
+    with clock.watch(rivals, "sessions_of", "sessions"):
+        for _ in range(2):
+            with pytest.raises(AttributeError):
+                rivals.sessions_of(None)
+    assert clock.spent_ms == {"sessions": 2000.0}
+    assert clock.call(lambda: None) == (1000.0, 0.0)
+    assert clock.spent_ms == {}
+    with pytest.raises(AttributeError):
+        rivals.sessions_of(None)
+    assert clock.spent_ms == {}

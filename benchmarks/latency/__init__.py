@@ -1,0 +1,1 @@
+"""The public latency table, by its own definition, on any machine."""

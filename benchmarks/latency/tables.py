@@ -1,0 +1,172 @@
+"""The latency table, from its document alone: published columns beside measured ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..document import read_document
+from ..markdown import markdown_table
+from ..published import ORT_MACHINE, PUBLISHED, TRT_MACHINE, find_published
+from ..shapes import sides
+from .document import LatencyDocument
+
+MISSING = "-"
+
+COLUMN_TITLES: dict[str, str] = {
+    "ort": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "openvino-bf16": "OpenVINO bf16",
+    "ort-cuda": "ONNX Runtime, CUDA",
+    "trt": "TensorRT FP16",
+    "torch": "PyTorch",
+    "torch-compiled": "PyTorch, compiled",
+}
+
+RATIO_BASE = "dwpose-m"
+"""Ratios are to this network, the smallest whose latency was published."""
+
+WEIGHTS_IN_WORDS = {
+    "model": "the models of these names",
+    "file": "files given",
+    "random": "random weights, on which the time does not depend",
+}
+
+
+def published_table(document: LatencyDocument) -> str:
+    """Returns one row for each network: published and measured milliseconds."""
+    backends = _backends(document)
+    header = [
+        "network",
+        "input",
+        "AP, published",
+        f"published ms: {ORT_MACHINE}",
+        f"published ms: {TRT_MACHINE}",
+        *(f"**measured ms: {COLUMN_TITLES.get(key, key)}**" for key in backends),
+    ]
+    times = {(row.network, row.backend): row.mean_ms for row in document.rows}
+    rows = []
+    for name in _networks(document):
+        published = find_published(name)
+        accuracy = published.accuracy if published else None
+        rows.append(
+            [
+                name,
+                _input(document, name),
+                MISSING if accuracy is None else f"{accuracy.ap:.1f}",
+                _ms(published.ort_ms if published else None),
+                _ms(published.trt_ms if published else None),
+                *(_ms(times.get((name, key))) for key in backends),
+            ]
+        )
+    return markdown_table(header, rows, text_columns=2)
+
+
+def ratio_table(document: LatencyDocument) -> str:
+    """Returns the times as multiples of the time of `RATIO_BASE`; "" where that is missing.
+
+    Ratios depend on the machine much less than milliseconds do.
+    """
+    backends = _backends(document)
+    columns: list[tuple[str, dict[str, float]]] = [
+        (
+            f"published: {ORT_MACHINE}",
+            {row.name: row.ort_ms for row in PUBLISHED if row.ort_ms is not None},
+        ),
+        (
+            f"published: {TRT_MACHINE}",
+            {row.name: row.trt_ms for row in PUBLISHED if row.trt_ms is not None},
+        ),
+    ]
+    columns += [
+        (
+            f"**measured: {COLUMN_TITLES.get(key, key)}**",
+            {row.network: row.mean_ms for row in document.rows if row.backend == key},
+        )
+        for key in backends
+    ]
+    names = _networks(document)
+    if RATIO_BASE not in names or len(names) < 2:
+        return ""
+    rows = [
+        [
+            name,
+            *(
+                f"{times[name] / times[RATIO_BASE]:.2f}"
+                if name in times and RATIO_BASE in times
+                else MISSING
+                for _, times in columns
+            ),
+        ]
+        for name in names
+    ]
+    return markdown_table([f"time / {RATIO_BASE}", *(title for title, _ in columns)], rows)
+
+
+def detail_table(document: LatencyDocument) -> str:
+    """Returns every figure of every row."""
+    header = ("network", "backend", "mean ms", "spread", "median ms", "p95 ms", "min ms")
+    rows = [
+        (
+            row.network,
+            row.description,
+            _ms(row.mean_ms),
+            f"{100 * row.spread:.1f} %",
+            _ms(row.median_ms),
+            _ms(row.p95_ms),
+            _ms(row.min_ms),
+        )
+        for row in document.rows
+    ]
+    return markdown_table(header, rows, text_columns=2)
+
+
+def caption(document: LatencyDocument) -> str:
+    """Returns what has to be known to read the tables: machine, settings, weights, date."""
+    environment, settings = document.environment, document.settings
+    runtimes = dict.fromkeys(row.description for row in document.rows)
+    weights = dict.fromkeys(WEIGHTS_IN_WORDS[row.weights] for row in document.rows)
+    load = environment.load_average_1min
+    return (
+        f"Measured on a {environment.label}, {settings.threads} thread"
+        f"{'s'[settings.threads == 1 :]}, {environment.date}"
+        f"{'' if load is None else f', load before it {load:.2f}'}; {'; '.join(runtimes)}; "
+        f"weights: {'; '.join(weights)}. Batch {settings.batch}, {settings.warmup} calls to warm "
+        f"up, mean of {settings.runs}, the execute call alone; median of {settings.repetitions} "
+        f"repetition{'s'[settings.repetitions == 1 :]}, which differ by at most "
+        f"{100 * max(row.spread for row in document.rows):.0f} %."
+    )
+
+
+def full_report(document: LatencyDocument) -> str:
+    """Returns all tables."""
+    tables = [published_table(document), ratio_table(document), detail_table(document)]
+    return "\n\n".join([table for table in tables if table] + [caption(document)])
+
+
+def readme_table(path: Path) -> str:
+    """Returns the tables of a result, for a README.
+
+    Raises:
+        InputError: The file cannot be read.
+        FormatError: It is no such result.
+    """
+    document = read_document(path, LatencyDocument)
+    tables = [published_table(document), ratio_table(document), caption(document)]
+    return "\n\n".join(table for table in tables if table)
+
+
+def _backends(document: LatencyDocument) -> Sequence[str]:
+    return list(dict.fromkeys(row.backend for row in document.rows))
+
+
+def _networks(document: LatencyDocument) -> Sequence[str]:
+    return list(dict.fromkeys(row.network for row in document.rows))
+
+
+def _input(document: LatencyDocument, name: str) -> str:
+    return next(sides(row.input_shape) for row in document.rows if row.network == name)
+
+
+def _ms(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.2f}"

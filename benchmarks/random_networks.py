@@ -1,0 +1,98 @@
+"""The five networks with random weights, for where the official ones are not at hand.
+
+How long a network takes and how much it computes does not depend on what it has learnt, as long
+as its numbers stay in the usual range.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MissingDependencyError
+from .published import PublishedRow
+
+if TYPE_CHECKING:
+    from ..export.from_checkpoint import TorchNetwork
+
+CALIBRATION_BATCH = 4
+"""Crops of noise from which the batch statistics are taken."""
+
+
+def random_network(row: PublishedRow, *, seed: int = 0) -> TorchNetwork:
+    """Returns a network with random weights whose activations are in the usual range.
+
+    The statistics of batch normalisation are those of a batch of noise. Left as they are drawn,
+    every convolution shrinks its input, down to 1e-14 in the largest network; a little smaller,
+    and the processor would handle the numbers many times more slowly.
+
+    Args:
+        row: The network.
+        seed: The same seed gives the same weights.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+    torch = import_torch()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = build_network(row)
+        _settle_batch_statistics(torch, module, torch.randn(CALIBRATION_BATCH, 3, *row.input_hw))
+    return as_exportable(row, module)
+
+
+def build_network(row: PublishedRow) -> Any:
+    """Returns a network as a torch module in evaluation mode, its weights as torch draws them.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+    import_torch()
+    from ..models.dwpose import DWPose, DWPoseArchitecture
+
+    return DWPose(DWPoseArchitecture(row.size, *row.input_hw)).eval()
+
+
+def as_exportable(row: PublishedRow, module: Any) -> TorchNetwork:
+    """Returns what the exporter takes.
+
+    Raises:
+        MissingDependencyError: The package `onnx` is not installed.
+    """
+    try:
+        from ..export.from_checkpoint import TorchNetwork
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'exporting the networks needs onnx ({error}): pip install "dwpose-infer[bench]"'
+        ) from error
+    height, width = row.input_hw
+    points: int = module.architecture.keypoints
+    sides = {"simcc_x": 2 * width, "simcc_y": 2 * height}
+    shapes: dict[str, tuple[int, ...]] = {name: (points, side) for name, side in sides.items()}
+    return TorchNetwork(module, "pose", row.name, (width, height), shapes)
+
+
+def import_torch() -> Any:
+    """Returns the module torch.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    try:
+        return importlib.import_module("torch")
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'building the networks needs torch ({error}): pip install "dwpose-infer[bench,export]"'
+        ) from error
+
+
+def _settle_batch_statistics(torch: Any, module: Any, crops: Any) -> None:
+    normalisations = [part for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    momenta = [part.momentum for part in normalisations]
+    for part in normalisations:
+        part.momentum = 1.0  # the running statistics become those of this batch
+    with torch.no_grad():
+        module.train()(crops)
+    module.eval()
+    for part, momentum in zip(normalisations, momenta, strict=True):
+        part.momentum = momentum
