@@ -7,7 +7,17 @@ import pytest
 
 from dwpose_infer.benchmarks import cli
 
-COMMANDS = ("complexity", "table", "readme", "schema")
+COMMANDS = (
+    "complexity",
+    "table",
+    "outside",
+    "pipeline",
+    "sweep",
+    "cold-start",
+    "soak",
+    "readme",
+    "schema",
+)
 
 
 def test_help_names_every_command_and_loads_no_heavy_module():

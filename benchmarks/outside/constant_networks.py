@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..detector import STRIDES
-from ..errors import MissingDependencyError
-from ..keypoints import NUM_KEYPOINTS
+from ...detector import STRIDES
+from ...errors import MissingDependencyError
+from ...keypoints import NUM_KEYPOINTS
 
 PICTURE_WH = (1280, 720)
 DETECTOR_WH = (640, 640)
@@ -57,7 +57,7 @@ def detector_output(persons: int, seed: int = 0) -> npt.NDArray[np.float32]:
     rest is background. The counts are those of YOLOX on photographs, roughly.
     """
     rng = np.random.default_rng(seed)
-    cells, strides = output_grid()
+    cells, strides = output_grid(DETECTOR_WH)
     rows = rng.uniform(0.0, 2e-3, (len(cells), 5 + CLASSES)).astype(np.float32)
     rows[:, :2] = rng.uniform(0.0, 1.0, (len(cells), 2))
     rows[:, 2:4] = rng.normal(0.5, 0.7, (len(cells), 2))
@@ -84,11 +84,17 @@ def detector_output(persons: int, seed: int = 0) -> npt.NDArray[np.float32]:
     return rows[None]
 
 
-def output_grid() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Returns column and row (8400, 2) and stride (8400, 1) of YOLOX's output rows."""
+def output_grid(
+    size_wh: tuple[int, int],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Returns column and row (A, 2) and stride (A, 1) of YOLOX's output rows.
+
+    Args:
+        size_wh: (width, height) of the network's input in pixels.
+    """
     cells, strides = [], []
     for stride in STRIDES:
-        x, y = np.meshgrid(np.arange(DETECTOR_WH[0] // stride), np.arange(DETECTOR_WH[1] // stride))
+        x, y = np.meshgrid(np.arange(size_wh[0] // stride), np.arange(size_wh[1] // stride))
         cells.append(np.stack([x, y], axis=2).reshape(-1, 2))
         strides.append(np.full((x.size, 1), stride))
     return np.concatenate(cells), np.concatenate(strides)
@@ -119,7 +125,7 @@ def save_constant_network(
         from onnx import helper, numpy_helper
     except ImportError as error:
         raise MissingDependencyError(
-            'this benchmark makes ONNX files: pip install "dwpose-infer[dev]"'
+            'this benchmark makes ONNX files: pip install "dwpose-infer[bench]"'
         ) from error
     float32 = onnx.TensorProto.FLOAT
     constants = {"first": np.array([0]), "ones": np.array([1, 1])}

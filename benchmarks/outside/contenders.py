@@ -1,0 +1,314 @@
+"""The contenders of the benchmarks: this package, rtmlib and the official recipe.
+
+All of them call the very same two sessions of ONNX Runtime, so that nobody's network has other
+threads or other options. Their times may be compared only while they find the same keypoints,
+which `check_agreement` tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+from unittest import mock
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ... import estimator, geometry
+from ...backends.onnxruntime import OrtBackend
+from ...detector import PERSON_CLASS, DetectorOptions
+from ...errors import DwposeError
+from ...keypoints import NUM_KEYPOINTS
+from ...nms import nms
+from ...predictor import Predictor
+from .constant_networks import (
+    CROP_WH,
+    DETECTOR_WH,
+    detector_output,
+    output_grid,
+    pose_outputs,
+    save_constant_network,
+)
+
+Array = npt.NDArray[Any]
+UInt8Array = npt.NDArray[np.uint8]
+
+ContenderName = Literal["dwpose_infer", "rtmlib", "official recipe"]
+
+OURS, RTMLIB, OFFICIAL = CONTENDERS = get_args(ContenderName)
+
+AGREEMENT_PX = 1e-3
+"""Keypoints of two contenders may differ by this much, in pixels of the picture."""
+
+
+class DisagreementError(DwposeError):
+    """The contenders do not find the same keypoints: their times cannot be compared."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture in both orders of its channels, for networks that want one or the other.
+
+    YOLOX was trained on BGR, DWPose on RGB. Programs that do not change the order themselves are
+    given the right one, at no cost to them.
+
+    Attributes:
+        bgr: (H, W, 3) uint8, blue, green, red.
+        rgb: The same, red, green, blue.
+    """
+
+    bgr: UInt8Array
+    rgb: UInt8Array
+
+    @classmethod
+    def of(cls, image_bgr: UInt8Array) -> Picture:
+        """Returns a picture with a second array in the other order."""
+        return cls(image_bgr, np.ascontiguousarray(image_bgr[..., ::-1]))
+
+
+Contender = Callable[[Picture], Array]
+"""A picture in; keypoints (P, 133, 2), pixels of the picture, out."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFiles:
+    """The two networks, ONNX files in official form, that every contender runs.
+
+    Attributes:
+        detector: YOLOX, (N, 3, H, W) -> (N, A, 5 + classes).
+        pose: DWPose, (N, 3, H, W) -> `simcc_x` and `simcc_y`.
+        detector_wh: (width, height) of the detector's input in pixels.
+        crop_wh: (width, height) of the pose network's input in pixels.
+    """
+
+    detector: Path
+    pose: Path
+    detector_wh: tuple[int, int]
+    crop_wh: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """A loaded `onnxruntime.InferenceSession` for each of the networks."""
+
+    detector: Any
+    pose: Any
+
+
+def open_sessions(files: NetworkFiles, *, threads: int) -> Sessions:
+    """Loads both networks with the options that `Predictor` gives its own sessions."""
+    import onnxruntime
+
+    def load(path: Path) -> Any:
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        settings.intra_op_num_threads = threads
+        return onnxruntime.InferenceSession(
+            str(path), sess_options=settings, providers=["CPUExecutionProvider"]
+        )
+
+    return Sessions(load(files.detector), load(files.pose))
+
+
+def sessions_of(predictor: Predictor) -> Sessions:
+    """Returns the sessions in which a predictor with a detector runs its networks."""
+    if predictor.detector is None:
+        raise TypeError("this predictor has no detector")
+    backends = predictor.detector.backend, predictor.estimator.backend
+    return Sessions(*(cast("OrtBackend", backend).session for backend in backends))
+
+
+class Rtmlib:
+    """rtmlib's detector and pose network, one call per person.
+
+    Its detector is asked for the classes too, and persons alone are taken: by itself it hands
+    over boxes of every class. Where nobody is found nothing is done, as with the others.
+
+    Raises:
+        ImportError: rtmlib is not installed.
+    """
+
+    def __init__(
+        self, files: NetworkFiles, sessions: Sessions, *, score_threshold: float | None = None
+    ) -> None:
+        """Takes the sessions given instead of its own; None is its own threshold, 0.7."""
+        import onnxruntime
+        from rtmlib import YOLOX, RTMPose
+
+        def with_session(session: Any, make: Callable[[], Any]) -> Any:
+            ready = mock.patch.object(onnxruntime, "InferenceSession", lambda *_, **__: session)
+            with ready, contextlib.redirect_stdout(io.StringIO()):  # it prints when it loads
+                return make()
+
+        options: dict[str, Any] = {"device": "cpu", "backend": "onnxruntime"}
+        limits = {} if score_threshold is None else {"score_thr": score_threshold}
+        self._detector = with_session(
+            sessions.detector,
+            lambda: YOLOX(
+                str(files.detector),
+                model_input_size=files.detector_wh[::-1],  # height first
+                det_mode="multiclass",
+                **limits,
+                **options,
+            ),
+        )
+        self._pose = with_session(
+            sessions.pose,
+            lambda: RTMPose(str(files.pose), model_input_size=files.crop_wh, **options),
+        )
+
+    def __call__(self, picture: Picture) -> Array:
+        """Returns the keypoints (P, 133, 2)."""
+        boxes, classes = self._detector(picture.bgr)
+        persons = boxes[classes == PERSON_CLASS] if len(boxes) else ()
+        if not len(persons):
+            return np.zeros((0, NUM_KEYPOINTS, 2))
+        keypoints, _ = self._pose(picture.rgb, bboxes=persons)
+        return np.asarray(keypoints)
+
+
+class OfficialRecipe:
+    """The steps of the official ONNX demo, written anew at their cheapest.
+
+    Suppression class by class above a score of 0.1, then persons above the threshold; crops
+    normalised in float64, one per call of the network; keypoints in float64. Where nobody is found
+    nothing is done, as with the others.
+    """
+
+    def __init__(
+        self, files: NetworkFiles, sessions: Sessions, *, score_threshold: float | None = None
+    ) -> None:
+        """Takes over loaded networks; None is the demo's own threshold, 0.3."""
+        self._detector, self._pose = sessions.detector, sessions.pose
+        self._detector_wh, self._crop_wh = files.detector_wh, files.crop_wh
+        self._score_threshold = 0.3 if score_threshold is None else score_threshold
+        self._detector_input = self._detector.get_inputs()[0].name
+        self._pose_input = self._pose.get_inputs()[0].name
+
+    def __call__(self, picture: Picture) -> Array:
+        """Returns the keypoints (P, 133, 2) float64."""
+        persons = [self._person(picture.rgb, box) for box in self._boxes(picture.bgr)]
+        return np.concatenate([np.zeros((0, NUM_KEYPOINTS, 2)), *persons])
+
+    def _boxes(self, image_bgr: UInt8Array) -> Array:
+        width, height = self._detector_wh
+        ratio = min(height / image_bgr.shape[0], width / image_bgr.shape[1])
+        scaled_wh = (int(image_bgr.shape[1] * ratio), int(image_bgr.shape[0] * ratio))
+        canvas = np.full((height, width, 3), 114, np.uint8)
+        canvas[: scaled_wh[1], : scaled_wh[0]] = cv2.resize(image_bgr, scaled_wh)
+        planes = np.ascontiguousarray(canvas.transpose(2, 0, 1), np.float32)
+        (rows,) = self._detector.run(None, {self._detector_input: planes[None]})[0]
+        cells, strides = output_grid(self._detector_wh)
+        center = (rows[:, :2] + cells) * strides
+        half = np.exp(rows[:, 2:4]) * strides / 2
+        boxes = (np.concatenate([center - half, center + half], axis=1) / ratio).astype(np.float32)
+        scores = rows[:, 4:5] * rows[:, 5:]
+        return self._suppress(boxes, scores)
+
+    def _suppress(self, boxes: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]) -> Array:
+        persons = np.zeros((0, 4))
+        for number in range(scores.shape[1]):
+            above = scores[:, number] > min(0.1, self._score_threshold)
+            if above.any():
+                candidates, of_class = boxes[above], scores[above, number]
+                kept = nms(candidates, of_class, iou_threshold=0.45)
+                if number == PERSON_CLASS:
+                    sure = of_class[kept] > self._score_threshold
+                    persons = candidates[kept][sure].astype(np.float64)
+        return persons
+
+    def _person(self, image_rgb: UInt8Array, box: Array) -> Array:
+        crop_wh = self._crop_wh
+        center, size = (box[:2] + box[2:]) * 0.5, (box[2:] - box[:2]) * 1.25
+        width = max(size[0], size[1] * crop_wh[0] / crop_wh[1])
+        scale = np.array([width, width * crop_wh[1] / crop_wh[0]])
+        matrix = geometry.warp_matrix(
+            center.astype(np.float32), scale.astype(np.float32), output_size_wh=crop_wh
+        )
+        crop = cv2.warpAffine(image_rgb, matrix, crop_wh, flags=cv2.INTER_LINEAR)
+        normalised = (crop - np.array(estimator.MEAN_RGB)) / np.array(estimator.STD_RGB)
+        planes = np.ascontiguousarray(normalised.transpose(2, 0, 1), np.float32)
+        simcc_x, simcc_y = self._pose.run(["simcc_x", "simcc_y"], {self._pose_input: planes[None]})
+        places = np.stack([simcc_x.argmax(2), simcc_y.argmax(2)], axis=2).astype(np.float64)
+        places[np.minimum(simcc_x.max(2), simcc_y.max(2)) <= 0] = -1
+        keypoints: Array = places / 2 / crop_wh * scale + center - scale / 2
+        return keypoints
+
+
+@contextlib.contextmanager
+def load_contenders(
+    files: NetworkFiles, *, threads: int, score_threshold: float | None = None
+) -> Iterator[tuple[Predictor, dict[ContenderName, Contender]]]:
+    """Loads every contender that is installed, all on the same two sessions.
+
+    Args:
+        files: The networks.
+        threads: Threads inside one operator of ONNX Runtime.
+        score_threshold: Persons must score above this; None takes the threshold that each
+            contender has by itself.
+
+    Yields:
+        Our own predictor, and all contenders by name.
+    """
+    threshold = DetectorOptions().score_threshold if score_threshold is None else score_threshold
+    with Predictor(
+        files.pose, files.detector, threads=threads, score_threshold=threshold
+    ) as predictor:
+        sessions = sessions_of(predictor)
+        loaded: dict[ContenderName, Contender] = {
+            OURS: lambda picture: predictor(picture.bgr).keypoints
+        }
+        with contextlib.suppress(ImportError):
+            loaded[RTMLIB] = Rtmlib(files, sessions, score_threshold=score_threshold)
+        loaded[OFFICIAL] = OfficialRecipe(files, sessions, score_threshold=score_threshold)
+        yield predictor, loaded
+
+
+@contextlib.contextmanager
+def constant_contenders(persons: int) -> Iterator[dict[ContenderName, Contender]]:
+    """Loads every contender with networks that find so many persons, on one thread.
+
+    With one thread there is no pool of idle threads that spin beside what is timed.
+
+    Raises:
+        MissingDependencyError: The package `onnx` is not installed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        boxes = {"output": detector_output(persons)}
+        files = NetworkFiles(
+            save_constant_network(Path(folder, "detector.onnx"), DETECTOR_WH, boxes),
+            save_constant_network(Path(folder, "pose.onnx"), CROP_WH, pose_outputs()),
+            DETECTOR_WH,
+            CROP_WH,
+        )
+        with load_contenders(files, threads=1) as (_, loaded):
+            yield loaded
+
+
+def check_agreement(found: Mapping[ContenderName, Array], *, persons: int) -> None:
+    """Checks that every contender found the same keypoints.
+
+    Args:
+        found: Contender -> keypoints (P, 133, 2), pixels of the picture.
+        persons: Number of persons there are.
+
+    Raises:
+        DisagreementError: One of them found something else.
+    """
+    expected = (persons, NUM_KEYPOINTS, 2)
+    for name, keypoints in found.items():
+        if keypoints.shape != expected:
+            raise DisagreementError(
+                f"{name} found keypoints of the shape {keypoints.shape}, there are {expected}"
+            )
+        difference_px = float(np.abs(keypoints - found[OURS]).max())
+        if not difference_px <= AGREEMENT_PX:
+            raise DisagreementError(
+                f"{name} and {OURS} differ by {difference_px:g} px; {AGREEMENT_PX:g} are allowed"
+            )

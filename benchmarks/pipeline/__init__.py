@@ -1,0 +1,1 @@
+"""From picture to result with real networks, stage by stage and beside other programs."""

@@ -1,0 +1,82 @@
+"""Whether the contenders find the same persons and the same points with real networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from ... import geometry
+from ...results import PoseResult
+from ...simcc import SPLIT_RATIO
+from ..outside.contenders import Array, ContenderName, DisagreementError
+
+AGREEMENT_BINS = 1.5
+"""Points may differ by less than two bins of SimCC: where two bins next to each other are almost
+equally sure, the last bit of a crop or of a sum decides between them."""
+
+AGREEMENT_SHARE = 0.98
+"""At least this share of all points must agree. The contenders' crops and sums differ in their
+last bits (float64 or float32, one crop or several in a call), and where a network is undecided
+between two places far apart, that can decide too."""
+
+
+def check_found(
+    found: Mapping[ContenderName, Array],
+    ours: PoseResult,
+    *,
+    crop_wh: tuple[int, int],
+    name: str,
+) -> float:
+    """Checks that all contenders found the same persons, in whatever order, and the same points.
+
+    Args:
+        found: Contender -> keypoints (P, 133, 2), pixels of the picture.
+        ours: What this package found, with its boxes.
+        crop_wh: (width, height) of the pose network's input in pixels.
+        name: The picture, for messages.
+
+    Returns:
+        The least share of points that agree, over the contenders; 1 where nobody is found.
+
+    Raises:
+        DisagreementError: One of them found something else; times cannot be compared.
+    """
+    least = 1.0
+    bins_px = _bins_px(ours, crop_wh)
+    for contender, keypoints in found.items():
+        if len(keypoints) != len(ours):
+            raise DisagreementError(
+                f"{name}: {contender} finds {len(keypoints)} persons, dwpose_infer {len(ours)}; "
+                "choose a --score-threshold to which no person's score is close"
+            )
+        if not len(ours):
+            continue
+        matched = keypoints[_match(ours.keypoints, keypoints)]
+        distances = np.abs(matched - ours.keypoints) / bins_px[:, None]
+        share = float((distances <= AGREEMENT_BINS).all(axis=2).mean())
+        if not share >= AGREEMENT_SHARE:
+            raise DisagreementError(
+                f"{name}: only {100 * share:.1f} % of the points of {contender} are where "
+                f"dwpose_infer finds them, at least {100 * AGREEMENT_SHARE:g} % must be"
+            )
+        least = min(least, share)
+    return least
+
+
+def _bins_px(result: PoseResult, crop_wh: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """(P, 2): width and height of a bin of SimCC in pixels of the picture."""
+    if result.boxes_xyxy is None:
+        raise TypeError("a result of the detector has boxes")
+    _, scale = geometry.box_to_center_scale(result.boxes_xyxy, input_size_wh=crop_wh)
+    return scale.astype(np.float64) / (np.asarray(crop_wh) * SPLIT_RATIO)
+
+
+def _match(ours: Array, theirs: Array) -> npt.NDArray[np.intp]:
+    """Index of the person of theirs for each of ours; most points of a person lie close."""
+    distances = np.median(np.abs(ours[:, None] - theirs[None]).sum(axis=3), axis=2)
+    matched: npt.NDArray[np.intp] = distances.argmin(axis=1)
+    if len(set(matched.tolist())) < len(matched):
+        raise DisagreementError("a contender finds one person twice and misses another")
+    return matched

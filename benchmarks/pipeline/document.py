@@ -1,0 +1,133 @@
+"""The result of `dwpose-bench pipeline` as a typed document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from ..document import Document
+from ..outside.contenders import OURS, RTMLIB, ContenderName
+
+TARGET_OUTSIDE_RATIO = 1 / 3
+"""Outside the networks ours must cost at most so much of what rtmlib costs."""
+
+TARGET_SPEED_ONE_PERSON = 0.98
+"""At one person the whole pipeline must be at least so many times as fast as rtmlib's."""
+
+TARGET_SPEED_SEVERAL = 1.0
+"""From two persons on it must be more than so many times as fast."""
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Medians of one contender, milliseconds per picture, from decoded picture to keypoints.
+
+    Attributes:
+        total_ms: The whole call.
+        networks_ms: Time inside `InferenceSession.run`.
+        outside_ms: The rest of the call.
+    """
+
+    total_ms: float
+    networks_ms: float
+    outside_ms: float
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was measured on one picture, or on a folder of pictures.
+
+    Attributes:
+        workload: "persons" for a made-up picture, "folder" for a folder of pictures.
+        pictures: Number of pictures.
+        persons_shown: Persons on the made-up picture; None for a folder.
+        persons: Persons that the detector finds, on all pictures together; the same for every
+            contender.
+        agreement: Share of the points that agree, of the contender that agrees least.
+        times: Contender -> its medians.
+        ratios: Other contender -> our whole time as a share of its time.
+        outside_ratios: The same of the time outside the networks.
+        stages_ms: Stage of ours -> median in milliseconds per picture, from picture file to
+            drawn picture.
+        peak_mb: Contender -> largest resident memory of a process that does only this, in 1e6
+            bytes; empty where it was not measured.
+    """
+
+    workload: Literal["persons", "folder"]
+    pictures: int
+    persons_shown: int | None
+    persons: int
+    agreement: float
+    times: dict[ContenderName, Times]
+    ratios: dict[ContenderName, float]
+    outside_ratios: dict[ContenderName, float]
+    stages_ms: dict[str, float]
+    peak_mb: dict[ContenderName, float]
+
+    def __post_init__(self) -> None:
+        """Checks what the types do not say; msgspec names the place in its message."""
+        if self.pictures < 1 or self.persons < 0:
+            raise ValueError("a row is of at least one picture, and of no negative persons")
+        others = set(self.times) - {OURS}
+        if (
+            OURS not in self.times
+            or set(self.ratios) != others
+            or set(self.outside_ratios) != others
+        ):
+            raise ValueError(f"times must name {OURS}, and the ratios every other contender")
+
+
+class PipelineDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole pipeline beside other programs.
+
+    Attributes:
+        pose: Name of the pose network.
+        detector: Name of the detector.
+        random_weights: Whether the pose network's weights are random.
+        crop_wh: (width, height) of the pose network's input in pixels.
+        detector_wh: Those of the detector's.
+        picture_wh: Those of the made-up pictures.
+        score_threshold: Persons score above this, with every contender.
+        threads: Threads inside one operator of ONNX Runtime.
+        repeats: Rounds.
+        rows: One for each number of persons, and one for the folder.
+    """
+
+    schema_version: Literal[1] = 1
+    benchmark: Literal["pipeline"] = "pipeline"
+    pose: str
+    detector: str
+    random_weights: bool
+    crop_wh: tuple[int, int]
+    detector_wh: tuple[int, int]
+    picture_wh: tuple[int, int]
+    score_threshold: float
+    threads: int
+    repeats: int
+    rows: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        """Checks what the types do not say."""
+        if not self.rows:
+            raise ValueError("rows is empty")
+
+
+def ratios_of(times: Mapping[ContenderName, float]) -> dict[ContenderName, float]:
+    """Returns our time as a share of every other contender's."""
+    return {name: times[OURS] / spent for name, spent in times.items() if name != OURS}
+
+
+def misses(row: Row) -> list[str]:
+    """Returns what a row misses of the targets against rtmlib, in words; nothing where all is met.
+
+    Raises:
+        KeyError: rtmlib was not measured.
+    """
+    found = []
+    if row.outside_ratios[RTMLIB] > TARGET_OUTSIDE_RATIO:
+        found.append(f"outside the networks {row.outside_ratios[RTMLIB]:.3f} of {RTMLIB}'s time")
+    speed = 1 / row.ratios[RTMLIB]
+    one = row.persons <= row.pictures
+    if speed < TARGET_SPEED_ONE_PERSON if one else speed <= TARGET_SPEED_SEVERAL:
+        found.append(f"in all {speed:.3f} times as fast as {RTMLIB}")
+    return found
