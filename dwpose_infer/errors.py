@@ -39,10 +39,18 @@ class InferenceError(DwposeError):
     """A network was loaded but failed while it ran."""
 
 
+class DeviceMemoryError(InferenceError):
+    """A GPU has too little free memory; the message says what needs less."""
+
+
 class BackendUnavailableError(DwposeError):
     """The backend or device asked for cannot be used; the message says what to install."""
 
     exit_code = 3
+
+
+class EngineBuildError(DwposeError):
+    """TensorRT could not build an engine of a network."""
 
 
 class MissingDependencyError(DwposeError, ImportError):
@@ -71,6 +79,10 @@ class DownloadError(ModelError):
 
 class HashMismatchError(DownloadError):
     """A file's SHA-256 is not the expected one; the file was not kept."""
+
+
+class TrainingError(DwposeError):
+    """A training run cannot go on, such as after a loss that is not a number."""
 
 
 class ParityError(DwposeError):

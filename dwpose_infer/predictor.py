@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from . import environment, zoo
-from .backends import Backend, BackendName, load_backend
+from .backends import Backend, BackendName, check_backend, load_backend
 from .closing import ClosesOnExit
 from .detector import Detections, Detector, DetectorOptions
 from .errors import InvalidArgumentError
@@ -22,8 +22,8 @@ from .images import MAX_PIXELS, ColorOrder, ImageSource, as_sources, read_image
 from .results import PoseResult
 
 if TYPE_CHECKING:
+    from .backends import Precision
     from .backends.onnxruntime import Provider
-    from .backends.openvino import Precision
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +80,9 @@ class Predictor(ClosesOnExit):
         detector: str | PathLike[str] | None = DEFAULT_DETECTOR,
         *,
         backend: BackendName = "ort",
-        device: str = "cpu",
+        device: str | None = None,
         provider: Provider | None = None,
+        provider_options: Mapping[str, Any] | None = None,
         threads: int | None = None,
         precision: Precision | None = None,
         max_batch: int = DEFAULT_MAX_BATCH,
@@ -97,16 +98,23 @@ class Predictor(ClosesOnExit):
         """Loads the networks, downloading them first where they are not at hand.
 
         Args:
-            pose: Name of a pose model (see `list_models`) or path of an ONNX file.
-            detector: Name of a detector or path of an ONNX file; None for no detector, then
+            pose: Name of a pose model (see `list_models`) or path of an ONNX file, with "trt"
+                also of a TensorRT engine.
+            detector: Name of a detector or path of such a file; None for no detector, then
                 every call needs `boxes` or `whole_image`.
-            backend: Runtime, "ort" for ONNX Runtime, "openvino" for OpenVINO on the CPU.
-            device: "cpu", "cuda" or "cuda:N". It is used, or an error says why it cannot be.
+            backend: Runtime, "ort" for ONNX Runtime, "trt" for TensorRT on NVIDIA GPUs,
+                "openvino" for OpenVINO on the CPU. "trt" builds the engine of an ONNX file when
+                it is used for the first time, here and not in a call; that takes minutes.
+            device: "cpu", "cuda" or "cuda:N"; None means "cpu", with "trt" "cuda:0". It is used,
+                or an error says why it cannot be.
             provider: Execution provider of ONNX Runtime, "cpu", "cuda" or "tensorrt"; None
                 takes the one of the device's own name.
-            threads: Threads inside one operator; None leaves it to the runtime.
-            precision: What "openvino" calculates in, "fp32" or, on CPUs that have it, "bf16";
-                None means "fp32". ONNX Runtime takes the precision of the file.
+            provider_options: Further options of the execution provider, in ONNX Runtime's own
+                words.
+            threads: CPU threads inside one operator; None leaves it to the runtime.
+            precision: What is calculated in. "trt": "fp16" where it is safe (None means this),
+                or "fp32". "openvino": "fp32" (None means this) or, on CPUs that have it, "bf16".
+                ONNX Runtime takes the precision of the file.
             max_batch: Persons per call of the pose network at most.
             score_threshold: Persons must score above this; None takes the model's own default,
                 0.3 for most.
@@ -118,7 +126,7 @@ class Predictor(ClosesOnExit):
             color: Channel order of arrays given as pictures, unless a call says otherwise.
             max_pixels: Larger pictures are refused before they are decoded.
             offline: Forbid downloads; None obeys the environment variable DWPOSE_OFFLINE.
-            progress: Show a progress bar on standard error while downloading.
+            progress: Show on standard error how models are downloaded and engines are built.
 
         Raises:
             InvalidArgumentError: An argument has an impossible value.
@@ -126,8 +134,13 @@ class Predictor(ClosesOnExit):
             DownloadError: A model cannot be downloaded.
             ModelFormatError: A file is not a model of the kind asked for.
             BackendUnavailableError: Backend or device cannot be used on this machine.
+            MissingDependencyError: The backend's package is not installed.
+            DeviceMemoryError: The GPU has too little free memory.
+            EngineBuildError: TensorRT cannot build an engine of a model.
+            ParityError: A new engine does not do what its model does; it was not kept.
         """
         environment.check_opencv()
+        check_backend(backend, device)
         self._color = color
         self._max_pixels = max_pixels
         self._drop_weak_hands = drop_weak_hands
@@ -139,8 +152,11 @@ class Predictor(ClosesOnExit):
                 path,
                 device=device,
                 provider=provider,
+                provider_options=provider_options,
                 threads=threads,
                 precision=precision,
+                max_batch=max_batch if kind == "pose" else GROUP_PICTURES,
+                progress=progress,
             )
 
         with ExitStack() as on_error:

@@ -1,19 +1,24 @@
-"""The command `dwpose-export`: networks in, verified ONNX files out."""
+"""The command `dwpose-export`: networks in, verified ONNX files or TensorRT engines out."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._version import __version__
-from ..errors import DwposeError, MissingDependencyError
+from ..errors import DwposeError, InvalidArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
+    from ..backends.engine_record import EngineOptions
+    from .engine_exporter import EngineResult
     from .exporter import ExportOptions, ExportResult
+    from .metadata import Precision
+
+ENGINE_NUMBERS = ("max_batch", "opt_batch", "workspace_mib")
 
 _EPILOG = """\
 SOURCE is one of
@@ -35,6 +40,11 @@ precisions:
   fp16         half precision where it is safe, float32 where fingers would suffer; for GPUs
   int8         static quantisation for CPUs; calibrated on your pictures
 
+--to engine builds a TensorRT engine instead, in fp16 or fp32, for the GPU of this machine and the
+version of TensorRT on it, and writes what it was built for beside it (FILE.json). It needs
+`pip install "dwpose-infer[trt]"` and takes minutes. Use it with --backend trt; without it,
+--backend trt builds its engines by itself, on first use.
+
 Every file is compared with its source on pictures before it is kept: distances in crop pixels,
 over the points on which the source is sure. Over the limits, nothing is written. The package
 brings three crops for this, and only one shows fingers (in gloves): for a verdict on fingers
@@ -45,11 +55,13 @@ examples:
   dwpose-export rtmpose-m_270e-256x192.pth --out m.onnx --form official
   dwpose-export dwpose-l-384 --out l384-int8.onnx --precision int8 --calibration photos/
   dwpose-export my_yolox_s.pth --out s.onnx --input-size 512x384 --verify photos/ --report s.json
+  dwpose-export dwpose-l --to engine --out l.engine --max-batch 8
   dwpose-infer photo.jpg --pose l.onnx
 
 exit status:
   0 written        1 failed, or the result differs from the source    2 wrong usage
-  3 optional package unavailable    4 source not available or not usable    130 interrupted
+  3 optional package, TensorRT or GPU unavailable    4 source not available or not usable
+  130 interrupted
 """
 
 
@@ -64,46 +76,105 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        result = _export(arguments)
+        result = _export_engine(arguments) if arguments.to == "engine" else _export(arguments)
     except DwposeError as error:
         print(f"dwpose-export: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("dwpose-export: interrupted; nothing was written", file=sys.stderr)
         return 130
+    summary, path = result
     if not arguments.quiet:
-        print("\n".join(_summary(result)), file=sys.stderr)
-    print(result.path)
+        print("\n".join(summary), file=sys.stderr)
+    print(path)
     return 0
 
 
-def _export(arguments: argparse.Namespace) -> ExportResult:
-    if find_spec("onnx") is None:
-        raise MissingDependencyError(
-            'the package onnx is needed; install it with: pip install "dwpose-infer[export]"'
-        )
+def _export(arguments: argparse.Namespace) -> tuple[list[str], Path]:
+    _require_no_engine_options(arguments)
+    _require_onnx("export")
     from .exporter import export_model
 
+    result = export_model(
+        arguments.source,
+        arguments.out,
+        _options(arguments, precision=arguments.precision or "fp32"),
+        report=arguments.report,
+        progress=_show(arguments),
+        download_bar=_shows_bars(arguments),
+    )
+    return _summary(result), result.path
+
+
+def _export_engine(arguments: argparse.Namespace) -> tuple[list[str], Path]:
+    from ..backends.device import parse_device
+    from ..environment import check_tensorrt
+
+    engine = _engine_options(arguments)
+    device = parse_device(arguments.device or "cuda")
+    if device.kind != "cuda":
+        raise InvalidArgumentError("an engine is built on a GPU: --device cuda or cuda:N")
+    check_tensorrt()  # names all that is missing at once
+    _require_onnx("trt")
+    from .engine_exporter import export_engine
+
+    result = export_engine(
+        arguments.source,
+        arguments.out,
+        engine,
+        _options(arguments, precision=engine.precision),
+        device=device,
+        report=arguments.report,
+        progress=_show(arguments),
+        show_bars=_shows_bars(arguments),
+    )
+    return _engine_summary(result), result.path
+
+
+def _require_onnx(extra: str) -> None:
+    if find_spec("onnx") is None:
+        raise MissingDependencyError(
+            f'the package onnx is needed; install it with: pip install "dwpose-infer[{extra}]"'
+        )
+
+
+def _show(arguments: argparse.Namespace) -> Callable[[str], None]:
     def show(line: str) -> None:
         if not arguments.quiet:
             print(f"dwpose-export: {line}", file=sys.stderr, flush=True)
 
-    return export_model(
-        arguments.source,
-        arguments.out,
-        _options(arguments),
-        report=arguments.report,
-        progress=show,
-        download_bar=sys.stderr.isatty() and not arguments.quiet,
-    )
+    return show
 
 
-def _options(arguments: argparse.Namespace) -> ExportOptions:
+def _shows_bars(arguments: argparse.Namespace) -> bool:
+    return sys.stderr.isatty() and not arguments.quiet
+
+
+def _engine_options(arguments: argparse.Namespace) -> EngineOptions:
+    from ..backends.engine_record import EngineOptions
+
+    if arguments.form != "deploy":
+        raise InvalidArgumentError("an engine is made of the deploy form; leave --form away")
+    if arguments.calibration is not None:
+        raise InvalidArgumentError(
+            "--calibration goes with int8, which is for CPUs; an engine is fp16 or fp32"
+        )
+    given = {name: getattr(arguments, name) for name in ("precision", *ENGINE_NUMBERS)}
+    return EngineOptions(**{name: value for name, value in given.items() if value is not None})
+
+
+def _require_no_engine_options(arguments: argparse.Namespace) -> None:
+    for name in (*ENGINE_NUMBERS, "device"):
+        if getattr(arguments, name) is not None:
+            raise InvalidArgumentError(f"--{name.replace('_', '-')} goes with --to engine only")
+
+
+def _options(arguments: argparse.Namespace, *, precision: Precision) -> ExportOptions:
     from .exporter import ExportOptions
 
     return ExportOptions(
         form=arguments.form,
-        precision=arguments.precision,
+        precision=precision,
         opset=arguments.opset,
         detector_size_wh=arguments.input_size,
         distiller_stage=arguments.distiller_stage,
@@ -118,7 +189,7 @@ def _options(arguments: argparse.Namespace) -> ExportOptions:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dwpose-export",
-        description="Convert networks to ONNX, verified against their source.",
+        description="Convert networks to ONNX or TensorRT, verified against their source.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -127,14 +198,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    parser.add_argument("--to", choices=("onnx", "engine"), default="onnx", help="default: onnx")
     parser.add_argument(
         "--form", choices=("deploy", "official"), default="deploy", help="default: deploy"
     )
     parser.add_argument(
         "--precision",
         choices=("fp32", "fp16", "fp16-stored", "int8"),
-        default="fp32",
-        help="default: fp32",
+        help="default: fp32, for engines fp16",
     )
     parser.add_argument(
         "--opset", type=int, default=17, metavar="N", help="ONNX operator set (default: 17)"
@@ -142,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--offline", action="store_true", help="never download a model")
     parser.add_argument("--quiet", action="store_true", help="print errors and the path only")
     _add_source_options(parser.add_argument_group("source and graph"))
+    _add_engine_options(parser.add_argument_group("engine"))
     _add_gate_options(parser.add_argument_group("calibration and verification"))
     return parser
 
@@ -167,6 +239,22 @@ def _add_source_options(group: argparse._ArgumentGroup) -> None:
         metavar="K",
         help="boxes a detector in deploy form hands over, before suppression (default: 300)",
     )
+
+
+def _add_engine_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--max-batch", type=int, metavar="N", help="largest batch it takes (default: 16)"
+    )
+    group.add_argument(
+        "--opt-batch", type=int, metavar="N", help="batch it is tuned for (default: 1)"
+    )
+    group.add_argument(
+        "--workspace-mib",
+        type=int,
+        metavar="M",
+        help="memory its steps may use besides the tensors, in MiB (default: all of the GPU's)",
+    )
+    group.add_argument("--device", metavar="cuda[:N]", help="GPU to build for (default: cuda)")
 
 
 def _add_gate_options(group: argparse._ArgumentGroup) -> None:
@@ -206,6 +294,18 @@ def _summary(result: ExportResult) -> list[str]:
         f"{width}x{height} (width x height), opset {facts.opset}",
         f"{result.size_bytes / 1e6:.2f} MB, {sum(result.operators.values())} operators: "
         f"{operators}, ...",
+        *result.parity.summary(),
+    ]
+
+
+def _engine_summary(result: EngineResult) -> list[str]:
+    record = result.record
+    identity = record.identity
+    return [
+        f"{record.name}, {identity.precision}, batches of 1 to {identity.max_batch} (tuned for "
+        f"{identity.opt_batch})",
+        f"{record.size_bytes / 1e6:.2f} MB, built in {record.build_s:.0f} s for TensorRT "
+        f"{identity.tensorrt_version} on {identity.gpu_name} ({identity.compute_capability})",
         *result.parity.summary(),
     ]
 

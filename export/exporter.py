@@ -18,7 +18,8 @@ from .deploy import DEFAULT_TOP_K, DEPLOY_INPUTS, to_deploy_detector, to_deploy_
 from .from_checkpoint import DEFAULT_OPSET
 from .graph import Array, count_operators
 from .metadata import FORMS, PRECISIONS, Form, ModelFacts, Precision, write_facts
-from .parity import ParityReport, check_parity, require_parity
+from .parity import check_parity
+from .parity_report import ParityReport, require_parity
 from .pictures import UInt8Array, folder_samples, official_input, shipped_samples
 from .sources import Source, load_source
 
@@ -136,27 +137,12 @@ def export_model(
     options = options or ExportOptions()
     say = progress or (lambda _line: None)
     say(f"reading {os.fspath(source)}")
-    loaded = load_source(
-        source,
-        opset=options.opset,
-        detector_size_wh=options.detector_size_wh,
-        distiller_stage=options.distiller_stage,
-        offline=options.offline,
-        progress=download_bar,
-    )
-    _check_target(Path(out), loaded)
-    samples = _gate_samples(loaded, options)
+    loaded = read_source(source, options, download_bar=download_bar)
+    require_not_source(Path(out), loaded)
+    samples = gate_samples(loaded, options)
     say(f"converting {loaded.name} ({loaded.kind}): {options.form} form, {options.precision}")
-    model = _convert(loaded, options)
-    facts = ModelFacts(
-        kind=loaded.kind,
-        form=options.form,
-        name=loaded.name,
-        input_size_wh=loaded.input_size_wh,
-        precision=options.precision,
-        source_sha256=loaded.sha256,
-        opset=options.opset,
-    )
+    model = convert(loaded, options)
+    facts = facts_of(loaded, options)
     write_facts(model, facts)
     say(f"comparing with the source on {len(samples)} pictures")
     parity = check_parity(
@@ -176,15 +162,52 @@ def export_model(
     return result
 
 
-def _check_target(out: Path, source: Source) -> None:
-    """Finds out before the work starts what would go wrong at its end."""
+def read_source(
+    source: str | os.PathLike[str], options: ExportOptions, *, download_bar: bool
+) -> Source:
+    """Reads a source as the options say, see `sources.load_source`."""
+    return load_source(
+        source,
+        opset=options.opset,
+        detector_size_wh=options.detector_size_wh,
+        distiller_stage=options.distiller_stage,
+        offline=options.offline,
+        progress=download_bar,
+    )
+
+
+def facts_of(source: Source, options: ExportOptions) -> ModelFacts:
+    """Returns what the network says about itself once it is converted."""
+    return ModelFacts(
+        kind=source.kind,
+        form=options.form,
+        name=source.name,
+        input_size_wh=source.input_size_wh,
+        precision=options.precision,
+        source_sha256=source.sha256,
+        opset=options.opset,
+    )
+
+
+def require_not_source(out: Path, source: Source) -> None:
+    """Finds out before the work starts what would go wrong at its end.
+
+    Raises:
+        OutputError: The target is a folder.
+        InvalidArgumentError: It is the source itself.
+    """
     if out.is_dir():
         raise OutputError(f"cannot write {out}: it is a folder")
     if out.exists() and out.samefile(source.path):
         raise InvalidArgumentError(f"{out} is the source itself; give another file")
 
 
-def _gate_samples(source: Source, options: ExportOptions) -> UInt8Array:
+def gate_samples(source: Source, options: ExportOptions) -> UInt8Array:
+    """Returns the pictures for the parity gate, (N, H, W, 3) uint8 BGR: the user's, the package's.
+
+    Raises:
+        InputError: Nobody is on the user's pictures, or one cannot be read.
+    """
     samples = shipped_samples(source.kind, source.input_size_wh)
     if options.verify is None:
         return samples
@@ -192,7 +215,8 @@ def _gate_samples(source: Source, options: ExportOptions) -> UInt8Array:
     return np.concatenate([own, samples])
 
 
-def _convert(source: Source, options: ExportOptions) -> onnx.ModelProto:
+def convert(source: Source, options: ExportOptions) -> onnx.ModelProto:
+    """Returns the source's network in the form and the precision asked for."""
     if options.form == "official":
         model = onnx.ModelProto()
         model.CopyFrom(source.model)

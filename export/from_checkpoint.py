@@ -26,6 +26,7 @@ from .graph import (
 
 if TYPE_CHECKING:
     from ..models.checkpoints import Stage
+    from ..models.dwpose import DWPose
 
 DEFAULT_OPSET = 17
 """Read by ONNX Runtime from 1.12, OpenVINO and TensorRT 10 and 11 alike, and the last one whose
@@ -113,13 +114,7 @@ def load_network(
     if isinstance(module, DWPose):
         if detector_size_wh is not None:
             raise InvalidArgumentError("the input size of a pose network is fixed by its weights")
-        height, width = architecture.input_height, architecture.input_width
-        points = architecture.keypoints
-        shapes: dict[str, tuple[int, ...]] = {
-            "simcc_x": (points, 2 * width),
-            "simcc_y": (points, 2 * height),
-        }
-        return TorchNetwork(module, "pose", architecture.name, (width, height), shapes)
+        return pose_network(module)
     width, height = detector_size_wh or _published_size(architecture.size)
     if width < 1 or height < 1 or width % DETECTOR_STRIDE or height % DETECTOR_STRIDE:
         raise InvalidArgumentError(
@@ -129,6 +124,22 @@ def load_network(
     cells = sum((height // stride) * (width // stride) for stride in (8, 16, 32))
     rows: dict[str, tuple[int, ...]] = {"output": (cells, 5 + architecture.classes)}
     return TorchNetwork(module, "detector", architecture.name, (width, height), rows)
+
+
+def pose_network(module: DWPose) -> TorchNetwork:
+    """Returns a pose network that is in memory already, as `load_network` gives one.
+
+    Args:
+        module: The network, float32, in evaluation mode, on the CPU.
+    """
+    architecture = module.architecture
+    height, width = architecture.input_height, architecture.input_width
+    points = architecture.keypoints
+    shapes: dict[str, tuple[int, ...]] = {
+        "simcc_x": (points, 2 * width),
+        "simcc_y": (points, 2 * height),
+    }
+    return TorchNetwork(module, "pose", architecture.name, (width, height), shapes)
 
 
 def to_official(network: TorchNetwork, *, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:

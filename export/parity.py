@@ -8,21 +8,19 @@ judged by its points; then the gate fails, unless it is told that raw outputs ar
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
 
-from ..detector import decode_yolox
-from ..errors import ParityError
+from ..backends.engine_record import EnginePrecision
+from ..detector import PERSON_CLASS, decode_yolox
 from ..nms import nms
 from ..simcc import decode_simcc
 from .comparison import (
     BoxDifference,
-    Distances,
     PointDifference,
     RawDifference,
     compare_boxes,
@@ -31,8 +29,9 @@ from .comparison import (
 )
 from .deploy import DEPLOY_INPUTS
 from .graph import Array, network_inputs
-from .limits import LIMITS, MIN_SHARE, Limits
+from .limits import ENGINE_LIMITS, LIMITS, MIN_SHARE, Limits
 from .metadata import Form, Precision
+from .parity_report import ParityReport
 from .pictures import UInt8Array, official_input
 from .running import GraphRunner
 from .sources import Source
@@ -41,73 +40,12 @@ BOX_THRESHOLD = 0.3
 NMS_THRESHOLD = 0.45
 """As in `dwpose_infer.detector.DetectorOptions`."""
 
+Runner = Callable[[dict[str, Array]], dict[str, Array]]
+
 RUN_BATCH = 8
 
 DECODE_PX = 1e-3
 """Decoding inside a deploy graph against the same decoding in NumPy, in pixels of the input."""
-
-
-@dataclass(frozen=True, slots=True)
-class ParityReport:
-    """What the gate measured and how it judged.
-
-    Attributes:
-        form: Form of the exported network.
-        precision: Its precision, which chooses the limits.
-        samples: Number of pictures run.
-        raw: Differences of raw outputs by name.
-        points: Of a pose network: differences of keypoints.
-        boxes: Of a detector: differences of boxes.
-        decode_px: Of a deploy graph: largest difference between its decoding and NumPy's on
-            the same raw outputs, in pixels; None where the raw outputs cannot be seen.
-        undecided: Why points or boxes decide nothing, or None.
-        violations: What is over the limits; empty when the gate is passed.
-        limits: The limits applied.
-    """
-
-    form: Form
-    precision: Precision
-    samples: int
-    raw: dict[str, RawDifference]
-    points: PointDifference | None
-    boxes: BoxDifference | None
-    decode_px: float | None
-    undecided: str | None
-    violations: tuple[str, ...]
-    limits: Limits
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as plain data; an infinite difference becomes the text "inf"."""
-        plain: dict[str, Any] = json.loads(
-            json.dumps(asdict(self)).replace("-Infinity", '"-inf"').replace("Infinity", '"inf"')
-        )
-        return plain
-
-    def summary(self) -> list[str]:
-        """Lines for a person to read."""
-        lines = []
-        if self.points is not None:
-            lines.append(
-                f"points: {self.points.share:.0%} of {self.samples} x 133 are sure enough to be "
-                "compared (crop pixels)"
-            )
-            lines += [_part_line(part, row) for part, row in self.points.parts.items()]
-            if self.points.score_p99 is not None:
-                lines.append(f"scores: p99 difference {self.points.score_p99:.2g}")
-        if self.boxes is not None:
-            lines.append(
-                f"boxes: {self.boxes.matched} of {self.boxes.source_boxes} found again on "
-                f"{self.samples} pictures, {self.boxes.unmatched} unmatched, worst side "
-                f"{_number(self.boxes.worst_px)} px, worst score {_number(self.boxes.worst_score)}"
-            )
-        lines += [
-            f"raw {name}: largest {difference.largest:.2g} relative, rms {difference.rms:.2g} of "
-            "the source's spread"
-            for name, difference in self.raw.items()
-        ]
-        if self.undecided:
-            lines.append(f"not decidable: {self.undecided}")
-        return lines
 
 
 def check_parity(
@@ -136,11 +74,91 @@ def check_parity(
         InferenceError: One of the two failed while it ran.
         ModelFormatError: The result cannot be loaded.
     """
-    limits = LIMITS[precision]
-    pieces = [samples[start : start + RUN_BATCH] for start in range(0, len(samples), RUN_BATCH)]
-    expected = _joined([source.reference(official_input(source.kind, piece)) for piece in pieces])
+    pieces = _pieces(samples)
+    expected = _expected(source, pieces)
     outputs, raw_outputs = _run_result(source, result, pieces, form)
-    raw = compare_raw(expected, raw_outputs)
+    return _judge(
+        source,
+        expected,
+        outputs,
+        form=form,
+        precision=precision,
+        limits=LIMITS[precision],
+        samples=len(samples),
+        raw=compare_raw(expected, raw_outputs),
+        decode_px=_decode_difference(source, outputs, raw_outputs) if form == "deploy" else None,
+        raw_binds=precision == "fp32",
+        allow_undecided=allow_undecided,
+    )
+
+
+def check_engine_parity(
+    source: Source,
+    run: Runner,
+    samples: UInt8Array,
+    *,
+    precision: EnginePrecision,
+    allow_undecided: bool = False,
+) -> ParityReport:
+    """Judges a compiled engine in deploy form, into which nobody can look.
+
+    Its raw outputs are hidden; where points or boxes decide nothing, the scores of all points,
+    or of all boxes handed over, stand for them.
+
+    Args:
+        source: What the engine was built from; it runs on ONNX Runtime.
+        run: Runs the engine: inputs by name -> outputs by name.
+        samples: (N, H, W, 3) uint8 BGR, of the network's input size.
+        precision: Precision of the engine, chooses the limits.
+        allow_undecided: Where points or boxes decide nothing, let the scores decide.
+
+    Returns:
+        The report; it passed where `violations` is empty, see `require_parity`.
+
+    Raises:
+        InferenceError: Engine or source failed while it ran.
+    """
+    pieces = _pieces(samples)
+    expected = _expected(source, pieces)
+    outputs = _joined([run({DEPLOY_INPUTS[source.kind]: piece}) for piece in pieces])
+    scores = {"scores": _scores_of(source, expected, outputs["scores"].shape[1])}
+    return _judge(
+        source,
+        expected,
+        outputs,
+        form="deploy",
+        precision=precision,
+        limits=ENGINE_LIMITS[precision],
+        samples=len(samples),
+        raw=compare_raw(scores, {"scores": outputs["scores"]}),
+        decode_px=None,
+        raw_binds=False,
+        allow_undecided=allow_undecided,
+    )
+
+
+def _pieces(samples: UInt8Array) -> list[UInt8Array]:
+    return [samples[start : start + RUN_BATCH] for start in range(0, len(samples), RUN_BATCH)]
+
+
+def _expected(source: Source, pieces: list[UInt8Array]) -> dict[str, Array]:
+    return _joined([source.reference(official_input(source.kind, piece)) for piece in pieces])
+
+
+def _judge(
+    source: Source,
+    expected: dict[str, Array],
+    outputs: dict[str, Array],
+    *,
+    form: Form,
+    precision: Precision,
+    limits: Limits,
+    samples: int,
+    raw: dict[str, RawDifference],
+    decode_px: float | None,
+    raw_binds: bool,
+    allow_undecided: bool,
+) -> ParityReport:
     points: PointDifference | None = None
     boxes: BoxDifference | None = None
     if source.kind == "pose":
@@ -156,7 +174,6 @@ def check_parity(
             score_tolerance=limits.box_score,
             input_side=max(size),
         )
-    decode_px = _decode_difference(source, outputs, raw_outputs) if form == "deploy" else None
     undecided = _why_undecided(points, boxes)
     violations = _violations(
         limits,
@@ -165,34 +182,14 @@ def check_parity(
         boxes=boxes,
         decode_px=decode_px,
         input_side=max(source.input_size_wh),
-        raw_binds=precision == "fp32" or undecided is not None,
+        raw_binds=raw_binds or undecided is not None,
     )
     if undecided and not allow_undecided:
         violations.append(f"not decidable: {undecided}")
     return ParityReport(
-        form, precision, len(samples), raw, points, boxes, decode_px, undecided,
+        form, precision, samples, raw, points, boxes, decode_px, undecided,
         tuple(violations), limits,
     )  # fmt: skip
-
-
-def require_parity(report: ParityReport) -> None:
-    """Raises unless the gate was passed.
-
-    Raises:
-        ParityError: Something is over its limit; the message lists it.
-    """
-    if not report.violations:
-        return
-    hint = ""
-    if report.undecided:
-        hint = (
-            "; give pictures on which the network is sure (--verify), or accept the raw outputs "
-            "as evidence (--allow-undecided)"
-        )
-    raise ParityError(
-        f"the exported network does not do what its source does: {'; '.join(report.violations)}"
-        f"{hint}"
-    )
 
 
 def _run_result(
@@ -254,6 +251,16 @@ def _persons_of(
         kept = nms(boxes, scores, iou_threshold=NMS_THRESHOLD)
         found.append((boxes[kept], scores[kept]))
     return found
+
+
+def _scores_of(source: Source, expected: dict[str, Array], count: int) -> Array:
+    """Scores of the source as a deploy graph gives them: every point's, or the best boxes'."""
+    if source.kind == "pose":
+        return decode_simcc(expected["simcc_x"], expected["simcc_y"])[1]
+    rows = expected["output"]
+    scores = rows[..., 4] * rows[..., 5 + PERSON_CLASS]
+    best: Array = -np.sort(-scores, axis=1)[:, :count]
+    return best
 
 
 def _decode_difference(
@@ -333,16 +340,3 @@ def _violations(
         for what, value, limit in checks
         if value is not None and not value <= limit
     ]
-
-
-def _part_line(part: str, row: Distances) -> str:
-    if not row.compared:
-        return f"  {part:<10}  none compared"
-    return (
-        f"  {part:<10} {row.compared:4d} compared: median {_number(row.median_px)}, "
-        f"p99 {_number(row.p99_px)}, worst {_number(row.worst_px)}"
-    )
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"

@@ -20,11 +20,12 @@ class GraphRunner(ClosesOnExit):
         backend: The session behind the package's own protocol.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, *, threads: int | None = None) -> None:
         """Loads the model.
 
         Args:
             model: The model; it is not changed.
+            threads: Threads inside one operator; None leaves it to ONNX Runtime.
 
         Raises:
             ModelFormatError: ONNX Runtime cannot load it.
@@ -33,7 +34,7 @@ class GraphRunner(ClosesOnExit):
         with tempfile.TemporaryDirectory(prefix="dwpose-export-") as folder:
             path = Path(folder) / "model.onnx"
             path.write_bytes(model.SerializeToString())
-            self.backend: Backend = load_backend("ort", path)
+            self.backend: Backend = load_backend("ort", path, threads=threads)
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Runs the graph; see `Backend.run`."""

@@ -108,7 +108,7 @@ def load_source(
         )
     path = zoo.resolve_model(source, offline=offline, progress=progress)
     sha256 = sha256_of(path)
-    if _is_checkpoint(path):
+    if is_checkpoint(path):
         return _from_checkpoint(path, sha256, opset, detector_size_wh, distiller_stage)
     if detector_size_wh is not None or distiller_stage is not None:
         raise InvalidArgumentError(
@@ -119,7 +119,8 @@ def load_source(
     return _from_onnx(path, sha256, opset, name=spec.name if spec else path.stem)
 
 
-def _is_checkpoint(path: Path) -> bool:
+def is_checkpoint(path: Path) -> bool:
+    """Tells whether a file is one of torch's, by its name or its first bytes."""
     if path.suffix.lower() in CHECKPOINT_SUFFIXES:
         return True
     with path.open("rb") as file:

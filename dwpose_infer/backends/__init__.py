@@ -2,43 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from ..errors import BackendUnavailableError, InvalidArgumentError
+from ..errors import InvalidArgumentError
 from .base import Backend, TensorSpec
 from .device import Device, parse_device
 
 if TYPE_CHECKING:
     from .onnxruntime import Provider
-    from .openvino import Precision
+    from .openvino import Precision as OpenVinoPrecision
 
-__all__ = ["BACKENDS", "Backend", "BackendName", "Device", "TensorSpec", "load_backend"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "BackendName",
+    "Device",
+    "Precision",
+    "TensorSpec",
+    "check_backend",
+    "default_device",
+    "load_backend",
+]
 
 BackendName = Literal["ort", "trt", "openvino"]
 BACKENDS: tuple[BackendName, ...] = ("ort", "trt", "openvino")
+
+Precision = Literal["fp32", "fp16", "bf16"]
+
+ENGINE_SUFFIXES = (".engine", ".plan")
+"""Ends of the names of TensorRT engines: what its own tools write, and what others call them."""
+
+
+def default_device(backend: str) -> str:
+    """Returns the device that a backend runs on where none is named."""
+    return "cuda:0" if backend == "trt" else "cpu"
+
+
+def check_backend(name: str, device: str | None = None) -> Device:
+    """Finds out what can be found out before there is a model, which may have to be downloaded.
+
+    Args:
+        name: Name of the backend.
+        device: "cpu", "cuda" or "cuda:N"; None means the backend's default.
+
+    Returns:
+        The device.
+
+    Raises:
+        InvalidArgumentError: The backend or the device is unknown, or they do not go together.
+        BackendUnavailableError: There is no GPU that TensorRT could use.
+        MissingDependencyError: TensorRT, or a package that speaks to CUDA, is not installed.
+    """
+    if name not in BACKENDS:
+        raise InvalidArgumentError(
+            f"unknown backend {name!r}; the backends are {', '.join(BACKENDS)}"
+        )
+    place = parse_device(default_device(name) if device is None else device)
+    if name == "trt":
+        from .. import environment
+
+        if place.kind != "cuda":
+            raise InvalidArgumentError(
+                f"backend 'trt' does not run on device {str(place)!r}; use device='cuda' or "
+                "'cuda:N', or another backend for the CPU: backend='ort' or 'openvino'"
+            )
+        environment.check_tensorrt()
+    return place
 
 
 def load_backend(
     name: BackendName,
     model_path: Path,
     *,
-    device: str = "cpu",
+    device: str | None = None,
     provider: Provider | None = None,
+    provider_options: Mapping[str, Any] | None = None,
     threads: int | None = None,
     precision: Precision | None = None,
+    max_batch: int | None = None,
+    progress: bool = False,
 ) -> Backend:
     """Loads a model file into a runtime.
 
     Args:
-        name: "ort" for ONNX Runtime, "openvino" for OpenVINO.
-        model_path: Model file.
-        device: "cpu", "cuda" or "cuda:N".
+        name: "ort" for ONNX Runtime, "trt" for TensorRT, "openvino" for OpenVINO.
+        model_path: ONNX file; for "trt" also a TensorRT engine, whose name ends in .engine or
+            .plan. "trt" builds the engine of an ONNX file when it is used for the first time,
+            which takes minutes, and keeps it.
+        device: "cpu", "cuda" or "cuda:N"; None means "cpu", for "trt" the first GPU.
         provider: Execution provider of ONNX Runtime, "cpu", "cuda" or "tensorrt"; None takes
             the one of the device's own name.
-        threads: Threads inside one operator; None leaves it to the runtime.
-        precision: What "openvino" calculates in, "fp32" or "bf16"; None means "fp32". ONNX
-            Runtime takes the precision of the file.
+        provider_options: Further options of the execution provider, in ONNX Runtime's own words.
+        threads: CPU threads inside one operator; None leaves it to the runtime.
+        precision: What is calculated in. "trt": "fp16" where it is safe (None means this), or
+            "fp32". "openvino": "fp32" (None means this) or "bf16". ONNX Runtime takes the
+            precision of the file; only its provider "tensorrt" can be told "fp16".
+        max_batch: Largest batch of one call that TensorRT is prepared for; larger ones are split.
+            None means 16.
+        progress: Show on standard error how an engine is built.
 
     Raises:
         InvalidArgumentError: The backend or the device is unknown, or an option does not go
@@ -46,34 +109,114 @@ def load_backend(
         BackendUnavailableError: The backend or the device cannot be used on this machine.
         MissingDependencyError: The runtime is not installed.
         ModelFormatError: The file is not a model this runtime can load.
+        DeviceMemoryError: The GPU has too little free memory.
+        EngineBuildError: TensorRT cannot build an engine of the model.
+        ParityError: A new engine does not do what the model does; it was not kept.
     """
-    place = parse_device(device)
-    if name == "ort":
-        from .onnxruntime import OrtBackend, OrtOptions
-
-        if precision not in (None, "fp32"):
-            raise InvalidArgumentError(
-                f"precision {precision!r} does not go with backend 'ort', which takes the "
-                "precision of the file; use backend='openvino'"
-            )
-        options = OrtOptions(provider=provider, intra_op_threads=threads)
-        return OrtBackend(model_path, device=place, options=options)
+    if max_batch is not None and max_batch < 1:
+        raise InvalidArgumentError(f"max_batch is {max_batch}, must be at least 1")
+    if name in ("trt", "openvino"):
+        _refuse(name, provider=provider, provider_options=provider_options or None)
+    if name == "trt":
+        _refuse(name, threads=threads)
+        _require_tensorrt_precision(precision)
+    place = check_backend(name, device)
+    if name == "trt":
+        return _load_tensorrt(
+            model_path, place, precision=precision, max_batch=max_batch, progress=progress
+        )
     if name == "openvino":
         from .openvino import OpenVinoBackend, OpenVinoOptions
 
-        if provider is not None:
+        chosen = cast("OpenVinoPrecision", precision or "fp32")  # the options check it
+        options = OpenVinoOptions(precision=chosen, threads=threads)
+        return OpenVinoBackend(model_path, device=place, options=options)
+    return _load_onnxruntime(
+        model_path,
+        place,
+        provider=provider,
+        provider_options=provider_options or {},
+        threads=threads,
+        precision=precision,
+        max_batch=max_batch,
+    )
+
+
+def _refuse(backend: str, **options: object) -> None:
+    """Raises for options that mean nothing to a backend."""
+    for name, value in options.items():
+        if value is not None:
+            belongs = "backend='ort'" if name.startswith("provider") else "'ort' or 'openvino'"
             raise InvalidArgumentError(
-                f"provider {provider!r} does not go with backend 'openvino'; providers are parts "
-                "of ONNX Runtime, backend='ort'"
+                f"{name} {value!r} does not go with backend {backend!r}; it is an option of "
+                f"{belongs}"
             )
-        return OpenVinoBackend(
-            model_path,
-            device=place,
-            options=OpenVinoOptions(precision=precision or "fp32", threads=threads),
+
+
+def _require_tensorrt_precision(precision: str | None) -> None:
+    if precision not in (None, "fp16", "fp32"):
+        raise InvalidArgumentError(
+            f"precision {precision!r} does not go with backend 'trt', which calculates in "
+            "'fp16' or 'fp32'"
         )
-    if name in BACKENDS:
-        raise BackendUnavailableError(
-            f"this version has no backend {name!r} yet; use backend='ort', with device='cuda' "
-            'on an NVIDIA GPU (pip install "dwpose-infer[gpu]")'
+
+
+def _load_tensorrt(
+    model_path: Path,
+    device: Device,
+    *,
+    precision: str | None,
+    max_batch: int | None,
+    progress: bool,
+) -> Backend:
+    from .engine_record import DEFAULT_MAX_BATCH, EngineOptions, read_record
+    from .tensorrt import TensorRtBackend
+
+    if model_path.suffix.lower() in ENGINE_SUFFIXES:
+        record = read_record(model_path)
+        if record is not None and precision not in (None, record.identity.precision):
+            raise InvalidArgumentError(
+                f"{model_path} was built for precision {record.identity.precision!r}, not for "
+                f"{precision!r}; build another one from the ONNX file"
+            )
+        return TensorRtBackend(model_path, device=device)
+    from .engine_cache import open_engine
+
+    return open_engine(
+        model_path,
+        device=device,
+        load=lambda engine_path: TensorRtBackend(engine_path, device=device),
+        options=EngineOptions(
+            precision="fp32" if precision == "fp32" else "fp16",
+            max_batch=max_batch or DEFAULT_MAX_BATCH,
+        ),
+        show_progress=progress,
+    )
+
+
+def _load_onnxruntime(
+    model_path: Path,
+    device: Device,
+    *,
+    provider: Provider | None,
+    provider_options: Mapping[str, Any],
+    threads: int | None,
+    precision: str | None,
+    max_batch: int | None,
+) -> Backend:
+    from .onnxruntime import OrtBackend, OrtOptions, TensorRtOptions
+
+    half = precision == "fp16" and provider == "tensorrt"
+    if precision not in (None, "fp32") and not half:
+        raise InvalidArgumentError(
+            f"precision {precision!r} does not go with backend 'ort', which takes the precision "
+            "of the file (see `dwpose-export --precision`); use backend='openvino' for 'bf16', "
+            "backend='trt' for 'fp16'"
         )
-    raise InvalidArgumentError(f"unknown backend {name!r}; the backends are {', '.join(BACKENDS)}")
+    options = OrtOptions(
+        provider=provider,
+        intra_op_threads=threads,
+        tensorrt=TensorRtOptions(fp16=half, max_batch=max_batch),
+        provider_options=provider_options,
+    )
+    return OrtBackend(model_path, device=device, options=options)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from .. import environment
+from ..environment import wheels
 from ..errors import (
     BackendUnavailableError,
     InferenceError,
@@ -21,16 +23,24 @@ from ..errors import (
 from .base import Array, TensorSpec
 from .chunked import ChunkedBackend
 from .device import Device
+from .onnxruntime_options import (
+    PROVIDER_NAMES,
+    CudaOptions,
+    OrtOptions,
+    Provider,
+    TensorRtOptions,
+)
+
+__all__ = [
+    "PROVIDER_NAMES",
+    "CudaOptions",
+    "OrtBackend",
+    "OrtOptions",
+    "Provider",
+    "TensorRtOptions",
+]
 
 logger = logging.getLogger(__name__)
-
-Provider = Literal["cpu", "cuda", "tensorrt"]
-
-PROVIDER_NAMES: dict[Provider, str] = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
 
 _DTYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
@@ -45,35 +55,6 @@ _DTYPES: dict[str, type[np.generic]] = {
 
 # Names of those exceptions of ONNX Runtime that blame the file, whatever the provider.
 _MODEL_ERRORS = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile")
-
-
-@dataclass(frozen=True, slots=True)
-class OrtOptions:
-    """Settings of an ONNX Runtime session.
-
-    Attributes:
-        provider: Execution provider; None means "cpu" on a CPU and "cuda" on a GPU.
-        intra_op_threads: Threads inside one operator; None leaves it to ONNX Runtime, which
-            takes one per physical core.
-        inter_op_threads: Operators run at the same time; None leaves it to ONNX Runtime.
-        provider_options: Further options of the provider, in ONNX Runtime's own words.
-    """
-
-    provider: Provider | None = None
-    intra_op_threads: int | None = None
-    inter_op_threads: int | None = None
-    provider_options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.provider is not None and self.provider not in PROVIDER_NAMES:
-            raise InvalidArgumentError(
-                f"unknown execution provider {self.provider!r}; "
-                f"the providers are {', '.join(PROVIDER_NAMES)}"
-            )
-        for name in ("intra_op_threads", "inter_op_threads"):
-            threads = getattr(self, name)
-            if threads is not None and threads < 1:
-                raise InvalidArgumentError(f"{name} is {threads}, must be at least 1")
 
 
 class OrtBackend(ChunkedBackend):
@@ -106,17 +87,48 @@ class OrtBackend(ChunkedBackend):
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self.description = f"ONNX Runtime {ort.__version__}, {PROVIDER_NAMES[provider]}, {device}"
         self._output_names = [spec.name for spec in self.outputs]
+        # Where inputs and outputs are bound; on the CPU nothing has to be copied.
+        self._gpu_index = device.index if device.kind == "cuda" else None
+        self._ort: Any = ort
         logger.debug("loaded %s: %s", model_path, self.description)
+
+    @property
+    def session(self) -> Any:
+        """The session of ONNX Runtime, for who binds inputs and outputs; None once closed."""
+        return self._session
 
     def _run_once(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         session = self._session
         if session is None:
             raise InferenceError("this backend is closed; create a new one")
         try:
-            outputs = session.run(self._output_names, dict(inputs))
+            if self._gpu_index is None:
+                outputs = session.run(self._output_names, dict(inputs))
+            else:
+                outputs = self._run_bound(session, inputs, self._gpu_index)
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise InferenceError(f"{self.description} failed: {error}") from error
         return dict(zip(self._output_names, outputs, strict=True))
+
+    def _run_bound(self, session: Any, inputs: Mapping[str, Array], index: int) -> list[Array]:
+        """Runs with inputs and outputs that are bound to the GPU.
+
+        Every input is copied there once, before the run; the outputs stay there until all of
+        them are copied back together. Each call has a binding of its own: calls of several
+        threads do not see one another's.
+        """
+        binding = session.io_binding()
+        for name, array in inputs.items():
+            whole = np.ascontiguousarray(array)
+            value = self._ort.OrtValue.ortvalue_from_numpy(whole, "cuda", index)
+            binding.bind_ortvalue_input(name, value)
+        for name in self._output_names:
+            binding.bind_output(name, "cuda", index)
+        binding.synchronize_inputs()
+        session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+        outputs: list[Array] = binding.copy_outputs_to_cpu()  # in the order of binding
+        return outputs
 
     def close(self) -> None:
         """Frees the session; may be called again."""
@@ -150,29 +162,27 @@ def _require_available(ort: Any, provider: Provider) -> None:
     if not hasattr(ort, "InferenceSession"):
         # Removing one of two onnxruntime wheels leaves an empty package behind.
         raise BackendUnavailableError(
-            f"the onnxruntime package is damaged. {environment.ort_remedy(provider)}"
+            f"the onnxruntime package is damaged. {wheels.ort_remedy(provider)}"
         )
     if PROVIDER_NAMES[provider] not in ort.get_available_providers():
         raise BackendUnavailableError(
             f"ONNX Runtime {ort.__version__} here has no {PROVIDER_NAMES[provider]} "
             f"(it has {', '.join(ort.get_available_providers())}). "
-            f"{environment.ort_remedy(provider)}"
+            f"{wheels.ort_remedy(provider)}"
         )
-    wheels = environment.onnxruntime_wheels()
-    if len(wheels) > 1:
+    installed = wheels.onnxruntime_wheels()
+    if len(installed) > 1:
         logger.warning(
             "several ONNX Runtime wheels are installed over one another (%s). %s",
-            ", ".join(wheels),
-            environment.ort_remedy(provider),
+            ", ".join(installed),
+            wheels.ort_remedy(provider),
         )
 
 
 def _create_session(
     ort: Any, model_path: Path, provider: Provider, device: Device, options: OrtOptions
 ) -> Any:
-    if provider != "cpu" and hasattr(ort, "preload_dlls"):
-        # Loads CUDA and cuDNN from the nvidia wheels; without it, only system-wide copies count.
-        ort.preload_dlls()
+    _load_libraries(ort, provider)
     settings = ort.SessionOptions()
     settings.log_severity_level = 3  # errors; the rest is checked and reported below
     if options.intra_op_threads is not None:
@@ -184,30 +194,48 @@ def _create_session(
         session = ort.InferenceSession(
             str(model_path),
             sess_options=settings,
-            providers=_provider_list(provider, device, options),
+            providers=options.provider_list(
+                provider,
+                device,
+                inputs=_read_inputs(ort, model_path) if provider == "tensorrt" else (),
+                ort_version=str(ort.__version__),
+            ),
         )
     except Exception as error:  # ONNX Runtime's exceptions have no base of their own
         if provider != "cpu" and type(error).__name__ not in _MODEL_ERRORS:
             raise BackendUnavailableError(
                 f"ONNX Runtime cannot load {model_path} with {PROVIDER_NAMES[provider]} on "
-                f"{device}: {error}. {environment.ort_remedy(provider)}"
+                f"{device}: {error}. {wheels.ort_remedy(provider)}"
             ) from error
         raise ModelFormatError(f"{model_path} is not a usable ONNX model: {error}") from error
     session.disable_fallback()
     return session
 
 
-def _provider_list(
-    provider: Provider, device: Device, options: OrtOptions
-) -> list[tuple[str, dict[str, Any]]]:
-    """The provider asked for, then those that take the operators it does not know."""
+def _load_libraries(ort: Any, provider: Provider) -> None:
+    """Loads NVIDIA's libraries from their wheels; else only system-wide copies are found."""
     if provider == "cpu":
-        return [(PROVIDER_NAMES["cpu"], dict(options.provider_options))]
-    own = {"device_id": device.index, **options.provider_options}
-    providers = [(PROVIDER_NAMES[provider], own)]
+        return
+    if hasattr(ort, "preload_dlls"):  # from ONNX Runtime 1.21 on
+        said = io.StringIO()  # it prints what it does not find, where --json prints results
+        with redirect_stdout(said):
+            ort.preload_dlls()
+        if said.getvalue():
+            logger.debug("ONNX Runtime: %s", said.getvalue().strip())
     if provider == "tensorrt":
-        providers.append((PROVIDER_NAMES["cuda"], {"device_id": device.index}))
-    return [*providers, (PROVIDER_NAMES["cpu"], {})]
+        with suppress(ImportError, OSError):  # a system-wide TensorRT may do as well
+            importlib.import_module("tensorrt")
+
+
+def _read_inputs(ort: Any, model_path: Path) -> tuple[TensorSpec, ...]:
+    """The graph's inputs, before there is a session."""
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 3
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(
+        str(model_path), sess_options=settings, providers=[PROVIDER_NAMES["cpu"]]
+    )
+    return tuple(_tensor_spec(node, model_path) for node in session.get_inputs())
 
 
 def _require_used(ort: Any, session: Any, provider: Provider) -> None:
@@ -217,7 +245,7 @@ def _require_used(ort: Any, session: Any, provider: Provider) -> None:
         raise BackendUnavailableError(
             f"{PROVIDER_NAMES[provider]} was asked for, but ONNX Runtime {ort.__version__} could "
             f"not start it and took {', '.join(used)}: a CUDA, cuDNN or TensorRT library of the "
-            f"right version was not found. {environment.ort_remedy(provider)}"
+            f"right version was not found. {wheels.ort_remedy(provider)}"
         )
 
 

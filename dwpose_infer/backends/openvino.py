@@ -124,6 +124,16 @@ class OpenVinoBackend(ChunkedBackend):
             raise InferenceError(f"{self.description} failed: {_reason(error)}") from error
         return {spec.name: array for spec, array in zip(self.outputs, outputs, strict=True)}
 
+    def create_request(self) -> Any:
+        """Returns a new inference request of OpenVINO, for who handles its tensors.
+
+        Raises:
+            InferenceError: The backend is closed.
+        """
+        if self._requests is None:
+            raise InferenceError("this backend is closed; create a new one")
+        return self._requests.create()
+
     def close(self) -> None:
         """Frees the compiled model; may be called again."""
         self._requests = None
@@ -139,13 +149,17 @@ class _RequestPool:
         self._compiled = compiled
         self._idle: deque[Any] = deque()  # append and pop are atomic
 
+    def create(self) -> Any:
+        """Returns a new request, which is not one of the pool."""
+        return self._compiled.create_infer_request()
+
     @contextmanager
     def borrow(self) -> Iterator[Any]:
         """Lends a request that nobody else uses; one that failed does not come back."""
         try:
             request = self._idle.pop()
         except IndexError:
-            request = self._compiled.create_infer_request()
+            request = self.create()
         yield request
         self._idle.append(request)
 

@@ -19,6 +19,7 @@ examples:
   dwpose-infer 'set/**/*.png' --skip-existing        # go on where a run stopped
   dwpose-infer photo.jpg --pose dwpose-l-384 --det yolox-l      # official models, downloaded
   dwpose-infer photo.jpg --device cuda               # an NVIDIA GPU, or an error that says why not
+  dwpose-infer photo.jpg --backend trt               # TensorRT; builds its engines at first use
   curl -s https://example.org/a.jpg | dwpose-infer - --json | jq .persons
   dwpose-infer --env                                 # what this machine can run
 
@@ -91,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
         "--env", action="store_true", help="print what this machine can run and why not, and stop"
     )
     _add_outputs(parser.add_argument_group("results"))
-    _add_models(parser.add_argument_group("models and where they run"))
+    models = parser.add_argument_group("models and where they run")
+    add_model_options(models)
+    _add_provider_option(models)
     _add_persons(parser.add_argument_group("persons and keypoints"))
     _add_formats(parser.add_argument_group("formats and drawings"))
     return parser
@@ -132,17 +135,19 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--quiet", action="store_true", help="print errors only")
 
 
-def _add_models(group: argparse._ArgumentGroup) -> None:
+def add_model_options(group: argparse._ArgumentGroup) -> None:
+    """Adds the options that choose models, backend and device, for every command that predicts."""
     group.add_argument(
         "--pose",
         metavar="MODEL",
-        help="name of a pose model (see `dwpose-models list`) or path of an ONNX file",
+        help="name of a pose model (see `dwpose-models list`), path of an ONNX file, or with "
+        "--backend trt of a TensorRT engine (.engine, .plan)",
     )
     group.add_argument(
         "--detector",
         "--det",
         metavar="MODEL",
-        help="name of a person detector or path of an ONNX file",
+        help="name of a person detector or path of such a file",
     )
     group.add_argument(
         "--backend",
@@ -154,7 +159,7 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
         "--device",
         metavar="NAME",
         help="cpu, cuda or cuda:N; it is used, or an error says why it cannot be (default: cpu, "
-        "with --backend trt cuda)",
+        "with --backend trt cuda:0)",
     )
     group.add_argument(
         "--provider",
@@ -162,38 +167,58 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
         help="execution provider of ONNX Runtime (default: the device's own)",
     )
     group.add_argument(
-        "--threads", type=_positive, metavar="N", help="CPU threads of a network (default: cores)"
+        "--threads",
+        type=positive_number,
+        metavar="N",
+        help="CPU threads of a network (default: cores)",
     )
     group.add_argument(
         "--precision",
-        choices=("fp32", "bf16"),
-        help="what --backend openvino calculates in; bf16 needs a CPU that has it (default: fp32)",
+        choices=("fp32", "fp16", "bf16"),
+        help="what is calculated in: fp16 (where it is safe) or fp32 with --backend trt (default: "
+        "fp16); fp32 or, on a CPU that has it, bf16 with --backend openvino (default: fp32); "
+        "ort takes the precision of the file",
     )
     group.add_argument(
         "--max-batch",
-        type=_positive,
+        type=positive_number,
         default=16,
         metavar="N",
-        help="persons per call of the pose network at most (default: 16)",
+        help="persons per call of the pose network at most (default: 16); with --backend trt the "
+        "engine is built for it",
     )
     group.add_argument("--offline", action="store_true", help="never download a model")
+
+
+def _add_provider_option(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--provider-option",
+        action="append",
+        type=_key_and_value,
+        metavar="KEY=VALUE",
+        help="an option of the execution provider in ONNX Runtime's own words, such as "
+        "gpu_mem_limit=2147483648 or cudnn_conv_algo_search=HEURISTIC; may be given several times",
+    )
 
 
 def _add_persons(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--score-threshold",
-        type=_share,
+        type=share_number,
         metavar="X",
         help="least score of a person, 0 to 1 (default: the detector's own, 0.3 for most)",
     )
     group.add_argument(
         "--nms-threshold",
-        type=_share,
+        type=share_number,
         metavar="X",
         help="of two boxes whose IoU is above this the better one stays (default: 0.45)",
     )
     group.add_argument(
-        "--max-persons", type=_positive, metavar="N", help="keep the N best persons of a picture"
+        "--max-persons",
+        type=positive_number,
+        metavar="N",
+        help="keep the N best persons of a picture",
     )
     group.add_argument(
         "--whole-image",
@@ -222,7 +247,7 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--max-pixels",
-        type=_positive,
+        type=positive_number,
         metavar="N",
         help="refuse pictures of more pixels (default: 178 million)",
     )
@@ -286,13 +311,15 @@ def _names(*known: str) -> Callable[[str], list[str]]:
     return read
 
 
-def _positive(text: str) -> int:
+def positive_number(text: str) -> int:
+    """Reads a whole number above 0 from the command line."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
-def _share(text: str) -> float:
+def share_number(text: str) -> float:
+    """Reads a number from 0 to 1 from the command line."""
     try:
         value = float(text)
     except ValueError:
@@ -300,6 +327,13 @@ def _share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return value
+
+
+def _key_and_value(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
 
 
 def _size(text: str) -> int | tuple[int, int]:

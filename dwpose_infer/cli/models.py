@@ -1,4 +1,4 @@
-"""The command `dwpose-models`: list, download and locate models."""
+"""The command `dwpose-models`: list, download and locate models, and look after engines."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..errors import DwposeError, InvalidArgumentError
 from ..zoo import ModelSpec, download_model, find_model, list_models, resolve_model
+
+if TYPE_CHECKING:
+    from ..backends.engine_folder import CachedEngine
 
 _EPILOG = """\
 examples:
@@ -20,13 +23,18 @@ examples:
   dwpose-models download dwpose-m yolox-s-humanart
   dwpose-models download --all --kind pose
   dwpose-models path dwpose-m --offline
+  dwpose-models engines list
+  dwpose-models engines clean --stale
+
+TensorRT engines are built on first use of --backend trt and kept beside the models.
 
 environment variables:
-  DWPOSE_HOME     folder for downloaded models (default: the user's cache folder)
+  DWPOSE_HOME     folder for downloaded models and engines (default: the user's cache folder)
   DWPOSE_OFFLINE  1 forbids every download
   HTTPS_PROXY     proxy for downloads
 
-exit status: 0 done, 1 failed, 2 wrong usage, 4 model not available, 130 interrupted
+exit status: 0 done, 1 failed, 2 wrong usage, 3 optional package missing, 4 model not available,
+130 interrupted
 """
 
 
@@ -42,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; None takes those of the process.
 
     Returns:
-        Exit status: 0 done, 1 failed, 2 wrong usage, 4 model not available, 130 interrupted.
+        Exit status, see `dwpose-models --help`.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -65,7 +73,7 @@ def _report(error: DwposeError) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dwpose-models",
-        description="List, download and locate the models of dwpose-infer.",
+        description="List, download and locate the models of dwpose-infer and its engines.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -96,7 +104,26 @@ def _parser() -> argparse.ArgumentParser:
         "--verify", action="store_true", help="compare the file with its hash; replace if damaged"
     )
     locating.set_defaults(run=_path)
+    _add_engines(commands.add_parser("engines", help="list or delete cached TensorRT engines"))
     return parser
+
+
+def _add_engines(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="show the cached engines and what they are for")
+    listing.add_argument("--json", action="store_true", help="print everything known, as JSON")
+    listing.set_defaults(run=_list_engines)
+    cleaning = commands.add_parser(
+        "clean", help="delete cached engines; one that is being built is left alone"
+    )
+    which = cleaning.add_mutually_exclusive_group(required=True)
+    which.add_argument("--all", action="store_true", help="all of them")
+    which.add_argument(
+        "--stale",
+        action="store_true",
+        help="those for another TensorRT, GPU or dwpose-infer than here, and damaged ones",
+    )
+    cleaning.set_defaults(run=_clean_engines)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -105,12 +132,10 @@ def _list(arguments: argparse.Namespace) -> int:
         print(json.dumps([_to_json(spec) for spec in specs], indent=2))
         return 0
     header = ("name", "kind", "input", "MB", "licence", "AP", "where")
-    rows = [header, *(_row(spec) for spec in specs)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    lines = _table([header, *(_row(spec) for spec in specs)])
     descriptions = ("", *(spec.description for spec in specs))
-    for row, description in zip(rows, descriptions, strict=True):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    for line, description in zip(lines, descriptions, strict=True):
+        print(line)
         if description and arguments.describe:
             print(f"    {description}")
     print(_FOOTNOTE)
@@ -176,6 +201,58 @@ def _path(arguments: argparse.Namespace) -> int:
         path = resolve_model(arguments.name, offline=arguments.offline, progress=progress)
     print(path)
     return 0
+
+
+def _list_engines(arguments: argparse.Namespace) -> int:
+    from ..backends.engine_folder import list_engines
+    from ..zoo.places import engines_folder
+
+    engines = list_engines()
+    if arguments.json:
+        print(json.dumps([{**asdict(e), "path": str(e.path)} for e in engines], indent=2))
+        return 0
+    header = ("name", "precision", "batch", "MB", "TensorRT", "GPU", "built", "state")
+    if engines:
+        print("\n".join(_table([header, *(_engine_row(engine) for engine in engines)])))
+    total_mb = sum(engine.size_bytes for engine in engines) / 1e6
+    print(f"{len(engines)} engines, {total_mb:.1f} MB, in {engines_folder()}", file=sys.stderr)
+    return 0
+
+
+def _engine_row(engine: CachedEngine) -> tuple[str, ...]:
+    size = f"{engine.size_bytes / 1e6:.1f}"
+    state = f"{engine.state} ({engine.reason})" if engine.reason else engine.state
+    record = engine.record
+    if record is None:
+        return (engine.path.name, "-", "-", size, "-", "-", "-", state)
+    identity = record.identity
+    return (
+        record.name,
+        identity.precision,
+        f"1-{identity.max_batch}",
+        size,
+        identity.tensorrt_version,
+        f"{identity.gpu_name} ({identity.compute_capability})",
+        record.built_at[:10],
+        state,
+    )
+
+
+def _clean_engines(arguments: argparse.Namespace) -> int:
+    from ..backends.engine_folder import clean_engines
+
+    for path in clean_engines(stale_only=arguments.stale):
+        print(path)
+    return 0
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lines of a table whose columns are as wide as they need to be."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 if __name__ == "__main__":

@@ -147,13 +147,15 @@ def _require_image_ids(arguments: argparse.Namespace, pictures: Sequence[Picture
 
 @contextmanager
 def _predictor(arguments: argparse.Namespace) -> Iterator[Predictor]:
-    device = arguments.device or ("cuda" if arguments.backend == "trt" else "cpu")
+    # What takes minutes, as building TensorRT's engines does, is told to a log file too.
+    seen = sys.stderr.isatty() or arguments.backend == "trt"
     with Predictor(
         arguments.pose or DEFAULT_POSE,
         arguments.detector or DEFAULT_DETECTOR,
         backend=arguments.backend,
-        device=device,
+        device=arguments.device,
         provider=arguments.provider,
+        provider_options=dict(arguments.provider_option or ()),
         threads=arguments.threads,
         precision=arguments.precision,
         max_batch=arguments.max_batch,
@@ -162,7 +164,7 @@ def _predictor(arguments: argparse.Namespace) -> Iterator[Predictor]:
         max_persons=arguments.max_persons,
         drop_weak_hands=arguments.drop_weak_hands,
         offline=True if arguments.offline else None,
-        progress=sys.stderr.isatty() and not arguments.quiet,
+        progress=seen and not arguments.quiet,
     ) as predictor:
         yield predictor
 

@@ -18,12 +18,25 @@ def cache_folder(home: StrPath | None = None) -> Path:
         home: Folder to use instead of `DWPOSE_HOME`, which is used instead of the user's cache
             folder.
     """
+    return _home_folder(home) / "models"
+
+
+def engines_folder(home: StrPath | None = None) -> Path:
+    """Folder of the TensorRT engines that were built on first use.
+
+    Args:
+        home: As in `cache_folder`.
+    """
+    return _home_folder(home) / "engines"
+
+
+def _home_folder(home: StrPath | None) -> Path:
     chosen = home or os.environ.get("DWPOSE_HOME")
     if chosen:
-        return Path(chosen).expanduser() / "models"
+        return Path(chosen).expanduser()
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("dwpose_infer", appauthor=False)) / "models"
+    return Path(platformdirs.user_cache_dir("dwpose_infer", appauthor=False))
 
 
 def is_offline() -> bool:

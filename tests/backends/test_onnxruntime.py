@@ -9,7 +9,6 @@ import pytest
 
 from dwpose_infer import environment
 from dwpose_infer.backends import load_backend
-from dwpose_infer.backends import onnxruntime as ort_backend
 from dwpose_infer.errors import (
     BackendUnavailableError,
     InferenceError,
@@ -124,63 +123,9 @@ def test_gpu_without_the_gpu_wheel_is_an_error_with_a_remedy(double, provider):
     assert caught.value.exit_code == 3
 
 
-class FakeOrt:
-    """Stands for a GPU wheel whose CUDA provider does not start."""
-
-    __version__ = "9.9"
-
-    class SessionOptions:
-        pass
-
-    def __init__(self, used):
-        self.preloaded = 0
-        self.used = used
-
-    def preload_dlls(self):
-        self.preloaded += 1
-
-    def get_available_providers(self):
-        return list(ort_backend.PROVIDER_NAMES.values())
-
-    def InferenceSession(self, path, sess_options, providers):
-        used = self.used
-        self.requested = providers
-
-        class Session:
-            def get_providers(self):
-                return used
-
-            def disable_fallback(self):
-                pass
-
-        return Session()
-
-
-def test_provider_that_did_not_start_is_an_error(double, monkeypatch):
-    fake = FakeOrt(["CPUExecutionProvider"])
-    monkeypatch.setattr(ort_backend, "_import_onnxruntime", lambda: fake)
-    with pytest.raises(BackendUnavailableError, match="cuDNN") as caught:
-        load_backend("ort", double("N"), device="cuda:1")
-    assert "CPUExecutionProvider" in str(caught.value)
-    assert fake.preloaded == 1
-    assert fake.requested[0] == ("CUDAExecutionProvider", {"device_id": 1})
-
-
-def test_tensorrt_that_fell_to_cuda_is_an_error(double, monkeypatch):
-    fake = FakeOrt(["CUDAExecutionProvider", "CPUExecutionProvider"])
-    monkeypatch.setattr(ort_backend, "_import_onnxruntime", lambda: fake)
-    with pytest.raises(BackendUnavailableError, match="TensorrtExecutionProvider was asked for"):
-        load_backend("ort", double("N"), device="cuda", provider="tensorrt")
-    assert [name for name, _ in fake.requested] == [
-        "TensorrtExecutionProvider",
-        "CUDAExecutionProvider",
-        "CPUExecutionProvider",
-    ]
-
-
 def test_two_wheels_over_one_another_are_reported(double, monkeypatch, caplog):
     monkeypatch.setattr(
-        environment,
+        environment.wheels,
         "onnxruntime_wheels",
         lambda: {"onnxruntime": "1.0", "onnxruntime-gpu": "1.0"},
     )

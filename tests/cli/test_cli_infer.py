@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ import pytest
 from dwpose_infer import formats
 from dwpose_infer.cli import run as cli_run
 from dwpose_infer.cli.infer import main
+from dwpose_infer.environment import find_driver
 
 
 @pytest.fixture
@@ -180,7 +182,9 @@ def test_drawing_size(folder):
         (["in/one.jpg", "--pose", "in/nobody.png"], 4, "not a usable ONNX model"),
         (["in/one.jpg", "--det", "yolox-l", "--offline"], 4, "dwpose-models download yolox-l"),
         (["in/one.jpg", "--device", "cuda"], 3, "dwpose-infer[gpu]"),
-        (["in/one.jpg", "--backend", "trt"], 3, "trt"),
+        (["in/one.jpg", "--backend", "trt", "--device", "cpu"], 2, "device='cuda'"),
+        (["in/one.jpg", "--precision", "fp16"], 2, "backend='trt' for 'fp16'"),
+        (["in/one.jpg", "--backend", "openvino", "--provider-option", "a=b"], 2, "backend='ort'"),
         (["in/one.jpg", "--backend", "openvino", "--device", "cuda"], 2, "device='cpu'"),
         (["in/one.jpg", "--precision", "bf16"], 2, "backend='openvino'"),
         (["in/one.jpg", "--device", "tpu"], 2, "the devices are"),
@@ -197,6 +201,17 @@ def test_failures(folder, capsys, arguments, status, message):
     assert not (folder / "dwpose-out").exists() or not files(folder / "dwpose-out")
 
 
+@pytest.mark.skipif(find_driver() is not None, reason="there is an NVIDIA driver")
+@pytest.mark.parametrize("models", [[], ["--pose", "dwpose-l-384"]])
+def test_tensorrt_without_a_gpu_names_what_is_missing_before_any_download(folder, capsys, models):
+    assert main(["in/one.jpg", "--backend", "trt", *models]) == 3
+    message = capsys.readouterr().err
+    assert "(1) no NVIDIA driver" in message
+    if find_spec("tensorrt") is None:
+        assert 'TensorRT is not installed: pip install "dwpose-infer[trt]"' in message
+    assert not files(folder / "dwpose-out")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -207,6 +222,8 @@ def test_failures(folder, capsys, arguments, status, message):
         ["in/one.jpg", "--score-threshold", "2"],
         ["in/one.jpg", "--canvas-size", "big"],
         ["in/one.jpg", "--parts", "tail"],
+        ["in/one.jpg", "--provider-option", "gpu_mem_limit"],
+        ["in/one.jpg", "--precision", "int8"],
         ["in/one.jpg", "--no-such-option"],
     ],
 )
@@ -254,6 +271,8 @@ def test_environment(capsys):
     text = capsys.readouterr().out
     assert "--backend ort --device cpu: usable" in text
     assert "opencv-python-headless" in text
+    for component in ("NVIDIA driver", "GPUs", "CUDA", "cuDNN", "TensorRT", "CUDA bindings"):
+        assert f"\n{component} " in text
     assert main(["--env", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["backends"][0]["usable"] is True

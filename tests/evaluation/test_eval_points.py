@@ -73,11 +73,6 @@ def test_one_prediction_for_each_person_is_needed(labels):
         point_errors(labels.keypoints[1:, :, :2], labels)
 
 
-def test_box_iou():
-    overlaps = box_iou(np.array([[0, 0, 10, 10.0]]), np.array([[5, 0, 15, 10], [20, 20, 30, 30.0]]))
-    assert overlaps.tolist() == [[pytest.approx(1 / 3), 0.0]]
-
-
 def test_persons_match_by_their_boxes_whatever_the_order(labels, rng):
     order = rng.permutation(6)
     found = as_predictions(labels.select(order), rng)

@@ -16,7 +16,8 @@ from dwpose_infer.export.comparison import (
 )
 from dwpose_infer.export.deploy import to_deploy_detector, to_deploy_pose
 from dwpose_infer.export.graph import rename_tensor
-from dwpose_infer.export.parity import check_parity, require_parity
+from dwpose_infer.export.parity import check_parity
+from dwpose_infer.export.parity_report import require_parity
 from dwpose_infer.export.pictures import shipped_samples
 
 

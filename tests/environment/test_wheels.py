@@ -4,6 +4,7 @@ import cv2
 import pytest
 
 from dwpose_infer import environment
+from dwpose_infer.environment.wheels import join_wheels
 from dwpose_infer.errors import BackendUnavailableError
 
 
@@ -19,7 +20,7 @@ def test_opencv_4_is_accepted():
 def test_other_opencv_is_an_error_with_a_remedy(monkeypatch, version):
     monkeypatch.setattr(cv2, "__version__", version)
     monkeypatch.setattr(
-        environment,
+        environment.wheels,
         "opencv_wheels",
         lambda: {"opencv-python": version, "opencv-contrib-python": ""},
     )
@@ -32,7 +33,12 @@ def test_other_opencv_is_an_error_with_a_remedy(monkeypatch, version):
 
 
 def test_remedy_for_a_clean_machine(monkeypatch):
-    monkeypatch.setattr(environment, "onnxruntime_wheels", dict)
+    monkeypatch.setattr(environment.wheels, "onnxruntime_wheels", dict)
     assert environment.ort_remedy("cpu") == 'Remedy: pip install "dwpose-infer[cpu]"'
     assert "nvidia-smi" in environment.ort_remedy("cuda")
-    assert "cudnn] tensorrt" in environment.ort_remedy("tensorrt").replace('"', "")
+    assert '"tensorrt>=10,<11"' in environment.ort_remedy("tensorrt")
+
+
+def test_wheels_in_words():
+    assert join_wheels({}) == "not installed"
+    assert join_wheels({"a": "1", "b": "2"}, None, "c 3") == "a 1, b 2, c 3"

@@ -1,0 +1,189 @@
+"""What is known about a TensorRT engine: a JSON file beside it.
+
+An engine's file says nothing about itself until TensorRT has loaded it, and TensorRT loads only
+what was built by the same version for the same kind of GPU. So `pose.engine` is accompanied by
+`pose.engine.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from .._version import __version__
+from ..errors import InvalidArgumentError, ModelFormatError
+from ..formats.atomic import write_bytes
+
+RECORD_SCHEMA_VERSION: Final = 1
+
+DEFAULT_MAX_BATCH = 16
+"""As `dwpose_infer.estimator.DEFAULT_MAX_BATCH`: persons in one call of the pose network."""
+
+EnginePrecision = Literal["fp16", "fp32"]
+"""fp16 computes in half precision where it is safe (see `dwpose_infer.export.fp16`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How an engine is to be built.
+
+    Attributes:
+        precision: "fp16" (half precision where it is safe) or "fp32".
+        max_batch: Largest batch the engine takes; every batch from 1 on is taken.
+        opt_batch: Batch that TensorRT tunes it for.
+        workspace_mib: Memory its steps may use besides the tensors, in MiB; None leaves it to
+            TensorRT, which then allows all of the GPU's memory.
+    """
+
+    precision: EnginePrecision = "fp16"
+    max_batch: int = DEFAULT_MAX_BATCH
+    opt_batch: int = 1
+    workspace_mib: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(EnginePrecision):
+            raise InvalidArgumentError(
+                f"unknown precision {self.precision!r} of an engine; the precisions are "
+                f"{', '.join(get_args(EnginePrecision))}"
+            )
+        if not 1 <= self.opt_batch <= self.max_batch:
+            raise InvalidArgumentError(
+                f"an engine for batches of 1 to {self.max_batch} cannot be tuned for batches of "
+                f"{self.opt_batch}"
+            )
+        if self.workspace_mib is not None and self.workspace_mib < 1:
+            raise InvalidArgumentError(f"workspace_mib is {self.workspace_mib}, must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineIdentity:
+    """What an engine was made from and for; two engines of one identity can stand in for another.
+
+    Attributes:
+        source_sha256: SHA-256 of the model's file, lower-case hex.
+        precision: "fp16" or "fp32".
+        opt_batch: Batch it was tuned for; the smallest one is 1.
+        max_batch: Largest batch it takes.
+        tensorrt_version: Version of TensorRT, such as "10.16.1.11".
+        gpu_name: Name of the GPU, such as "NVIDIA L4".
+        compute_capability: Its compute capability, such as "8.9".
+        package_version: Version of this package, whose exporter made the graph.
+    """
+
+    source_sha256: str
+    precision: EnginePrecision
+    opt_batch: int
+    max_batch: int
+    tensorrt_version: str
+    gpu_name: str
+    compute_capability: str
+    package_version: str
+
+    @classmethod
+    def of(
+        cls,
+        source_sha256: str,
+        options: EngineOptions,
+        *,
+        tensorrt_version: str,
+        gpu_name: str,
+        compute_capability: tuple[int, int],
+    ) -> EngineIdentity:
+        """Identity of an engine that this version of the package builds here."""
+        return cls(
+            source_sha256=source_sha256,
+            precision=options.precision,
+            opt_batch=options.opt_batch,
+            max_batch=options.max_batch,
+            tensorrt_version=tensorrt_version,
+            gpu_name=gpu_name,
+            compute_capability=".".join(map(str, compute_capability)),
+            package_version=__version__,
+        )
+
+    def key(self) -> str:
+        """A name for this identity: the first 32 hex digits of its SHA-256."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def differences(self, other: EngineIdentity) -> list[str]:
+        """What another identity has instead, in words."""
+        mine, others = asdict(self), asdict(other)
+        return [
+            f"{name.replace('_', ' ')} {others[name]} instead of {mine[name]}"
+            for name in mine
+            if mine[name] != others[name]
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRecord:
+    """Everything recorded about an engine.
+
+    Attributes:
+        identity: What it was made from and for.
+        name: Name of the network.
+        engine_sha256: SHA-256 of the engine's file, lower-case hex.
+        size_bytes: Its size.
+        workspace_mib: Workspace it was allowed while it was built, or None for no limit.
+        built_at: When, UTC, ISO 8601.
+        build_s: Seconds that TensorRT took.
+        metadata: Key and value pairs that the ONNX graph carried.
+        parity: What the comparison with ONNX Runtime measured.
+    """
+
+    identity: EngineIdentity
+    name: str
+    engine_sha256: str
+    size_bytes: int
+    workspace_mib: int | None
+    built_at: str
+    build_s: float
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    parity: Mapping[str, Any] = field(default_factory=dict)
+
+
+def record_path(engine_path: Path) -> Path:
+    """Path of the record that belongs to an engine."""
+    return engine_path.with_name(engine_path.name + ".json")
+
+
+def write_record(engine_path: Path, record: EngineRecord) -> None:
+    """Writes the record beside an engine, in place of any before.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    document = {"schema_version": RECORD_SCHEMA_VERSION, **asdict(record)}
+    write_bytes(record_path(engine_path), (json.dumps(document, indent=2) + "\n").encode())
+
+
+def read_record(engine_path: Path) -> EngineRecord | None:
+    """Reads the record beside an engine.
+
+    Returns:
+        The record, or None where there is none.
+
+    Raises:
+        ModelFormatError: It is unreadable, damaged or of another version.
+    """
+    path = record_path(engine_path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFormatError(f"{path} cannot be read ({error})") from error
+    try:
+        document = json.loads(text)
+        version = document.pop("schema_version")
+        if version != RECORD_SCHEMA_VERSION:
+            raise ModelFormatError(f"{path} was written by another version of dwpose-infer")
+        identity = EngineIdentity(**document.pop("identity"))
+        return EngineRecord(identity=identity, **document)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelFormatError(f"{path} is damaged ({error!r})") from error

@@ -1,0 +1,150 @@
+"""TensorRT engines behind the `Backend` protocol: one context, one stream, pinned copies."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InferenceError, InvalidArgumentError
+from .base import Array
+from .batching import check_inputs
+from .chunked import ChunkedBackend
+from .device import Device
+from .engine_record import EngineRecord, read_record
+from .tensorrt_engine import LoadedEngine
+
+logger = logging.getLogger(__name__)
+
+
+class TensorRtBackend(ChunkedBackend):
+    """An engine of TensorRT 10 or 11 on one GPU.
+
+    Calls of several threads run one after the other. Besides `run` there are its three parts, for
+    measuring: `upload`, `execute`, `download`.
+
+    Attributes:
+        max_batch: Largest batch of one call of the engine; `run` splits larger ones.
+    """
+
+    def __init__(self, engine_path: Path, *, device: Device) -> None:
+        """Loads an engine and allocates its memory for the largest batch.
+
+        Args:
+            engine_path: Engine file, built by the same version of TensorRT for the same kind of
+                GPU. Metadata is read from the JSON file beside it, where there is one.
+            device: GPU to run on.
+
+        Raises:
+            MissingDependencyError: TensorRT, or a package that speaks to CUDA, is not installed.
+            BackendUnavailableError: TensorRT or the GPU cannot be used.
+            ModelFormatError: The file is no engine that can be run here.
+            DeviceMemoryError: The GPU has too little free memory.
+        """
+        record = read_record(engine_path)
+        self.metadata = dict(record.metadata) if record else {}
+        # Calls of one thread may be nested: `run` is made of the other ones.
+        self._lock = threading.RLock()
+        self._engine: LoadedEngine | None = LoadedEngine(engine_path, device)
+        # Frees the memory also where nobody closes; calling it again does nothing.
+        self._free = weakref.finalize(self, self._engine.close)
+        self.inputs = self._engine.inputs
+        self.outputs = self._engine.outputs
+        self.max_batch = self._engine.max_batch
+        self.description = _describe(self._engine, device, record)
+        logger.debug("loaded %s: %s", engine_path, self.description)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Runs the engine; see `Backend.run`. Closing waits until it is done."""
+        with self._lock:
+            return super().run(inputs)
+
+    def _run_once(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Runs the engine in parts of at most `max_batch`."""
+        batch = len(next(iter(inputs.values())))
+        parts = []
+        with self._working() as engine:
+            for start in range(0, batch, self.max_batch):
+                part = slice(start, start + self.max_batch)
+                engine.queue_upload({name: array[part] for name, array in inputs.items()})
+                engine.queue_execution()
+                engine.queue_download()
+                engine.synchronize()
+                parts.append(engine.copy_outputs())
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def upload(self, inputs: Mapping[str, Array]) -> None:
+        """Copies a batch to the GPU and waits for it.
+
+        Args:
+            inputs: As for `run`, but of a batch size that the engine takes in one call.
+
+        Raises:
+            InvalidArgumentError: Names, shapes or dtypes are not the engine's, or the batch is
+                not one for a single call.
+            InferenceError: The copy failed, or the backend is closed.
+        """
+        batch = check_inputs(inputs, self.inputs)
+        fixed = self.inputs[0].shape[0]
+        if batch != fixed if fixed is not None else batch > self.max_batch:
+            wanted = f"{fixed}" if fixed is not None else f"1 to {self.max_batch}"
+            raise InvalidArgumentError(
+                f"a batch of {batch} does not fit into one call of an engine for {wanted}"
+            )
+        with self._working() as engine:
+            engine.queue_upload(inputs)
+            engine.synchronize()
+
+    def execute(self) -> None:
+        """Runs the engine on what was uploaded last, and waits for it.
+
+        Raises:
+            InferenceError: The engine failed, nothing was uploaded, or the backend is closed.
+        """
+        with self._working() as engine:
+            engine.queue_execution()
+            engine.synchronize()
+
+    def download(self) -> dict[str, Array]:
+        """Copies the outputs of the last `execute` from the GPU.
+
+        Returns:
+            One array per output.
+
+        Raises:
+            InferenceError: The copy failed, nothing was uploaded, or the backend is closed.
+        """
+        with self._working() as engine:
+            engine.queue_download()
+            engine.synchronize()
+            return engine.copy_outputs()
+
+    @contextmanager
+    def _working(self) -> Iterator[LoadedEngine]:
+        """The engine for this thread alone, on a GPU that is current."""
+        with self._lock:
+            if self._engine is None:
+                raise InferenceError("this backend is closed; create a new one")
+            with self._engine.active():
+                yield self._engine
+
+    def close(self) -> None:
+        """Frees the engine and its memory, after calls that are under way; may be called again."""
+        with self._lock:
+            self._engine = None
+            self._free()
+
+
+def _describe(engine: LoadedEngine, device: Device, record: EngineRecord | None) -> str:
+    precision = f"{record.identity.precision}, " if record else ""
+    return (
+        f"TensorRT {engine.version}, {precision}batches up to {engine.max_batch}, "
+        f"{engine.gpu.name} ({device}), {engine.gpu.binding_name}"
+    )

@@ -1,0 +1,105 @@
+"""The wheels that are installed, what lies over one another, and the commands that put it right."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from ..errors import BackendUnavailableError
+
+ORT_WHEELS = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-directml",
+    "onnxruntime-openvino",
+    "onnxruntime-rocm",
+    "onnxruntime-migraphx",
+    "onnxruntime-training",
+)
+"""Wheels that all install the same `onnxruntime` folder, over one another."""
+
+OPENCV_WHEELS = (
+    "opencv-python",
+    "opencv-python-headless",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+)
+"""Wheels that all install the same `cv2` folder, over one another."""
+
+
+def installed(names: tuple[str, ...]) -> dict[str, str]:
+    """Returns those of the wheels that are installed: name -> version."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def onnxruntime_wheels() -> dict[str, str]:
+    """Returns the ONNX Runtime wheels installed: name -> version."""
+    return installed(ORT_WHEELS)
+
+
+def opencv_wheels() -> dict[str, str]:
+    """Returns the OpenCV wheels installed: name -> version."""
+    return installed(OPENCV_WHEELS)
+
+
+def ort_remedy(provider: str) -> str:
+    """Returns the sentence that tells how to get ONNX Runtime with a provider.
+
+    Args:
+        provider: "cpu", "cuda" or "tensorrt".
+    """
+    extra = "cpu" if provider == "cpu" else "gpu"
+    install = f'pip install "dwpose-infer[{extra}]"'
+    wheels = onnxruntime_wheels()
+    wanted = "onnxruntime" if provider == "cpu" else "onnxruntime-gpu"
+    if list(wheels) not in ([], [wanted]):
+        install = f"pip uninstall -y {' '.join(wheels)} && {install}"
+    if provider == "cpu":
+        return f"Remedy: {install}"
+    libraries = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
+    if provider == "tensorrt":
+        libraries += ' "tensorrt>=10,<11"'  # its provider wants libnvinfer.so.10
+    return (
+        f"Remedy: {install}; the CUDA and cuDNN libraries come with: {libraries}; "
+        "the NVIDIA driver must be installed too (see nvidia-smi)"
+    )
+
+
+def openvino_remedy() -> str:
+    """Returns the sentence that tells how to get OpenVINO."""
+    return 'Remedy: pip install "dwpose-infer[openvino]"'
+
+
+def opencv_remedy() -> str:
+    """Returns the sentence that tells how to get exactly one OpenCV 4 wheel."""
+    wheels = " ".join(opencv_wheels() or OPENCV_WHEELS)
+    return f'Remedy: pip uninstall -y {wheels} && pip install "opencv-python-headless>=4.8,<5"'
+
+
+def check_opencv() -> None:
+    """Raises unless the installed OpenCV computes what the official results were made with.
+
+    Raises:
+        BackendUnavailableError: OpenCV is not 4.x. OpenCV 5.0 resamples differently: up to 5 grey
+            levels on 4 to 17 % of a crop's values.
+    """
+    import cv2
+
+    # Removing one of two wheels can leave an empty cv2 folder, which imports without a version.
+    version = getattr(cv2, "__version__", "of unknown version")
+    if version.split(".")[0] != "4":
+        raise BackendUnavailableError(
+            f"OpenCV {version} is installed, but 4.x is needed: other versions resample "
+            f"differently and shift the keypoints. {opencv_remedy()}"
+        )
+
+
+def join_wheels(wheels: dict[str, str], *others: str | None) -> str:
+    """Returns wheels and what else there is in one line, or "not installed"."""
+    words = [f"{name} {version}" for name, version in wheels.items()]
+    return ", ".join([*words, *filter(None, others)]) or "not installed"

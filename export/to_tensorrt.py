@@ -1,0 +1,203 @@
+"""ONNX -> a serialised TensorRT engine.
+
+The network is strongly typed: every tensor has the type that the ONNX graph gives it, and TensorRT
+chooses no precision of its own. That is one path for TensorRT 10, where it has to be asked for, and
+11, which knows nothing else and ignores the flag; what `dwpose_infer.export.fp16` decided is what
+is computed.
+
+What TensorRT asks of a graph, and how the graphs of `dwpose_infer.export.deploy` answer
+(docs/operators.md of onnx-tensorrt 10.1; NVIDIA's operator reference for TopK):
+
+* uint8 is allowed for inputs and outputs of the network only: `crops` and `images` are read by a
+  Cast and by nothing else, and the Transpose comes behind it;
+* TopK takes a K of at most 3840, stored in the graph, and sorts: K is a stored constant, 300
+  unless another one is asked for; ArgMax is a TopK with K = 1;
+* opset 9 to 20: the exporter's default is 17;
+* a Slice's axes are stored in the graph: they are constants there;
+* every other operator of the two networks is on the list in float32, float16 and, for indices,
+  int64.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from ..backends.cuda import Gpu
+from ..backends.device import Device
+from ..backends.engine_record import EngineOptions
+from ..backends.tensorrt_library import (
+    MessageLog,
+    create_logger,
+    import_tensorrt,
+    tensorrt_remedy,
+)
+from ..errors import (
+    BackendUnavailableError,
+    EngineBuildError,
+    ModelFormatError,
+)
+from .build_progress import BuildProgress, create_monitor
+
+MAX_TOP_K = 3840
+"""Largest K of TensorRT's TopK, from NVIDIA's operator reference."""
+
+LAST_OPSET = 20
+"""Latest operator set that TensorRT 10.0 reads, from docs/operators.md of onnx-tensorrt."""
+
+MIB = 1 << 20
+
+POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltEngine:
+    """A serialised engine.
+
+    Attributes:
+        plan: Its bytes.
+        build_s: Seconds that TensorRT took.
+    """
+
+    plan: bytes
+    build_s: float
+
+
+def build_engine(
+    model: bytes, options: EngineOptions, *, device: Device, label: str, show_bar: bool
+) -> BuiltEngine:
+    """Builds an engine; takes minutes.
+
+    TensorRT works in a thread of its own, so that Ctrl-C arrives at once; the build then ends
+    after TensorRT's current step.
+
+    Args:
+        model: A serialised ONNX model in which every tensor has the type to compute in.
+        options: Batch sizes and workspace; the precision is that of the graph.
+        device: GPU to build on and for.
+        label: Words before the progress bar.
+        show_bar: Draw the bar on standard error.
+
+    Raises:
+        MissingDependencyError: TensorRT or a CUDA package is not installed.
+        BackendUnavailableError: TensorRT is too old or does not work here.
+        ModelFormatError: TensorRT cannot read the graph; the message names the nodes.
+        EngineBuildError: The build failed.
+        KeyboardInterrupt: It was interrupted.
+    """
+    trt = import_tensorrt()
+    with BuildProgress(label, visible=show_bar) as progress:
+        start = time.perf_counter()
+        plan = _in_thread(lambda: _build(trt, model, options, device, progress), progress)
+        progress.complete()
+        return BuiltEngine(plan, time.perf_counter() - start)
+
+
+def _in_thread(build: Callable[[], bytes], progress: BuildProgress) -> bytes:
+    """Runs a build in another thread and waits so that an interrupt is heard."""
+    with ThreadPoolExecutor(1, thread_name_prefix="tensorrt-build") as pool:
+        try:
+            future = pool.submit(build)
+            while not future.done():
+                wait([future], timeout=POLL_S)
+        except KeyboardInterrupt:
+            progress.cancel()  # leaving the block waits for TensorRT's current step
+            raise
+        return future.result()
+
+
+def _build(
+    trt: Any, model: bytes, options: EngineOptions, device: Device, progress: BuildProgress
+) -> bytes:
+    with Gpu(device.index) as gpu, gpu.active():  # TensorRT builds for the thread's current GPU
+        return _build_here(trt, model, options, progress)
+
+
+def _build_here(trt: Any, model: bytes, options: EngineOptions, progress: BuildProgress) -> bytes:
+    """Builds for the current GPU; TensorRT's objects are freed while it still is."""
+    log = MessageLog()
+    logger = create_logger(trt, log)
+    builder = create_builder(trt, logger, log)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(model):
+        raise ModelFormatError(_parser_message(trt, parser, log))
+    config = builder.create_builder_config()
+    # TF32 would round float32 to 10 bits of mantissa wherever float32 is asked for.
+    config.clear_flag(trt.BuilderFlag.TF32)
+    if options.workspace_mib is not None:
+        pool = trt.MemoryPoolType.WORKSPACE
+        config.set_memory_pool_limit(pool, options.workspace_mib * MIB)
+    monitor = create_monitor(trt, progress)
+    config.progress_monitor = monitor
+    _add_profile(builder, network, config, options)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise EngineBuildError(_build_message(trt, options, log))
+    return bytes(plan)
+
+
+def create_builder(trt: Any, logger: Any, log: MessageLog) -> Any:
+    """Returns TensorRT's builder.
+
+    Raises:
+        BackendUnavailableError: There is none: no GPU or driver that it can use.
+    """
+    try:
+        return trt.Builder(logger)
+    except Exception as error:  # pybind11 raises TypeError where the library gives no builder
+        reason = "; ".join(log.take_errors()) or str(error)
+        raise BackendUnavailableError(
+            f"TensorRT {trt.__version__} does not work here: {reason}. The NVIDIA driver may be "
+            f"too old for it. {tensorrt_remedy()}"
+        ) from error
+
+
+def _add_profile(builder: Any, network: Any, config: Any, options: EngineOptions) -> None:
+    """Declares the batches that the engine has to take; a graph of a fixed batch needs no such."""
+    profile = builder.create_optimization_profile()
+    free = False
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        batch, *sides = tuple(tensor.shape)
+        if min(sides, default=1) < 1:
+            raise ModelFormatError(
+                f"the input {tensor.name} has the shape {(batch, *sides)}; only the batch may be "
+                "free in an engine"
+            )
+        if batch >= 1:
+            continue
+        free = True
+        smallest, tuned, largest = (
+            (count, *sides) for count in (1, options.opt_batch, options.max_batch)
+        )
+        profile.set_shape(tensor.name, smallest, tuned, largest)
+    if free and config.add_optimization_profile(profile) < 0:
+        raise EngineBuildError(
+            f"TensorRT does not accept batches of 1 to {options.max_batch} for this network"
+        )
+
+
+def _parser_message(trt: Any, parser: Any, log: MessageLog) -> str:
+    reasons = []
+    for index in range(parser.num_errors):
+        error = parser.get_error(index)
+        operator, name = error.node_operator(), error.node_name()
+        place = f"{operator} node {name!r}: " if operator or name else ""
+        reasons.append(f"{place}{error.desc()}")
+    reasons = reasons or log.take_errors() or ["no reason given"]
+    return f"TensorRT {trt.__version__} cannot read the graph: {'; '.join(reasons)}"
+
+
+def _build_message(trt: Any, options: EngineOptions, log: MessageLog) -> str:
+    reasons = "; ".join(log.take_errors()) or "no reason given"
+    remedy = "free memory on the GPU or choose a smaller largest batch (--max-batch)"
+    if options.workspace_mib is not None:
+        remedy += f", or allow more workspace than {options.workspace_mib} MiB (--workspace-mib)"
+    return (
+        f"TensorRT {trt.__version__} could not build the engine: {reasons}. If memory ran out: "
+        f"{remedy}"
+    )

@@ -1,0 +1,308 @@
+"""ONNX Runtime's GPU providers, on a fake of what the GPU wheel adds to the real one."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from dwpose_infer.backends import load_backend
+from dwpose_infer.backends import onnxruntime as ort_backend
+from dwpose_infer.backends.base import TensorSpec
+from dwpose_infer.backends.device import Device
+from dwpose_infer.backends.onnxruntime import CudaOptions, OrtOptions, TensorRtOptions
+from dwpose_infer.errors import (
+    BackendUnavailableError,
+    InferenceError,
+    InvalidArgumentError,
+    OutputError,
+)
+
+CUDA = Device("cuda", 1)
+
+
+class FakeValue:
+    """An `OrtValue`: a copy on a device."""
+
+    def __init__(self, array, device, index):
+        self.array, self.place = array.copy(), (device, index)
+
+    @staticmethod
+    def ortvalue_from_numpy(array, device_type="cpu", device_id=0):
+        assert array.flags.c_contiguous
+        return FakeValue(array, device_type, device_id)
+
+
+class FakeBinding:
+    """An `IOBinding`; outputs come back in the order in which they were bound."""
+
+    def __init__(self):
+        self.inputs, self.outputs, self.results, self.steps = {}, {}, None, []
+
+    def bind_ortvalue_input(self, name, value):
+        self.inputs[name] = value
+
+    def bind_output(self, name, device_type="cpu", device_id=0):
+        self.outputs[name] = (device_type, device_id)
+
+    def synchronize_inputs(self):
+        self.steps.append("inputs are there")
+
+    def synchronize_outputs(self):
+        self.steps.append("outputs are there")
+
+    def copy_outputs_to_cpu(self):
+        assert self.steps == ["inputs are there", "run", "outputs are there"]
+        return [self.results[name] for name in self.outputs]
+
+
+class FakeSession:
+    """A session that claims other providers than the CPU's, and computes on the CPU."""
+
+    def __init__(self, fake, path, providers):
+        self.real = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self.fake, self.providers = fake, providers
+        self.get_inputs, self.get_outputs = self.real.get_inputs, self.real.get_outputs
+        self.get_modelmeta = self.real.get_modelmeta
+
+    def get_providers(self):
+        return self.fake.used or self.providers
+
+    def disable_fallback(self):
+        pass
+
+    def run(self, names, inputs):
+        raise AssertionError("on a GPU, inputs and outputs are to be bound")
+
+    def io_binding(self):
+        self.fake.bindings.append(FakeBinding())
+        return self.fake.bindings[-1]
+
+    def run_with_iobinding(self, binding):
+        if self.fake.failure is not None:
+            raise self.fake.failure
+        binding.steps.append("run")
+        names = [node.name for node in self.get_outputs()]
+        inputs = {name: value.array for name, value in binding.inputs.items()}
+        binding.results = dict(zip(names, self.real.run(names, inputs), strict=True))
+
+
+class FakeOrt:
+    """Stands for the GPU wheel; `used` are the providers it takes in the end."""
+
+    __version__ = "9.9"
+    SessionOptions = onnxruntime.SessionOptions
+    GraphOptimizationLevel = onnxruntime.GraphOptimizationLevel
+    OrtValue = FakeValue
+
+    def __init__(self, used=None):
+        self.preloaded, self.used, self.failure = 0, used, None
+        self.bindings, self.requested = [], []
+
+    def preload_dlls(self):
+        self.preloaded += 1
+        sys.stdout.write("Failed to load libcublasLt.so.13: cannot open shared object file")
+
+    def get_available_providers(self):
+        return list(ort_backend.PROVIDER_NAMES.values())
+
+    def InferenceSession(self, path, sess_options, providers):
+        self.requested.append(providers)
+        return FakeSession(
+            self, path, [name if isinstance(name, str) else name[0] for name in providers]
+        )
+
+
+@pytest.fixture
+def ort(monkeypatch):
+    fake = FakeOrt()
+    monkeypatch.setattr(ort_backend, "_import_onnxruntime", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def graph(save_graph):
+    """Graph with two inputs and two outputs: y = x + w, z = x - w."""
+
+    def save(batch="N", side=2):
+        return save_graph(
+            [
+                onnx.helper.make_node("Sub", ["x", "w"], ["z"]),
+                onnx.helper.make_node("Add", ["x", "w"], ["y"]),
+            ],
+            {"x": (np.float32, [batch, side]), "w": (np.float32, [batch, side])},
+            {"z": (np.float32, [batch, side]), "y": (np.float32, [batch, side])},
+        )
+
+    return save
+
+
+def test_inputs_and_outputs_are_bound_to_the_gpu_by_name(ort, graph, rng):
+    with load_backend("ort", graph(), device="cuda:1") as backend:
+        x, w = rng.standard_normal((2, 5, 2)).astype(np.float32)
+        outputs = backend.run({"w": w[:, ::-1], "x": x})
+    np.testing.assert_array_equal(outputs["y"], x + w[:, ::-1])
+    np.testing.assert_array_equal(outputs["z"], x - w[:, ::-1])
+    (binding,) = ort.bindings
+    assert {value.place for value in binding.inputs.values()} == {("cuda", 1)}
+    assert set(binding.outputs.values()) == {("cuda", 1)}
+
+
+def test_every_call_has_a_binding_of_its_own(ort, graph):
+    backend = load_backend("ort", graph(batch=2), device="cuda")
+    ones = np.ones((5, 2), np.float32)
+    assert (backend.run({"x": ones, "w": ones})["y"] == 2).all()
+    assert len({id(binding) for binding in ort.bindings}) == len(ort.bindings) == 3
+
+
+def test_the_real_bindings_take_and_give_the_same(graph, rng, monkeypatch):
+    """What the fake pretends, against the real wheel, whose device is the CPU."""
+    backend = load_backend("ort", graph())
+    real = onnxruntime.OrtValue.ortvalue_from_numpy
+    x, w = rng.standard_normal((2, 3, 2)).astype(np.float32)
+    expected = backend.run({"x": x, "w": w})
+
+    class OnCpu:
+        ortvalue_from_numpy = staticmethod(lambda array, device, index: real(array, "cpu", index))
+
+    class Binding:
+        def __init__(self, session):
+            self.binding = session.io_binding()
+
+        def bind_output(self, name, device, index):
+            self.binding.bind_output(name, "cpu", index)
+
+        def __getattr__(self, name):
+            return getattr(self.binding, name)
+
+    class Session:
+        io_binding = staticmethod(lambda: Binding(backend.session))
+        run_with_iobinding = staticmethod(
+            lambda binding: backend.session.run_with_iobinding(binding.binding)
+        )
+
+    monkeypatch.setattr(backend, "_ort", type("Ort", (), {"OrtValue": OnCpu}))
+    outputs = backend._run_bound(Session, {"w": w, "x": x}, 0)
+    for name, output in zip([spec.name for spec in backend.outputs], outputs, strict=True):
+        np.testing.assert_array_equal(output, expected[name])
+
+
+def test_failure_on_the_gpu_is_chained(ort, graph):
+    backend = load_backend("ort", graph(), device="cuda")
+    ort.failure = RuntimeError("CUDA failure 2: out of memory")
+    ones = np.ones((1, 2), np.float32)
+    with pytest.raises(InferenceError, match="out of memory") as caught:
+        backend.run({"x": ones, "w": ones})
+    assert caught.value.__cause__ is ort.failure
+
+
+def test_libraries_are_loaded_first_and_nothing_is_printed(ort, graph, capsys, caplog):
+    with caplog.at_level(logging.DEBUG):
+        load_backend("ort", graph(), device="cuda")
+    assert ort.preloaded == 1
+    assert capsys.readouterr().out == ""
+    assert "libcublasLt" in caplog.text
+
+
+def test_cuda_provider_is_told_to_be_exact(ort, graph):
+    load_backend("ort", graph(), device="cuda:1", provider_options={"gpu_mem_limit": "4"})
+    (providers,) = ort.requested
+    assert providers == [
+        ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0, "gpu_mem_limit": "4"}),
+        ("CPUExecutionProvider", {}),
+    ]
+
+
+def test_all_options_of_cuda():
+    options = CudaOptions(
+        gpu_mem_limit=1 << 30,
+        arena_extend_strategy="kSameAsRequested",
+        cudnn_conv_algo_search="HEURISTIC",
+        use_tf32=True,
+    )
+    assert options.as_provider_options(CUDA) == {
+        "device_id": 1,
+        "gpu_mem_limit": 1 << 30,
+        "arena_extend_strategy": "kSameAsRequested",
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "use_tf32": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gpu_mem_limit": 0}, "above 0"),
+        ({"arena_extend_strategy": "kBig"}, "kNextPowerOfTwo, kSameAsRequested"),
+        ({"cudnn_conv_algo_search": "heuristic"}, "EXHAUSTIVE, HEURISTIC, DEFAULT"),
+    ],
+)
+def test_bad_options_of_cuda(options, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        CudaOptions(**options)
+
+
+def test_tensorrt_keeps_its_engines_and_knows_its_batches(ort, graph, monkeypatch, tmp_path):
+    monkeypatch.setenv("DWPOSE_HOME", str(tmp_path / "home"))
+    load_backend(
+        "ort", graph(), device="cuda:1", provider="tensorrt", precision="fp16", max_batch=8
+    )
+    (name, options), cuda, cpu = ort.requested[-1]
+    folder = tmp_path / "home" / "engines" / "onnxruntime-9.9-tensorrt"
+    assert folder.is_dir()
+    assert name == "TensorrtExecutionProvider"
+    assert options == {
+        "device_id": 1,
+        "trt_fp16_enable": True,
+        "trt_engine_cache_enable": True,
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": True,
+        "trt_timing_cache_path": str(folder),
+        "trt_profile_min_shapes": "x:1x2,w:1x2",
+        "trt_profile_opt_shapes": "x:1x2,w:1x2",
+        "trt_profile_max_shapes": "x:8x2,w:8x2",
+    }
+    assert cuda == ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0})
+    assert cpu == ("CPUExecutionProvider", {})
+
+
+@pytest.mark.parametrize(
+    ("shape", "max_batch"), [((None, 3, None, None), 8), ((1, 3), 8), ((None, 3), None)]
+)
+def test_tensorrt_gets_no_profile_where_the_batch_is_not_all_that_is_free(
+    shape, max_batch, tmp_path
+):
+    options = TensorRtOptions(max_batch=max_batch, engine_cache=tmp_path / "kept")
+    inputs = (TensorSpec("x", np.dtype(np.float32), shape),)
+    given = options.as_provider_options(CUDA, inputs, ort_version="1.0")
+    assert not [key for key in given if "profile" in key]
+    assert given["trt_engine_cache_path"] == str(tmp_path / "kept")
+    assert given["trt_fp16_enable"] is False
+
+
+def test_tensorrt_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    options = TensorRtOptions(engine_cache=tmp_path / "file" / "engines")
+    with pytest.raises(OutputError, match="DWPOSE_HOME"):
+        options.as_provider_options(CUDA, (), ort_version="1.0")
+
+
+def test_provider_that_did_not_start_is_an_error(ort, graph):
+    ort.used = ["CPUExecutionProvider"]
+    with pytest.raises(BackendUnavailableError, match="cuDNN") as caught:
+        load_backend("ort", graph(), device="cuda:1")
+    assert "CPUExecutionProvider" in str(caught.value)
+
+
+def test_tensorrt_that_fell_to_cuda_is_an_error(ort, graph):
+    ort.used = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    with pytest.raises(BackendUnavailableError, match="TensorrtExecutionProvider was asked for"):
+        load_backend("ort", graph(), device="cuda", provider="tensorrt")
+
+
+def test_options_of_the_session_stay_as_they_were():
+    assert OrtOptions().provider_list("cpu", Device("cpu")) == [("CPUExecutionProvider", {})]
