@@ -1,4 +1,4 @@
-"""Every command and every snippet of the README is run as it stands there."""
+"""Every command of the README and docs/, and every snippet of the README, is run as it stands."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.relative_to(ROOT): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+README = PAGES[Path("README.md")]
 PYTHON_SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 BLOCKS = [
     [re.split(r"\s#\s", line)[0].strip() for line in block.splitlines() if line.strip()]
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for page in PAGES.values()
+    for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
 ]
 OWN_COMMANDS = [
     own for block in BLOCKS if (own := [line for line in block if line.startswith("dwpose-")])
 ]
+NEEDS_GPU = re.compile(r"--device cuda|--backend trt|--to engine")
 NEEDS_DOWNLOAD = re.compile(r"dwpose-l|--det yolox-l|models download")
 
 
@@ -46,7 +52,7 @@ def expected_status(command: str) -> int:
     """Tests run without network and GPU; what needs them must say so by its exit status."""
     if NEEDS_DOWNLOAD.search(command):
         return 4
-    return 3 if "cuda" in command else 0
+    return 3 if NEEDS_GPU.search(command) else 0
 
 
 @pytest.mark.parametrize("commands", OWN_COMMANDS, ids=lambda block: block[0])
@@ -85,10 +91,11 @@ def test_other_commands_are_known():
             assert program.startswith("dwpose-")
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", PAGES[page]):
         if not target.startswith("http"):
-            assert (ROOT / target).exists(), target
+            assert (ROOT / page.parent / target).exists(), target
 
 
 def test_openpose_indices_in_the_table():
