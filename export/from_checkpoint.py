@@ -27,6 +27,7 @@ from .graph import (
 if TYPE_CHECKING:
     from ..models.checkpoints import Stage
     from ..models.dwpose import DWPose
+    from ..models.yolox import YOLOX
 
 DEFAULT_OPSET = 17
 """Read by ONNX Runtime from 1.12, OpenVINO and TensorRT 10 and 11 alike, and the last one whose
@@ -110,20 +111,11 @@ def load_network(
         ) from error
     module = load_model(path, distiller_stage=distiller_stage)
     _require_finite(path, module)
-    architecture: Any = module.architecture
     if isinstance(module, DWPose):
         if detector_size_wh is not None:
             raise InvalidArgumentError("the input size of a pose network is fixed by its weights")
         return pose_network(module)
-    width, height = detector_size_wh or _published_size(architecture.size)
-    if width < 1 or height < 1 or width % DETECTOR_STRIDE or height % DETECTOR_STRIDE:
-        raise InvalidArgumentError(
-            f"the detector's input is {width} x {height} pixels; both sides must be positive "
-            f"multiples of {DETECTOR_STRIDE}"
-        )
-    cells = sum((height // stride) * (width // stride) for stride in (8, 16, 32))
-    rows: dict[str, tuple[int, ...]] = {"output": (cells, 5 + architecture.classes)}
-    return TorchNetwork(module, "detector", architecture.name, (width, height), rows)
+    return detector_network(module, input_size_wh=detector_size_wh)
 
 
 def pose_network(module: DWPose) -> TorchNetwork:
@@ -140,6 +132,30 @@ def pose_network(module: DWPose) -> TorchNetwork:
         "simcc_y": (points, 2 * height),
     }
     return TorchNetwork(module, "pose", architecture.name, (width, height), shapes)
+
+
+def detector_network(
+    module: YOLOX, *, input_size_wh: tuple[int, int] | None = None
+) -> TorchNetwork:
+    """Returns a detector that is in memory already, as `load_network` gives one.
+
+    Args:
+        module: The network, float32, in evaluation mode, on the CPU.
+        input_size_wh: As `detector_size_wh` of `load_network`.
+
+    Raises:
+        InvalidArgumentError: The input size cannot be used.
+    """
+    architecture = module.architecture
+    width, height = input_size_wh or _published_size(architecture.size)
+    if width < 1 or height < 1 or width % DETECTOR_STRIDE or height % DETECTOR_STRIDE:
+        raise InvalidArgumentError(
+            f"the detector's input is {width} x {height} pixels; both sides must be positive "
+            f"multiples of {DETECTOR_STRIDE}"
+        )
+    cells = sum((height // stride) * (width // stride) for stride in (8, 16, 32))
+    rows: dict[str, tuple[int, ...]] = {"output": (cells, 5 + architecture.classes)}
+    return TorchNetwork(module, "detector", architecture.name, (width, height), rows)
 
 
 def to_official(network: TorchNetwork, *, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:

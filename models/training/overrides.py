@@ -12,7 +12,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import DwposeError, InvalidArgumentError, MissingDependencyError
 from .settings import DataSource, Settings
@@ -21,12 +21,15 @@ NULL_TEXT = "null"
 JSON_OPENINGS = ("[", "{", '"')
 SOURCE_KEYS = ("data.train", "data.validation")
 
+Kind = TypeVar("Kind")
+"""A dataclass of settings, of any kind of run."""
 
-def to_plain(settings: Settings) -> dict[str, Any]:
+
+def to_plain(settings: object) -> dict[str, Any]:
     """Turns settings into dictionaries, lists, text and numbers, ready for JSON.
 
     Args:
-        settings: The settings.
+        settings: The settings, a dataclass.
 
     Returns:
         Field -> value, complete, in the order of the fields.
@@ -47,11 +50,24 @@ def from_plain(plain: Mapping[str, Any]) -> Settings:
         InvalidArgumentError: A key is unknown, or a value is of the wrong type or out of range;
             the message names the key.
     """
-    _refuse_unknown(plain, Settings, "")
-    return _convert(plain)
+    return settings_of_kind(Settings, plain)
 
 
-def apply_overrides(settings: Settings, assignments: Sequence[str]) -> Settings:
+def settings_of_kind(kind: type[Kind], plain: Mapping[str, Any]) -> Kind:
+    """Makes settings of any kind of run, as `from_plain` makes those of pose networks.
+
+    Args:
+        kind: The dataclass.
+        plain: Field -> value; fields that are left out have their defaults.
+
+    Raises:
+        InvalidArgumentError: As for `from_plain`.
+    """
+    _refuse_unknown(plain, kind, "")
+    return _convert(kind, plain)
+
+
+def apply_overrides(settings: Kind, assignments: Sequence[str]) -> Kind:
     """Changes settings as `--set` asks for.
 
     Args:
@@ -76,17 +92,17 @@ def apply_overrides(settings: Settings, assignments: Sequence[str]) -> Settings:
             )
         *groups, field = key.split(".")
         target: dict[str, Any] = plain
-        kind: type = Settings
+        kind: type = type(settings)
         for depth, group in enumerate(groups):
             path = ".".join(groups[: depth + 1])
             kind = _group_type(kind, group, path)
             target = _open_group(target, group, path)
         _field_type(kind, field, key)
         target[field] = _read_value(key, text)
-    return from_plain(plain)
+    return settings_of_kind(type(settings), plain)
 
 
-def print_settings(settings: Settings) -> str:
+def print_settings(settings: object) -> str:
     """Writes settings as text, one field a line under its key as `--set` takes it.
 
     Args:
@@ -121,7 +137,7 @@ def _text(value: object) -> str:
     return json.dumps(value)
 
 
-def _as_json(values: Settings | DataSource) -> dict[str, Any]:
+def _as_json(values: object) -> dict[str, Any]:
     codec = _msgspec().json
     plain: dict[str, Any] = codec.decode(codec.encode(values))
     return plain
@@ -207,18 +223,20 @@ def _refuse_unknown(plain: Mapping[str, Any], kind: type, prefix: str) -> None:
                     _refuse_unknown(entry, item, f"{key}[{index}].")
 
 
-def _convert(plain: Mapping[str, Any]) -> Settings:
+def _convert(kind: type[Kind], plain: Mapping[str, Any]) -> Kind:
     msgspec = _msgspec()
     try:
-        settings: Settings = msgspec.convert(plain, Settings, strict=False)
+        settings: Kind = msgspec.convert(plain, kind, strict=False)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
         key = place.rstrip("`").lstrip(".")
-        raise InvalidArgumentError(_explain(plain, key, message, error.__cause__)) from error
+        raise InvalidArgumentError(_explain(kind, plain, key, message, error.__cause__)) from error
     return settings
 
 
-def _explain(plain: Mapping[str, Any], key: str, message: str, cause: BaseException | None) -> str:
+def _explain(
+    kind: type, plain: Mapping[str, Any], key: str, message: str, cause: BaseException | None
+) -> str:
     """Words a refusal by its key, what that wants and what it was given."""
     value = _value_at(plain, key)
     if isinstance(cause, DwposeError):  # a check of a whole group: `key` is the group
@@ -226,7 +244,7 @@ def _explain(plain: Mapping[str, Any], key: str, message: str, cause: BaseExcept
         if isinstance(value, Mapping) and first_word in value:
             return f"{key}.{message}" if key else message
         return f"{key}: {message}" if key else message
-    choices = typing.get_args(_type_at(key))
+    choices = typing.get_args(_type_at(kind, key))
     if message.startswith("Invalid enum value") and choices:
         return f"{key} must be one of {', '.join(map(str, choices))}, not {value!r}"
     expected = message.partition(", got")[0].replace("`", "").removeprefix("Expected ")
@@ -235,9 +253,9 @@ def _explain(plain: Mapping[str, Any], key: str, message: str, cause: BaseExcept
     return f"{key}: {message}"
 
 
-def _type_at(key: str) -> object:
+def _type_at(settings_kind: type, key: str) -> object:
     """Returns the type of the field at a key, or none inside a list."""
-    kind: Any = Settings
+    kind: Any = settings_kind
     for name in key.split("."):
         group = _dataclass_of(kind)
         if group is None or "[" in name:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.utils.data import Dataset, Sampler
 
 from ....errors import InvalidArgumentError
 from .dataset import PoseDataset, Sample, SampleKey
@@ -37,8 +37,19 @@ class Batch(NamedTuple):
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
-class TrainLoader:
+AnyBatch = TypeVar("AnyBatch")
+
+
+class TrainLoader(Generic[AnyBatch]):
     """Batches of every epoch, with workers that outlive the epochs.
+
+    Args:
+        dataset: Samples by `SampleKey`.
+        order: Which samples each step takes.
+        collate: Makes a batch of samples.
+        workers: Number of worker processes; 0 prepares in this one.
+        prefetch: Batches that every worker prepares ahead.
+        pin_memory: Whether batches lie in memory that a GPU can fetch in the background.
 
     Attributes:
         order: Which samples each step takes.
@@ -47,8 +58,9 @@ class TrainLoader:
 
     def __init__(
         self,
-        dataset: PoseDataset,
+        dataset: Dataset[Any],
         order: EpochOrder,
+        collate: Callable[[Sequence[Any]], AnyBatch],
         *,
         workers: int,
         prefetch: int,
@@ -71,7 +83,7 @@ class TrainLoader:
         """Returns the steps of an epoch."""
         return self.order.steps
 
-    def epoch(self, epoch: int, *, start_step: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, *, start_step: int = 0) -> Iterator[AnyBatch]:
         """Yields the batches of an epoch.
 
         Args:
@@ -98,7 +110,7 @@ def make_loader(
     workers: int = 0,
     prefetch: int = 2,
     pin_memory: bool = False,
-) -> TrainLoader:
+) -> TrainLoader[Batch]:
     """Makes the batches of a training run.
 
     Args:
@@ -133,7 +145,9 @@ def make_loader(
         world_size,
         drop_last,
     )
-    return TrainLoader(dataset, order, workers=workers, prefetch=prefetch, pin_memory=pin_memory)
+    return TrainLoader(
+        dataset, order, collate, workers=workers, prefetch=prefetch, pin_memory=pin_memory
+    )
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

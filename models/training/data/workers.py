@@ -111,5 +111,12 @@ def _collate_or_report(collate: Collate, samples: Sequence[Any]) -> Any:
 
 
 def _start_worker(_number: int) -> None:
-    """Keeps OpenCV from starting threads of its own: there are workers enough."""
+    """Prepares a worker process.
+
+    OpenCV starts no threads of its own: there are workers enough. Ctrl-C and the SIGTERM of a
+    batch system go to a whole process group; a worker leaves it, so that the training can end in
+    good order and then end its workers.
+    """
     cv2.setNumThreads(0)
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
