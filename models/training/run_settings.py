@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import InvalidArgumentError
 from ...formats.reading import read_bytes
 from .data_settings import DataSettings, DataSource
-from .overrides import apply_overrides, from_plain, to_plain
+from .overrides import Kind, apply_overrides, settings_of_kind, to_plain
 from .recipes import recipe
 from .settings import Settings
 
@@ -44,10 +44,10 @@ class DataChoice:
         if self.root is not None:
             data = replace(data, root=self.root)
         if self.train:
-            sources = tuple(_source(pair) for pair in self.train)
+            sources = tuple(source_of(pair) for pair in self.train)
             data = replace(data, train=sources, validation=None, validation_boxes=None)
         if self.validation is not None:
-            data = replace(data, validation=_source(self.validation), validation_boxes=None)
+            data = replace(data, validation=source_of(self.validation), validation_boxes=None)
         if self.validation_boxes is not None:
             data = replace(data, validation_boxes=_absolute(self.validation_boxes))
         return data
@@ -91,21 +91,27 @@ def read_settings(path: Path) -> Settings:
         InputError: It cannot be read.
         InvalidArgumentError: It is not JSON, or holds a wrong key or value.
     """
+    return read_settings_of_kind(Settings, path)
+
+
+def read_settings_of_kind(kind: type[Kind], path: Path) -> Kind:
+    """Reads settings of any kind of run, as `read_settings` reads those of pose networks."""
     try:
         plain = json.loads(read_bytes(path))
         if not isinstance(plain, dict):
             raise InvalidArgumentError("a JSON object is needed")
-        return from_plain(plain)
+        return settings_of_kind(kind, plain)
     except ValueError as error:  # JSON, its encoding, and InvalidArgumentError
         raise InvalidArgumentError(f"{path} does not hold settings: {error}") from error
 
 
-def settings_json(settings: Settings) -> str:
+def settings_json(settings: object) -> str:
     """Returns settings as JSON that `read_settings` reads."""
     return json.dumps(to_plain(settings), indent=2)
 
 
-def _source(pair: FileAndFolder) -> DataSource:
+def source_of(pair: FileAndFolder) -> DataSource:
+    """Returns an annotation file and a folder of pictures as a source, with absolute paths."""
     annotations, images = pair
     return DataSource(annotations=_absolute(annotations), images=_absolute(images))
 

@@ -14,15 +14,20 @@ Several processes are started by `torchrun`; nothing here differs for them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from .distributed import join_processes
+from .distributed import Processes, join_processes
 from .interruption import StopRequest
 from .run_options import RunOptions, TrainingSummary
 from .settings import Settings
+from .training_loop import TrainingLoop
 from .training_run import TrainingRun
 
-__all__ = ["RunOptions", "TrainingSummary", "train"]
+__all__ = ["RunOptions", "TrainingSummary", "carry_out", "train"]
+
+AnySettings = TypeVar("AnySettings")
 
 
 def train(settings: Settings, folder: Path, options: RunOptions | None = None) -> TrainingSummary:
@@ -49,9 +54,26 @@ def train(settings: Settings, folder: Path, options: RunOptions | None = None) -
         MissingDependencyError: A package is missing.
         OutputError: A file cannot be written.
     """
+    return carry_out(TrainingRun, settings, folder, options)
+
+
+def carry_out(
+    kind: Callable[[AnySettings, Path, RunOptions, Processes, StopRequest], TrainingLoop],
+    settings: AnySettings,
+    folder: Path,
+    options: RunOptions | None,
+) -> TrainingSummary:
+    """Carries out a run of any kind, or the rest of it; see `train`.
+
+    Args:
+        kind: Which kind, such as `TrainingRun`.
+        settings: What is learnt.
+        folder: Folder of the run; made where it is missing.
+        options: How it is carried out.
+    """
     options = options or RunOptions()
     with join_processes(options.device) as processes, StopRequest() as stop:
-        run = TrainingRun(settings, Path(folder), options, processes, stop)
+        run = kind(settings, Path(folder), options, processes, stop)
         try:
             return run.carry_out()
         finally:

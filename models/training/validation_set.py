@@ -51,7 +51,7 @@ def open_validation_set(data: DataSettings) -> ValidationSet | None:
         return None
     root, source = Path(data.root), data.validation
     everything = read_annotations(root / source.annotations, dtype="float64")
-    annotations = _select(everything, source)
+    annotations = select_source(everything, source)
     folder = root / source.images
     require_pictures(annotations, folder)
     if data.validation_boxes is None:
@@ -63,7 +63,8 @@ def open_validation_set(data: DataSettings) -> ValidationSet | None:
     return ValidationSet(annotations, folder, boxes, data.validation_boxes is None)
 
 
-def _select(annotations: Annotations, source: DataSource) -> Annotations:
+def select_source(annotations: Annotations, source: DataSource) -> Annotations:
+    """Returns the pictures and persons that a source's filters keep."""
     annotations = chosen_images(annotations, frame_step=source.frame_step)
     if source.collections:
         annotations = keep_images(annotations, np.isin(annotations.sources, source.collections))
