@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..annotations import Annotations
 from ..formats.coco import KEYPOINT_SCORE_THRESHOLD
 from ..similarity import box_iou
-from .predictions import Float64Array, FloatArray, Predictions, RankedPredictions
+from .predictions import Float64Array, Predictions, RankedPredictions
 from .selection import labelled_boxes_xyxy
 
 

@@ -57,11 +57,15 @@ def write_bytes(path: str | PathLike[str], data: bytes) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             _replace(target, data)
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-        raise OutputError(f"cannot write {given}: {reason}") from error
+        raise OutputError(f"cannot write {given}: {reason_of(error)}") from error
     except ValueError as error:  # the path holds a null character
         raise OutputError(f"cannot write {str(given)!r}: {error}") from error
     return given
+
+
+def reason_of(error: OSError) -> str:
+    """Returns in words why the operating system did not write."""
+    return _REASONS.get(error.errno or 0, error.strerror or str(error))
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -1,0 +1,268 @@
+"""Decoding one video stream with PyAV: pictures, their time stamps, and what went wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from ..closing import ClosesOnExit
+from ..errors import InputError
+from .fragments import Beginning, open_whole_fragments
+from .frames import UInt8Array
+from .libraries import require_av
+from .orientation import orientation_of, oriented_size, turn_upright
+
+logger = logging.getLogger(__name__)
+
+MAX_GIVEN_UP: Final = 64
+"""Lost frames that are recognised if they come late; H.264 reorders 16 frames at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """One step of decoding, in the order in which frames are shown.
+
+    Attributes:
+        frame: PyAV's frame, or None for one that is lost.
+        pts: Its time stamp in units of the stream, or None where unknown.
+        problem: What is wrong with it, or None.
+        is_last: Whether reading cannot go on.
+    """
+
+    frame: Any | None
+    pts: int | None = None
+    problem: str | None = None
+    is_last: bool = False
+
+
+class AwaitedFrames:
+    """The frames that went into a decoder and have not come out yet.
+
+    Attributes:
+        problem: What the decoder said last, in words, or what can be said without that.
+    """
+
+    def __init__(self) -> None:
+        """Awaits nothing."""
+        self._pts: set[int] = set()
+        self._given_up: set[int] = set()
+        self.problem = "it cannot be decoded"
+
+    def add(self, packet: Any) -> None:
+        """Awaits the frame of a PyAV packet."""
+        if packet.pts is not None and not packet.is_discard:
+            self._pts.add(packet.pts)
+
+    def came(self, frames: Iterable[Any]) -> Iterator[Decoded]:
+        """Yields frames that came out of the decoder, and before each what was lost before it.
+
+        Around damage decoders may give a frame after a later one; it is lost by then.
+        """
+        for frame in frames:
+            pts = frame.pts
+            if pts in self._given_up:
+                self._given_up.remove(pts)
+                continue
+            if pts is not None:
+                # The second field of an interlaced frame may have a time stamp of its own.
+                known = pts in self._pts and not frame.interlaced_frame
+                before = sorted(stamp for stamp in self._pts if stamp < pts)
+                self._pts = {stamp for stamp in self._pts if stamp > pts}
+                for stamp in before if known else ():
+                    self._given_up.add(stamp)
+                    if len(self._given_up) > MAX_GIVEN_UP:
+                        self._given_up.remove(min(self._given_up))
+                    yield Decoded(None, stamp, self.problem)
+            corrupt = "parts of it are missing or damaged" if frame.is_corrupt else None
+            yield Decoded(frame, pts, corrupt)
+
+    def lost(self) -> Iterator[Decoded]:
+        """Yields what has not come when the decoder is empty."""
+        remaining, self._pts = sorted(self._pts), set()
+        for stamp in remaining:
+            yield Decoded(None, stamp, self.problem)
+
+
+class Decoder(ClosesOnExit):
+    """The video stream of a file or a URL.
+
+    Attributes:
+        name: What error messages call it.
+        container: PyAV's container.
+        stream: PyAV's video stream.
+        read_error: Base of the errors that PyAV raises while it reads.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        *,
+        options: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        low_delay: bool = False,
+    ) -> None:
+        """Opens the container.
+
+        Args:
+            name: What error messages call it.
+            target: Path or URL.
+            options: Options of libavformat.
+            timeout_s: Longest wait for the connection and for each packet; None for files.
+            low_delay: Decode with threads within a frame, not across frames, which hold back
+                as many frames as there are threads.
+
+        Raises:
+            InputError: It cannot be opened or has no video stream.
+            MissingDependencyError: PyAV is not installed.
+        """
+        self._av = av = require_av("reading videos")
+        self.read_error: type[Exception] = av.error.FFmpegError
+        self.name = name
+        self._beginning: Beginning | None = None
+        timeout = None if timeout_s is None else (timeout_s, timeout_s)
+        try:
+            self.container = self._open(target, dict(options or {}), timeout)
+        except av.error.FFmpegError as error:
+            self._close_beginning()
+            raise InputError(f"{name}: {_reason(av, error, timeout_s)}") from error
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
+            raise InputError(f"{name} cannot be opened: {error}") from error
+        try:
+            self.stream = self._video_stream()
+        except InputError:
+            self.close()
+            raise
+        self.stream.thread_type = "SLICE" if low_delay else "AUTO"
+        self._reformatter = av.video.reformatter.VideoReformatter()
+        self._timeout_s = timeout_s
+
+    def _open(self, target: str, options: dict[str, str], timeout: Any) -> Any:
+        try:
+            return self._av.open(target, "r", options=options, timeout=timeout)
+        except self._av.error.EOFError:
+            if timeout is None:
+                self._beginning = open_whole_fragments(Path(target))
+            if self._beginning is None:
+                raise
+            return self._av.open(self._beginning, "r", format="mp4")
+
+    @property
+    def ends_in_fragment(self) -> bool:
+        """Whether the file is a fragmented MP4 whose end cannot be read."""
+        return self._beginning is not None
+
+    def _video_stream(self) -> Any:
+        cover = self._av.stream.Disposition.attached_pic
+        videos = [
+            stream for stream in self.container.streams.video if not stream.disposition & cover
+        ]
+        if not videos:
+            kinds = sorted({stream.type for stream in self.container.streams})
+            only = f", only {' and '.join(kinds)}" if kinds else ""
+            raise InputError(f"{self.name}: there is no video stream in it{only}")
+        if videos[0].codec_context is None:
+            raise InputError(f"{self.name}: this PyAV has no decoder for its video codec")
+        return videos[0]
+
+    @property
+    def time_base(self) -> Fraction:
+        """Unit of the time stamps, in seconds."""
+        return Fraction(self.stream.time_base or Fraction(1, self._av.time_base))
+
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Average number of frames per second, or None where the container does not know."""
+        rate = self.stream.average_rate or self.stream.guessed_rate
+        return Fraction(rate) if rate else None
+
+    def time_s(self, pts: int) -> float:
+        """Returns a time stamp in seconds from the beginning of the video stream."""
+        return float((pts - (self.stream.start_time or 0)) * self.time_base)
+
+    def decode(self) -> Iterator[Decoded]:
+        """Yields every frame of the stream until it ends, lost ones included.
+
+        Decoders pass over what they cannot use without a word. So the time stamps of what went in
+        are kept until they come out again, and those that a later frame overtakes are lost.
+        """
+        awaited = AwaitedFrames()
+        last: Any | None = None
+        packets = iter(self.container.demux(self.stream))
+        while True:
+            try:
+                packet = next(packets, None)
+            except self.read_error as error:
+                yield from awaited.came(self._decode_packet(None, awaited))
+                yield from awaited.lost()
+                yield Decoded(None, None, _reason(self._av, error, self._timeout_s), is_last=True)
+                return
+            # The end of a file that is cut off: decoders would lose whole frames over it.
+            if last is not None and (packet is not None and packet.size):
+                awaited.add(last)
+                yield from awaited.came(self._decode_packet(last, awaited))
+                last = None
+            if packet is None:
+                break
+            if packet.is_corrupt and packet.size:
+                last = packet
+                continue
+            awaited.add(packet)
+            yield from awaited.came(self._decode_packet(packet, awaited))
+        yield from awaited.lost()
+        if last is not None:
+            yield Decoded(None, last.pts, "its last frame is cut off", is_last=True)
+
+    def _decode_packet(self, packet: Any | None, awaited: AwaitedFrames) -> list[Any]:
+        """Returns the frames that one packet gives; None asks for what the decoder holds."""
+        try:
+            return list(self.stream.decode(packet))
+        except self._av.error.EOFError:
+            return []
+        except self.read_error as error:
+            awaited.problem = f"it cannot be decoded: {getattr(error, 'strerror', None) or error}"
+            return []
+
+    def size_wh(self, frame: Any) -> tuple[int, int]:
+        """Returns width and height of a frame, upright."""
+        return oriented_size((frame.width, frame.height), orientation_of(frame))
+
+    def to_bgr(self, frame: Any) -> UInt8Array:
+        """Returns a frame as (H, W, 3) uint8, BGR, upright, in memory of its own.
+
+        The colour matrix is the one the stream names; where it names none, ITU-R BT.601, as
+        FFmpeg and OpenCV take it.
+        """
+        converted = self._reformatter.reformat(frame, format="bgr24")
+        return turn_upright(np.asarray(converted.to_ndarray(), np.uint8), orientation_of(frame))
+
+    def close(self) -> None:
+        """Closes the container; may be called again."""
+        self.container.close()
+        self._close_beginning()
+
+    def _close_beginning(self) -> None:
+        if self._beginning is not None:
+            self._beginning.close()
+
+
+def _reason(av: Any, error: Exception, timeout_s: float | None) -> str:
+    """Returns in words why a container cannot be opened or read on."""
+    if isinstance(error, (av.error.ExitError, TimeoutError)):
+        return f"nothing came within {timeout_s:g} s" if timeout_s else "the read timed out"
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder, not a video"
+    if isinstance(error, (av.error.InvalidDataError, av.error.EOFError)):
+        return (
+            "it is no video that can be read, or empty, damaged or cut off "
+            "(of an MP4 without its end nothing can be read where the index stands there)"
+        )
+    return f"it cannot be read: {getattr(error, 'strerror', None) or error}"

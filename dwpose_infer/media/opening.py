@@ -1,0 +1,193 @@
+"""`open_source`: from what a user names to the source that reads it."""
+
+from __future__ import annotations
+
+import glob
+import math
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Final, TypeAlias, Union
+from urllib.parse import urlsplit
+
+from ..errors import InputError, InvalidArgumentError
+from .frames import Source
+from .image_sequence import (
+    DEFAULT_FRAME_RATE,
+    PICTURE_SUFFIXES,
+    ImageSequence,
+    pictures_in,
+    pictures_matching,
+)
+from .libraries import find_av
+from .network_stream import NetworkStream, Reconnection
+from .opencv_capture import OpenCVCapture
+from .span import Position, Span, make_span
+from .video_file import VideoFile, is_file
+
+SourceLike: TypeAlias = Union[str, "PathLike[str]", int, Sequence[Union[str, "PathLike[str]"]]]
+"""What `open_source` reads: a path, a URL, a camera's number, or a list of pictures."""
+
+LIVE_SCHEMES: Final = frozenset({"rtp", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "tcp", "udp"})
+"""Schemes of URLs that always are live."""
+
+RECORDED_SCHEMES: Final = frozenset({"ftp", "http", "https"})
+"""Schemes of URLs behind which a file may be; they are live where it has no duration."""
+
+_CAMERA: Final = re.compile(r"(?:/dev/video)?(\d+)")
+
+
+def open_source(
+    source: SourceLike,
+    *,
+    start: Position | None = None,
+    end: Position | None = None,
+    stride: int = 1,
+    frame_rate: float | Fraction | None = None,
+    reconnection: Reconnection | None = None,
+) -> Source:
+    """Opens a clip, a camera, a stream or a row of pictures.
+
+    Args:
+        source: Path of a video; number of a camera, as int or text, or /dev/video0; URL (rtsp,
+            rtmp, srt, udp, http, https); a folder of pictures, a glob pattern, one picture, or
+            a list of pictures. Folders and patterns are read in natural order: 2 before 10.
+        start: Where to begin: seconds as a number, or text: "12.5", "1:30" or "1:02:03.5" for
+            times, "300f" for the frame of index 300. The first frame at or after it counts.
+        end: Where to stop, the same way; a frame at `end` is not given any more.
+        stride: 1 for every frame, 2 for every second one, and so on.
+        frame_rate: Frames per second of pictures; None takes 25. Not for the others, which
+            know theirs.
+        reconnection: When to give up a live stream; None takes `Reconnection()`.
+
+    Returns:
+        The source, open, its first frame decoded. Iterate over it once, and close it or use it
+        in a `with` statement.
+
+    Raises:
+        InputError: It cannot be read, or has no video or no frame in the part asked for.
+        InvalidArgumentError: An argument has an impossible value, or does not go with this
+            kind of source.
+
+    Example:
+        >>> with open_source("clip.mp4", start=2.0, end="1:30") as source:
+        ...     for item in source:
+        ...         if isinstance(item, DamagedFrame):
+        ...             raise item.error
+        ...         print(item.index, item.time_s, item.image_bgr.shape)
+    """
+    span = make_span(start, end, stride)
+    if isinstance(source, (str, PathLike)):
+        target: int | str | Sequence[str | PathLike[str]] = fspath(source)
+    else:
+        target = source
+    camera = _camera_number(target)
+    if camera is not None:
+        _require_no_part(span, str(source))
+        _require_no_rate(frame_rate, str(source))
+        name = f"camera {camera}"
+        return OpenCVCapture(camera, name=name, is_live=True, span=Span())
+    if not isinstance(target, str):
+        return _open_list(target, span, frame_rate)
+    scheme = urlsplit(target).scheme.lower() if "://" in target else ""
+    if scheme in LIVE_SCHEMES | RECORDED_SCHEMES:
+        _require_no_rate(frame_rate, target)
+        return _open_url(target, scheme, span, reconnection or Reconnection())
+    if scheme:
+        known = ", ".join(sorted(LIVE_SCHEMES | RECORDED_SCHEMES))
+        raise InputError(f"{target}: URLs of this kind cannot be read; known are {known}")
+    return _open_path(target, span, frame_rate)
+
+
+def _open_path(target: str, span: Span, frame_rate: float | Fraction | None) -> Source:
+    path = Path(target)
+    if is_file(target) and path.suffix.lower() not in PICTURE_SUFFIXES - {".gif", ".webp"}:
+        _require_no_rate(frame_rate, target)
+        if find_av() is None:
+            return OpenCVCapture(target, name=target, is_live=False, span=span)
+        return VideoFile(target, name=target, span=span, timeout_s=None)
+    rate = _checked_rate(frame_rate)
+    if is_file(target):
+        return ImageSequence([path], name=target, frame_rate=rate, span=span)
+    if glob.has_magic(target) and not path.exists():
+        pictures = pictures_matching(target)
+        return ImageSequence(pictures, name=target, frame_rate=rate, span=span)
+    if path.is_dir():
+        return ImageSequence(pictures_in(path), name=target, frame_rate=rate, span=span)
+    raise InputError(f"{target}: there is no such file or folder")
+
+
+def _open_list(paths: object, span: Span, frame_rate: float | Fraction | None) -> Source:
+    if not isinstance(paths, Sequence) or isinstance(paths, (bytes, bytearray)):
+        raise InvalidArgumentError(
+            f"frames cannot be read from {type(paths).__name__}; give a path, a URL, the number "
+            "of a camera or a list of pictures"
+        )
+    if not paths:
+        raise InputError("the list of pictures is empty")
+    pictures = [Path(path) for path in paths]
+    rate = _checked_rate(frame_rate)
+    return ImageSequence(pictures, name=f"{len(paths)} pictures", frame_rate=rate, span=span)
+
+
+def _open_url(url: str, scheme: str, span: Span, policy: Reconnection) -> Source:
+    name = without_password(url)
+    timeout_s = policy.timeout_s
+    if find_av() is None:
+        if scheme in LIVE_SCHEMES:
+            _require_no_part(span, name)
+        is_live = scheme in LIVE_SCHEMES
+        return OpenCVCapture(url, name=name, is_live=is_live, span=span, timeout_s=timeout_s)
+    if scheme in RECORDED_SCHEMES:
+        source = VideoFile(url, name=name, span=Span(), timeout_s=timeout_s)
+        if source.has_end:
+            if span == Span():
+                return source
+            source.close()
+            return VideoFile(url, name=name, span=span, timeout_s=timeout_s)
+        source.close()
+    _require_no_part(span, name)
+    return NetworkStream(url, name=name, policy=policy)
+
+
+def _camera_number(target: object) -> int | None:
+    if isinstance(target, bool):
+        return None
+    if isinstance(target, int):
+        if target < 0:
+            raise InvalidArgumentError(f"a camera has no number {target}; the first one is 0")
+        return target
+    camera = _CAMERA.fullmatch(target) if isinstance(target, str) else None
+    if camera is None or is_file(str(target)):
+        return None
+    return int(camera[1])
+
+
+def _checked_rate(frame_rate: float | Fraction | None) -> Fraction:
+    if frame_rate is None:
+        return DEFAULT_FRAME_RATE
+    if not (math.isfinite(frame_rate) and frame_rate > 0):
+        raise InvalidArgumentError(f"frame_rate is {frame_rate!r}; it must be above 0")
+    # The shortest fraction: 29.97 is 2997/100, and the 1001 of 30000/1001 is the largest in use.
+    return Fraction(frame_rate).limit_denominator(1001)
+
+
+def _require_no_rate(frame_rate: float | Fraction | None, name: str) -> None:
+    if frame_rate is not None:
+        raise InvalidArgumentError(f"{name} has its own frame rate; frame_rate is for pictures")
+
+
+def _require_no_part(span: Span, name: str) -> None:
+    if span != Span():
+        raise InvalidArgumentError(f"{name} is live: it has no start, end or stride")
+
+
+def without_password(url: str) -> str:
+    """Returns a URL that may be shown: with *** in place of the password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    place = parts.netloc.replace(f":{parts.password}@", ":***@")
+    return parts._replace(netloc=place).geturl()

@@ -1,0 +1,62 @@
+"""How far persons moved as a whole between two frames, and how fast they move."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from ..keypoints import KEYPOINT_INDEX, NUM_KEYPOINTS
+from ..similarity import Float64Array, FloatArray
+
+_TRUNK: Final = [
+    KEYPOINT_INDEX[name]
+    for name in ("nose", "left_shoulder", "right_shoulder", "left_hip", "right_hip")
+]
+_TRUNK_WEIGHTS: Final = np.full(NUM_KEYPOINTS, 1e-3)
+_TRUNK_WEIGHTS[_TRUNK] = 1.0
+# Arms and legs swing against the walk, hands and feet most of all: they count where nothing of
+# the trunk is known, and next to nothing elsewhere.
+
+
+def common_steps(
+    before: FloatArray,
+    after: FloatArray,
+    *,
+    before_weights: FloatArray,
+    after_weights: FloatArray,
+) -> Float64Array:
+    """Returns how far each person's trunk moved between two frames.
+
+    Args:
+        before: (P, 133, 2), x then y, pixels.
+        after: (P, 133, 2), the same persons later.
+        before_weights: (P, 133), at least 0; 0 where a point is absent, whose coordinates may
+            then be anything, also NaN.
+        after_weights: (P, 133).
+
+    Returns:
+        (P, 2) float64 pixels, the weighted mean over the points known in both frames; NaN where
+        there is none.
+    """
+    weights = np.sqrt(before_weights * after_weights) * _TRUNK_WEIGHTS
+    steps = np.where((weights > 0)[..., None], after - before, 0.0)
+    total = weights.sum(axis=1)[:, None]
+    common = np.full((len(steps), 2), np.nan)
+    np.divide((steps * weights[..., None]).sum(axis=1), total, out=common, where=total > 0)
+    return common
+
+
+def low_pass_share(cutoff_hz: FloatArray | float, step_s: FloatArray | float) -> Float64Array:
+    """Returns the weight of a new value in a first-order low-pass filter.
+
+    The exponential smoothing of the one-euro filter: Casiez, Roussel, Vogel, "1 Euro Filter",
+    CHI 2012, equations 4 and 5, 1 / (1 + tau / T_e) with tau = 1 / (2 pi f_c).
+
+    Args:
+        cutoff_hz: Cut-off frequencies, above 0.
+        step_s: Seconds since the last value; 0 gives 0, which keeps the last one.
+    """
+    turned = 2 * np.pi * np.asarray(cutoff_hz, np.float64) * step_s
+    share: Float64Array = turned / (turned + 1)
+    return share

@@ -1,0 +1,81 @@
+"""Which of the persons recognised are returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidArgumentError
+from ..results import Int64Array
+from ..similarity import Float64Array, FloatArray, box_areas
+from .settings import TrackerSettings
+
+
+class Selection:
+    """Chooses persons frame by frame and remembers whom it holds a place for."""
+
+    def __init__(self, settings: TrackerSettings) -> None:
+        """Starts before the first frame.
+
+        Args:
+            settings: See `TrackerSettings`: max_persons, prefer, hold and keep_ids.
+        """
+        self._settings = settings
+        self._held: list[int] = []
+
+    def choose(
+        self,
+        ids: Int64Array,
+        *,
+        boxes_xyxy: Float64Array,
+        box_scores: FloatArray | None,
+        image_size: tuple[int, int] | None,
+        living: Sequence[int],
+    ) -> npt.NDArray[np.bool_]:
+        """Returns which persons of a frame are wanted.
+
+        Args:
+            ids: (P,) ids, 0 for persons without.
+            boxes_xyxy: (P, 4) pixels.
+            box_scores: (P,) or None.
+            image_size: (width, height) of the picture, or None.
+            living: Ids of all persons followed, also of those hidden.
+
+        Returns:
+            (P,) bool.
+
+        Raises:
+            InvalidArgumentError: `prefer` is "center" and the picture's size is not known.
+        """
+        wanted = ids > 0
+        if self._settings.keep_ids is not None:
+            wanted &= np.isin(ids, self._settings.keep_ids)
+        limit = self._settings.max_persons
+        if limit is None:
+            return wanted
+        merits = self._merits(boxes_xyxy, box_scores, image_size)
+        candidates = [int(ids[row]) for row in np.lexsort((ids, -merits)) if wanted[row]]
+        held = [person for person in self._held if self._settings.hold and person in living]
+        held += [person for person in candidates if person not in held][: limit - len(held)]
+        self._held = held
+        return wanted & np.isin(ids, held)
+
+    def _merits(
+        self,
+        boxes_xyxy: Float64Array,
+        box_scores: FloatArray | None,
+        image_size: tuple[int, int] | None,
+    ) -> Float64Array:
+        if self._settings.prefer == "largest":
+            return box_areas(boxes_xyxy)
+        if self._settings.prefer == "score":
+            return np.ones(len(boxes_xyxy)) if box_scores is None else np.array(box_scores, float)
+        if image_size is None:
+            raise InvalidArgumentError(
+                'prefer="center" needs the picture\'s size, and the result has no image_size'
+            )
+        centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+        distances: Float64Array = np.linalg.norm(centers - np.array(image_size) / 2, axis=1)
+        return -distances
