@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..._version import __version__
 from ...errors import DwposeError
-from .cli_options import add_device, add_run_options, add_set, count
+from .cli_options import add_device, add_run_options, add_set, add_settings_options, count
 from .cli_texts import DISTILL_EPILOG, EPILOG, RUN_EPILOG, TRANSFER_EPILOG
 from .detector.command import add_parser as add_detector
 
@@ -86,18 +86,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--recipe", metavar="NAME", help="a name that `dwpose-train recipes` lists")
-    parser.add_argument(
-        "--settings", type=Path, metavar="FILE.json", help="settings as --print writes them"
-    )
-    add_set(parser, "--set", "change a setting, such as batch_size=64; may be repeated")
-    parser.add_argument(
-        "--print",
-        nargs="?",
-        const="json",
-        choices=("json", "keys"),
-        help="print the complete settings and stop: json for --settings (default), or keys, one "
-        "KEY = VALUE a line as --set takes them",
-    )
+    add_settings_options(parser)
     _add_data(parser.add_argument_group("data"))
     add_run_options(parser.add_argument_group("run"))
 

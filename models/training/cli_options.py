@@ -6,6 +6,22 @@ import argparse
 from pathlib import Path
 
 
+def add_settings_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what reads, changes and prints the settings of a run."""
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE.json", help="settings as --print writes them"
+    )
+    add_set(parser, "--set", "change a setting, such as batch_size=64; may be repeated")
+    parser.add_argument(
+        "--print",
+        nargs="?",
+        const="json",
+        choices=("json", "keys"),
+        help="print the complete settings and stop: json for --settings (default), or keys, one "
+        "KEY = VALUE a line as --set takes them",
+    )
+
+
 def add_run_options(group: argparse._ArgumentGroup) -> None:
     """Adds what says where and how a run is carried out."""
     group.add_argument(

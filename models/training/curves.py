@@ -70,14 +70,14 @@ def _plot(
     logarithmic: bool = False,
 ) -> None:
     """Plots columns over the steps; empty fields leave gaps, empty columns are left out."""
-    drawn = 0
+    drawn: list[float] = []
     for name in names:
         values = np.asarray(table.get(name, []), np.float64)
         known = np.isfinite(values) & ((values > 0) | (not logarithmic))
         if known.any():
             axes.plot(np.asarray(table["step"])[known], values[known], label=name, marker=".")
-            drawn += 1
-    if logarithmic and drawn:
+            drawn += values[known].tolist()
+    if logarithmic and drawn and min(drawn) < max(drawn):  # one value alone has no decades
         axes.set_yscale("log")
     if drawn:
         axes.legend(fontsize="small")

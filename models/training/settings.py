@@ -47,6 +47,24 @@ def _require_one_of(name: str, value: object, kind: object) -> None:
     require(value in known, f"{name} must be one of {', '.join(map(str, known))}, not {value!r}")
 
 
+def check_numbers(settings: object, *, seed: int) -> None:
+    """Checks input size, counts and seed of a run's settings, of any kind.
+
+    Raises:
+        InvalidArgumentError: One is out of range; the message names it.
+    """
+    for name in ("input_height", "input_width"):
+        pixels = getattr(settings, name)
+        require(
+            pixels > 0 and pixels % INPUT_STEP == 0,
+            f"{name} must be a positive multiple of {INPUT_STEP} pixels, not {pixels}",
+        )
+    for name in ("epochs", "batch_size", "validate_every", "checkpoint_every", "log_every"):
+        value = getattr(settings, name)
+        require(value >= 1, f"{name} must be at least 1, not {value}")
+    require(seed >= 0, f"seed cannot be negative, not {seed}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossSettings:
     """The loss against the labels (KLDiscretLoss; values of base).
@@ -270,16 +288,7 @@ class Settings:
         _require_one_of("precision", self.precision, Precision)
         _require_one_of("initial_part", self.initial_part, InitialPart)
         _require_one_of("best_by", self.best_by, BestBy)
-        for name in ("input_height", "input_width"):
-            pixels = getattr(self, name)
-            require(
-                pixels > 0 and pixels % INPUT_STEP == 0,
-                f"{name} must be a positive multiple of {INPUT_STEP} pixels, not {pixels}",
-            )
-        for name in ("epochs", "batch_size", "validate_every", "checkpoint_every", "log_every"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} must be at least 1, not {value}")
-        require(self.seed >= 0, f"seed cannot be negative, not {self.seed}")
+        check_numbers(self, seed=self.seed)
         if self.distill is not None and self.distill.stage == 2:
             teacher = self.distill.teacher_size
             require(

@@ -40,3 +40,11 @@ def test_tables_without_rows_give_empty_axes(tmp_path):
     out = draw_curves(tmp_path / "none.csv", tmp_path / "no.csv", tmp_path / "c.png", title="x")
     picture = cv2.imread(str(out))
     assert not (np.ptp(picture.astype(int), axis=2) > 60).any()
+
+
+def test_one_row_is_enough(tmp_path):
+    """A power of ten less or more a rounding has no limits of its own on a logarithmic axis."""
+    log = tmp_path / "log.csv"
+    log.write_text("step,loss,lr,samples_per_s\n1,2.5,1.0000000000000001e-07,3.0\n")
+    out = draw_curves(log, tmp_path / "none.csv", tmp_path / "curves.png", title="one row")
+    assert out.stat().st_size > 10_000
