@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     from .latency import command as latency
     from .outside import command as outside
     from .pipeline import command as pipeline
+    from .video import command as video
 
     parser = argparse.ArgumentParser(
         prog="dwpose-bench",
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     outside.add_parser(commands)
     pipeline.add_parser(commands)
     endurance.add_parsers(commands)
+    video.add_parser(commands)
     readme_tables.add_parsers(commands)
     return parser
 

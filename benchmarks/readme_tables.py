@@ -45,6 +45,7 @@ def renderers() -> dict[str, Renderer]:
     from .latency import tables as latency
     from .outside import tables as outside
     from .pipeline import tables as pipeline
+    from .video import tables as video
 
     return {
         "accuracy": accuracy.readme_table,
@@ -55,6 +56,7 @@ def renderers() -> dict[str, Renderer]:
         "pipeline": pipeline.readme_table,
         "soak": endurance.soak_readme_table,
         "sweep": endurance.sweep_readme_table,
+        "video": video.readme_table,
     }
 
 
@@ -66,6 +68,7 @@ def document_types() -> tuple[type[msgspec.Struct], ...]:
     from .latency.document import LatencyDocument
     from .outside.document import OutsideDocument
     from .pipeline.document import PipelineDocument
+    from .video.document import VideoDocument
 
     return (
         EvaluationDocument,
@@ -76,6 +79,7 @@ def document_types() -> tuple[type[msgspec.Struct], ...]:
         PipelineDocument,
         SoakDocument,
         SweepDocument,
+        VideoDocument,
     )
 
 

@@ -120,7 +120,7 @@ def read_annotations(path: str | PathLike[str], *, dtype: KeypointDtype = "float
     """
     msgspec = _import_msgspec()
     path = Path(path)
-    document = _decode(msgspec, read_bytes(path), dict[str, msgspec.Raw], str(path))
+    document = _document(msgspec, read_bytes(path), str(path))
     images = _entries(msgspec, document, "images", path)
     annotations = _entries(msgspec, document, "annotations", path)
     pictures = _pictures(msgspec, images, str(path))
@@ -129,6 +129,12 @@ def read_annotations(path: str | PathLike[str], *, dtype: KeypointDtype = "float
         raise FormatError(f"{path}: two images have the same id")
     persons = _persons(msgspec, annotations, index_of_id, dtype, str(path))
     return Annotations(path=path, **pictures, **persons)
+
+
+def _document(msgspec: Any, data: bytes, origin: str) -> dict[str, Any]:
+    """Returns the fields of a file, each still undecoded."""
+    document: dict[str, Any] = _decode(msgspec, data, dict[str, msgspec.Raw], origin)
+    return document
 
 
 def _pictures(msgspec: Any, entries: Sequence[Any], origin: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,19 @@ from .closing import ClosesOnExit
 from .detector import Detections, Detector, DetectorOptions
 from .errors import InvalidArgumentError
 from .estimator import DEFAULT_MAX_BATCH, Crops, PoseEstimator, join_crops
+from .given_boxes import boxes_per_picture
 from .images import MAX_PIXELS, ColorOrder, ImageSource, as_sources, read_image
 from .results import PoseResult
 
 if TYPE_CHECKING:
     from .backends import Precision
     from .backends.onnxruntime import Provider
+    from .media.frames import Source
+    from .media.opening import SourceLike
+    from .media.span import Position
+    from .streaming import Stream
+    from .streaming.settings import OnError
+    from .tracking import SmootherSettings, TrackerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -219,11 +226,71 @@ class Predictor(ClosesOnExit):
             InferenceError: A network failed.
         """
         sources, single = as_sources(images)
-        given = _boxes_per_picture(boxes, len(sources), single=single)
+        given = boxes_per_picture(boxes, len(sources), single=single)
         results = list(
             self._predict(sources, given, whole_image=whole_image, color=color or self._color)
         )
         return results[0] if single else results
+
+    def stream(
+        self,
+        source: SourceLike | Source,
+        *,
+        start: Position | None = None,
+        end: Position | None = None,
+        stride: int = 1,
+        detect_every: int = 1,
+        track: bool | TrackerSettings = False,
+        smooth: bool | SmootherSettings = False,
+        max_persons: int | None = None,
+        whole_image: bool = False,
+        batch_frames: int | None = None,
+        on_error: OnError = "raise",
+    ) -> Stream:
+        """Finds the persons of a video, a camera or a row of pictures, frame by frame.
+
+        Reading, networks and the caller's work overlap. Live sources give the latest frame.
+
+        Args:
+            source: Path or URL of a video, number of a camera, stream, or pictures, see
+                `dwpose_infer.media.open_source`; or a source it opened, without start, end and
+                stride.
+            start: First frame wanted: seconds, "1:30", or "300f" for a frame's index.
+            end: Where to stop, the same way; that frame is not wanted any more.
+            stride: Take every so many frames.
+            detect_every: Search every so many of these for persons; follow them in between.
+            track: Give persons ids that stay; the settings of the tracker, or True.
+            smooth: Take the jitter out of keypoints; the settings of the smoother, or True.
+                Persons are tracked for it.
+            max_persons: Keep at most so many, the tracker's choice or else the best ones.
+            whole_image: Where a search finds nobody, take the whole frame for one person.
+            batch_frames: Frames of a clip that share a batch at most; None takes 4.
+            on_error: What to do at a damaged frame: "raise", or "skip" and count it.
+
+        Returns:
+            An iterator of `FrameResult`, to be used in a `with` statement.
+
+        Raises:
+            InputError: The source cannot be read.
+            InvalidArgumentError: An argument has an impossible value.
+            MissingDependencyError: Tracking needs a package that is not installed.
+        """
+        from .streaming.opening import open_stream
+
+        return open_stream(
+            self,
+            source,
+            start=start,
+            end=end,
+            stride=stride,
+            detect_every=detect_every,
+            track=track,
+            smooth=smooth,
+            max_persons=max_persons,
+            whole_image=whole_image,
+            batch_frames=batch_frames,
+            on_error=on_error,
+        )
 
     def _predict(
         self,
@@ -319,39 +386,6 @@ def _detector_options(
     if nms_threshold is not None:
         options = replace(options, nms_threshold=nms_threshold)
     return options
-
-
-def _boxes_per_picture(
-    boxes: npt.ArrayLike | Sequence[npt.ArrayLike | None] | None, count: int, *, single: bool
-) -> list[npt.NDArray[np.float32] | None]:
-    if boxes is None:
-        return [None] * count
-    several = [boxes] if single else boxes
-    entries = list(cast("Sequence[npt.ArrayLike | None]", several))
-    if len(entries) != count:
-        raise InvalidArgumentError(
-            f"boxes has {len(entries)} entries for {count} pictures; give one for each picture"
-        )
-    return [None if entry is None else _check_boxes(entry) for entry in entries]
-
-
-def _check_boxes(boxes: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    try:
-        array = np.array(boxes, np.float32)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"boxes are not numbers of shape (P, 4): {error}") from error
-    if array.size == 0:
-        array = array.reshape(0, 4)
-    if array.ndim == 1:
-        array = array[None]
-    if array.ndim != 2 or array.shape[1] != 4:
-        raise InvalidArgumentError(f"boxes have the shape {array.shape}, must be (P, 4)")
-    if not np.isfinite(array).all() or (array[:, :2] >= array[:, 2:]).any():
-        raise InvalidArgumentError(
-            "each box must be left, top, right, bottom in pixels, with left < right and "
-            "top < bottom"
-        )
-    return array
 
 
 def _given(boxes: npt.NDArray[np.float32]) -> Detections:

@@ -133,7 +133,7 @@ def test_plain_coco_labels_are_told_apart(tmp_path, document):
         ('{"images": []}', "no list 'annotations'"),
         ('{"images": {}, "annotations": []}', "images: Expected `array`"),
         ('{"images": [3], "annotations": []}', "image number 0: Expected `object`"),
-        ('{"images": [], "annotations": [{"id": tru}]}', "labels.json: JSON is malformed"),
+        ('{"images": [], "annotations": [{"id": }]}', "labels.json: JSON is malformed"),
     ],
 )
 def test_a_malformed_file_is_named(tmp_path, text, message):

@@ -10,7 +10,11 @@ import sys
 from configparser import ConfigParser
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+
+from dwpose_infer.media import VideoWriter
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
@@ -31,12 +35,23 @@ NEEDS_GPU = re.compile(r"--device cuda|--backend trt|--to engine")
 NEEDS_DOWNLOAD = re.compile(r"dwpose-l|--det yolox-l|models download")
 
 
+def write_clip(path, astronaut):
+    """A portrait that moves to the right: 320x240, a second of 12 frames."""
+    portrait = cv2.resize(cv2.imread(str(astronaut)), (232, 232), interpolation=cv2.INTER_AREA)
+    with VideoWriter(path, frame_rate=12) as writer:
+        for index in range(12):
+            image_bgr = np.full((240, 320, 3), 114, np.uint8)
+            image_bgr[4:236, 4 * index + 10 : 4 * index + 242] = portrait
+            writer.write(image_bgr)
+
+
 @pytest.fixture
 def user_folder(tmp_path, astronaut, monkeypatch):
-    """What a reader would have: photo.jpg and a folder photos/."""
+    """What a reader would have: photo.jpg, a folder photos/ and a video, clip.mp4."""
     (tmp_path / "photos/holiday").mkdir(parents=True)
     for name in ("photo.jpg", "photos/a.jpg", "photos/holiday/b.jpg"):
         shutil.copy(astronaut, tmp_path / name)
+    write_clip(tmp_path / "clip.mp4", astronaut)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -148,7 +148,7 @@ class Rtmlib:
 
         options: dict[str, Any] = {"device": "cpu", "backend": "onnxruntime"}
         limits = {} if score_threshold is None else {"score_thr": score_threshold}
-        self._detector = with_session(
+        self.detector = with_session(
             sessions.detector,
             lambda: YOLOX(
                 str(files.detector),
@@ -158,18 +158,18 @@ class Rtmlib:
                 **options,
             ),
         )
-        self._pose = with_session(
+        self.pose = with_session(
             sessions.pose,
             lambda: RTMPose(str(files.pose), model_input_size=files.crop_wh, **options),
         )
 
     def __call__(self, picture: Picture) -> Array:
         """Returns the keypoints (P, 133, 2)."""
-        boxes, classes = self._detector(picture.bgr)
+        boxes, classes = self.detector(picture.bgr)
         persons = boxes[classes == PERSON_CLASS] if len(boxes) else ()
         if not len(persons):
             return np.zeros((0, NUM_KEYPOINTS, 2))
-        keypoints, _ = self._pose(picture.rgb, bboxes=persons)
+        keypoints, _ = self.pose(picture.rgb, bboxes=persons)
         return np.asarray(keypoints)
 
 

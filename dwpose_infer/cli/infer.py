@@ -1,4 +1,4 @@
-"""The command `dwpose-infer`: pictures in, pose files and drawings out."""
+"""The command `dwpose-infer`: pictures and videos in, pose files and drawings out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from .._version import __version__
 from ..errors import DwposeError
+from .argument_values import key_and_value, positive_number, share_number, size_wh
+from .video_options import add_video_options
 
 DEFAULT_OUT = Path("dwpose-out")
 
@@ -17,6 +19,8 @@ examples:
   dwpose-infer photo.jpg                             # JSON and a drawing in ./dwpose-out/
   dwpose-infer photos/ --out poses --format openpose,npz --draw openpose
   dwpose-infer 'set/**/*.png' --skip-existing        # go on where a run stopped
+  dwpose-infer clip.mp4 --track --detect-every 5     # a video with identities
+  dwpose-infer clip.mp4 --out clip_pose.mp4 --format openpose --draw openpose --smooth
   dwpose-infer photo.jpg --pose dwpose-l-384 --det yolox-l      # official models, downloaded
   dwpose-infer photo.jpg --device cuda               # an NVIDIA GPU, or an error that says why not
   dwpose-infer photo.jpg --backend trt               # TensorRT; builds its engines at first use
@@ -32,12 +36,18 @@ what is written (NAME is the picture's name; folders keep their tree):
   NAME_overlay.jpg     --draw overlay     skeletons over the picture (default)
   NAME_openpose.png    --draw openpose    skeletons on black, for ControlNet
 
+what is written for a video:
+  NAME.jsonl           --format json      a line of JSON for each frame (default)
+  NAME_keypoints/      --format openpose  OpenPose JSON for each frame
+  NAME.npz, .csv, .parquet                the whole video in one file
+  NAME_overlay.mp4, NAME_openpose.mp4     drawings, with the sound of the video
+
 environment variables:
   DWPOSE_HOME     folder for downloaded models (default: the user's cache folder)
   DWPOSE_OFFLINE  1 forbids every download
 
 exit status:
-  0 done (nobody found is done too)   1 some picture failed; the others are done
+  0 done (nobody found is done too)   1 some picture or frame failed; the others are done
   2 wrong usage                       3 backend, device or optional package unavailable
   4 model not available               130 interrupted
 """
@@ -54,8 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if not arguments.env and not arguments.inputs:
-        parser.error("no input: give pictures, folders, glob patterns, URLs or '-' (see --help)")
+    if not (arguments.env or arguments.inputs or arguments.camera):
+        parser.error(
+            "no input: give pictures, videos, folders, glob patterns, URLs or '-' (see --help)"
+        )
     try:
         if arguments.env:
             from .env import print_environment
@@ -75,8 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dwpose-infer",
-        description="Find every person in pictures, and 133 whole-body keypoints of each: body 17, "
-        "feet 6, face 68, hands 2x21.",
+        description="Find every person in pictures and videos, and 133 whole-body keypoints of "
+        "each: body 17, feet 6, face 68, hands 2x21.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -84,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="picture, folder (searched with its subfolders), glob pattern, http(s) URL, or - for "
-        "a picture on standard input",
+        help="picture, video, folder (searched with its subfolders), glob pattern, URL (http, "
+        "https, rtsp and other live streams), or - for a picture on standard input",
     )
     parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
     parser.add_argument(
@@ -96,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     add_model_options(models)
     _add_provider_option(models)
     _add_persons(parser.add_argument_group("persons and keypoints"))
+    add_video_options(parser.add_argument_group("videos and cameras"))
     _add_formats(parser.add_argument_group("formats and drawings"))
     return parser
 
@@ -104,8 +117,9 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--out",
         type=Path,
-        metavar="FOLDER",
-        help=f"folder of the results (default: ./{DEFAULT_OUT}/); inputs are never overwritten",
+        metavar="FOLDER|VIDEO",
+        help=f"folder of the results (default: ./{DEFAULT_OUT}/), or the drawn video (.mp4, .mov, "
+        ".mkv) of a single one; inputs are never overwritten",
     )
     group.add_argument(
         "--format",
@@ -124,13 +138,14 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--skip-existing",
         action="store_true",
-        help="leave out pictures whose results are all there already",
+        help="leave out pictures and videos whose results are all there already, and go on with "
+        "videos that were broken off",
     )
     group.add_argument(
         "--json",
         action="store_true",
-        help="print one line of JSON for each picture on standard output; files are then written "
-        "only if --out, --format or --draw is given too",
+        help="print one line of JSON for each picture or frame on standard output; files are then "
+        "written only if --out, --format or --draw is given too",
     )
     group.add_argument("--quiet", action="store_true", help="print errors only")
 
@@ -194,7 +209,7 @@ def _add_provider_option(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--provider-option",
         action="append",
-        type=_key_and_value,
+        type=key_and_value,
         metavar="KEY=VALUE",
         help="an option of the execution provider in ONNX Runtime's own words, such as "
         "gpu_mem_limit=2147483648 or cudnn_conv_algo_search=HEURISTIC; may be given several times",
@@ -283,7 +298,7 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--canvas-size",
-        type=_size,
+        type=size_wh,
         metavar="N|WxH",
         help="size of the openpose drawing in pixels: its shorter side, or width x height "
         "(default: the picture's)",
@@ -309,35 +324,3 @@ def _names(*known: str) -> Callable[[str], list[str]]:
         return names
 
     return read
-
-
-def positive_number(text: str) -> int:
-    """Reads a whole number above 0 from the command line."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def share_number(text: str) -> float:
-    """Reads a number from 0 to 1 from the command line."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
-
-
-def _key_and_value(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return key, value
-
-
-def _size(text: str) -> int | tuple[int, int]:
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither N nor WIDTHxHEIGHT in pixels")
-    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))

@@ -1,9 +1,9 @@
-"""From what stands on the command line to the list of pictures and their output names."""
+"""From what stands on the command line to lists of pictures and clips and their output names."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -15,6 +15,15 @@ PICTURE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 """Endings that count as pictures when a folder is searched; files named one by one need none."""
+
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+    | {".ogv", ".ts", ".webm", ".wmv"}
+)
+"""Endings that count as videos."""
+
+STREAM_SUFFIXES = frozenset({".m3u8", ".mpd"})
+"""Endings of playlists behind a URL, which are videos too."""
 
 STDIN = "-"
 
@@ -32,6 +41,91 @@ class Picture:
     stem: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One video to work on.
+
+    Attributes:
+        source: What `dwpose_infer.media.open_source` is given: path, URL or number of a camera.
+        stem: Where its results go, relative to the output folder, without an ending.
+    """
+
+    source: str
+    stem: Path
+
+    @property
+    def name(self) -> str:
+        """The source as it may be shown: with *** in place of a password."""
+        from ..media.opening import without_password
+
+        return without_password(self.source)
+
+
+def find_inputs(
+    inputs: Sequence[str],
+    *,
+    out_folder: Path | None,
+    cameras: Sequence[int] = (),
+    sequences: bool = False,
+) -> tuple[list[Picture], list[Clip]]:
+    """Lists the pictures and the clips behind the inputs, each once.
+
+    Args:
+        inputs: As `find_pictures` takes them; videos among them, and URLs of live streams.
+        out_folder: Folder of the results, see `find_pictures`.
+        cameras: Numbers of cameras.
+        sequences: Whether each folder and each pattern is one clip, of the pictures in it.
+
+    Raises:
+        InputError: An input leads to nothing.
+        InvalidArgumentError: Two inputs would have results of the same name.
+    """
+    found: dict[str, Picture] = {}
+    clips = {f"camera {number}": Clip(str(number), Path(f"camera{number}")) for number in cameras}
+    for entry in inputs:
+        if is_live(entry) or (sequences and _is_sequence(entry)):
+            clips[entry] = Clip(entry, Path(_name_of(entry)))
+            continue
+        for picture in _expand(entry, out_folder, PICTURE_SUFFIXES | VIDEO_SUFFIXES):
+            if _is_video(picture.source):
+                clips[_key(picture)] = Clip(picture.source, picture.stem)
+            else:
+                found.setdefault(_key(picture), picture)
+    _require_different_stems(found.values())
+    _require_different_stems(clips.values())
+    return list(found.values()), list(clips.values())
+
+
+def is_live(source: str) -> bool:
+    """Tells whether an input is the device of a camera or a URL of a live stream."""
+    from ..media.opening import LIVE_SCHEMES
+
+    if source.startswith("/dev/video"):
+        return True
+    return "://" in source and urlsplit(source).scheme.lower() in LIVE_SCHEMES
+
+
+def _is_video(source: str) -> bool:
+    if is_url(source):
+        suffix = PurePosixPath(unquote(urlsplit(source).path)).suffix.lower()
+        return suffix in VIDEO_SUFFIXES | STREAM_SUFFIXES
+    return source != STDIN and Path(source).suffix.lower() in VIDEO_SUFFIXES
+
+
+def _is_sequence(entry: str) -> bool:
+    if is_url(entry):
+        return False
+    return Path(entry).is_dir() or (glob.has_magic(entry) and not Path(entry).exists())
+
+
+def _name_of(entry: str) -> str:
+    if is_live(entry):
+        parts = urlsplit(entry)
+        return _safe_name("_".join(filter(None, [parts.hostname, *parts.path.split("/")])))
+    fixed = [part for part in Path(entry).resolve().parts if not glob.has_magic(part)]
+    return _safe_name(fixed[-1])
+
+
 def find_pictures(inputs: Sequence[str], *, out_folder: Path | None) -> list[Picture]:
     """Lists the pictures behind the inputs, each once.
 
@@ -46,22 +140,20 @@ def find_pictures(inputs: Sequence[str], *, out_folder: Path | None) -> list[Pic
     """
     pictures: dict[str, Picture] = {}
     for entry in inputs:
-        for picture in _expand(entry, out_folder):
-            key = picture.source if _is_special(picture.source) else _identity(picture.source)
-            pictures.setdefault(key, picture)
+        for picture in _expand(entry, out_folder, PICTURE_SUFFIXES):
+            pictures.setdefault(_key(picture), picture)
     _require_different_stems(pictures.values())
     return list(pictures.values())
 
 
-def _is_special(source: str) -> bool:
-    return source == STDIN or is_url(source)
+def _key(picture: Picture) -> str:
+    """What tells a picture from all others, however it is written."""
+    if picture.source == STDIN or is_url(picture.source):
+        return picture.source
+    return str(Path(picture.source).resolve())
 
 
-def _identity(path: str) -> str:
-    return str(Path(path).resolve())
-
-
-def _expand(entry: str, out_folder: Path | None) -> Iterator[Picture]:
+def _expand(entry: str, out_folder: Path | None, suffixes: Collection[str]) -> Iterator[Picture]:
     path = Path(entry)
     if entry == STDIN:
         yield Picture(STDIN, Path("stdin"))
@@ -69,7 +161,7 @@ def _expand(entry: str, out_folder: Path | None) -> Iterator[Picture]:
         name = PurePosixPath(unquote(urlsplit(entry).path)).stem
         yield Picture(entry, Path(_safe_name(name)))
     elif path.is_dir():
-        yield from _in_folder(path, out_folder)
+        yield from _in_folder(path, out_folder, suffixes)
     elif path.exists() or not glob.has_magic(entry):
         yield Picture(entry, Path(path.stem))
     else:
@@ -81,16 +173,20 @@ def _safe_name(name: str) -> str:
     return kept.strip(". ") or "picture"
 
 
-def _in_folder(folder: Path, out_folder: Path | None) -> Iterator[Picture]:
+def _in_folder(
+    folder: Path, out_folder: Path | None, suffixes: Collection[str]
+) -> Iterator[Picture]:
     found = False
     for path in sorted(folder.rglob("*")):
-        if _is_picture(path) and not _is_inside(path, out_folder):
+        wanted = path.suffix.lower() in suffixes and path.is_file()
+        if wanted and not _is_inside(path, out_folder):
             found = True
             yield Picture(str(path), path.relative_to(folder).with_suffix(""))
     if not found:
+        kinds = "picture" if suffixes == PICTURE_SUFFIXES else "picture or video"
         raise InputError(
-            f"{folder}: there is no picture in this folder "
-            f"(looked for {', '.join(sorted(PICTURE_SUFFIXES))})"
+            f"{folder}: there is no {kinds} in this folder "
+            f"(looked for {', '.join(sorted(suffixes))})"
         )
 
 
@@ -107,15 +203,11 @@ def _matching(pattern: str, out_folder: Path | None) -> Iterator[Picture]:
         raise InputError(f"{pattern}: no file matches this pattern")
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
-
-
 def _is_inside(path: Path, folder: Path | None) -> bool:
     return folder is not None and path.resolve().is_relative_to(folder.resolve())
 
 
-def _require_different_stems(pictures: Iterable[Picture]) -> None:
+def _require_different_stems(pictures: Iterable[Picture | Clip]) -> None:
     # Compared without case: on some file systems the two would be one file.
     taken: dict[str, str] = {}
     for picture in pictures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -86,23 +86,13 @@ class OutputPlan:
                 name.
             OutputError: The folder cannot be written.
         """
-        inputs = {Path(picture.source).resolve() for picture in pictures}
-        written: set[Path] = set()
-        for path in self._all_paths(pictures):
-            place = path.resolve()
-            if place in inputs:
-                raise InvalidArgumentError(
-                    f"{path} is an input and would be overwritten; choose another --out"
-                )
-            if place in written:
-                raise InvalidArgumentError(
-                    f"{path} would be written twice; use two runs with two --out"
-                )
-            written.add(place)
+        check_paths(self.all_paths(pictures), [picture.source for picture in pictures])
         _require_writable(self.folder)
 
-    def _all_paths(self, pictures: Sequence[Picture]) -> Iterator[Path]:
-        yield from self.shared_paths().values()
+    def all_paths(self, pictures: Sequence[Picture]) -> Iterator[Path]:
+        """Yields everything that is written for pictures; nothing where there is none."""
+        if pictures:
+            yield from self.shared_paths().values()
         for picture in pictures:
             yield from self.picture_paths(picture)
 
@@ -126,6 +116,27 @@ class OutputPlan:
         """
         for name, path in self.shared_paths().items():
             save(results, path, format=name, **self.format_options.get(name, {}))
+
+
+def check_paths(paths: Iterable[Path], inputs: Iterable[str]) -> None:
+    """Checks that no file is written twice and none is an input.
+
+    Raises:
+        InvalidArgumentError: One is.
+    """
+    read = {Path(source).resolve() for source in inputs}
+    written: set[Path] = set()
+    for path in paths:
+        place = path.resolve()
+        if place in read:
+            raise InvalidArgumentError(
+                f"{path} is an input and would be overwritten; choose another --out"
+            )
+        if place in written:
+            raise InvalidArgumentError(
+                f"{path} would be written twice; use two runs with two --out"
+            )
+        written.add(place)
 
 
 def _require_writable(folder: Path) -> None:

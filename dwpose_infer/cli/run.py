@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +22,11 @@ from ..formats.image_ids import ImageIds, id_from_name
 from ..images import MAX_PIXELS, read_image
 from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE, GROUP_PICTURES, GROUP_PIXELS, Predictor
 from ..results import PoseResult
+from .clip_outputs import ClipPlan, out_video
 from .infer import DEFAULT_OUT
-from .inputs import STDIN, Picture, find_pictures
-from .outputs import DrawStyle, OutputPlan
+from .inputs import STDIN, Clip, Picture, find_inputs
+from .outputs import DrawStyle, OutputPlan, check_paths
+from .video import ClipRun, ClipTally, check_clips
 
 READ_AHEAD = 4
 """Pictures that are decoded while the networks work on earlier ones."""
@@ -38,6 +42,7 @@ class _Tally:
     done: int = 0
     persons: int = 0
     failed: int = 0
+    interrupted: bool = False
     results: list[PoseResult] = field(default_factory=list)
 
 
@@ -51,37 +56,97 @@ def run(arguments: argparse.Namespace) -> int:
         DwposeError: Nothing could be done at all.
     """
     started_s = time.perf_counter()
-    plan = _plan(arguments)
-    pictures = find_pictures(arguments.inputs, out_folder=plan.folder if plan else None)
+    arguments.track = arguments.track or arguments.smooth
+    video = out_video(arguments.out)
+    plan = _plan(arguments, folder=arguments.out if video is None else video.parent)
+    pictures, clips = find_inputs(
+        arguments.inputs,
+        out_folder=plan.folder if plan and video is None else None,
+        cameras=arguments.camera,
+        sequences=arguments.sequence,
+    )
+    clip_plan = ClipPlan(plan, video, _pose_settings(arguments)) if plan else None
+    _check_clips(arguments, clip_plan, pictures, clips)
     skipped = 0
     if plan:
         _check_plan(arguments, plan, pictures)
         if arguments.skip_existing:
             todo = [picture for picture in pictures if not plan.is_done(picture)]
-            skipped, pictures = len(pictures) - len(todo), todo
-    tally = _Tally()
-    interrupted = False
-    if pictures:
-        with _predictor(arguments) as predictor:
+            clips_todo = [clip for clip in clips if not (clip_plan and clip_plan.is_done(clip))]
+            skipped = len(pictures) + len(clips) - len(todo) - len(clips_todo)
+            pictures, clips = todo, clips_todo
+    tally, clip_tally = _Tally(), ClipTally()
+    if pictures or clips:
+        with _predictor(arguments, limit=bool(pictures)) as predictor:
             try:
                 _predict_all(arguments, predictor, plan, pictures, tally)
             except KeyboardInterrupt:
-                interrupted = True
-    if plan and not interrupted and plan.shared_formats:
+                tally.interrupted = True
+            else:
+                finish = partial(_finish, arguments)
+                ClipRun(arguments, predictor, clip_plan, finish, clip_tally).work_on(clips)
+    if plan and pictures and not tally.interrupted and plan.shared_formats:
         plan.write_shared(tally.results)
     if not arguments.quiet:
         elapsed_s = time.perf_counter() - started_s
-        print(_summary(tally, skipped, elapsed_s, plan), file=sys.stderr)
-    if interrupted:
-        _print_error(
-            f"interrupted; {len(pictures) - tally.done - tally.failed} pictures are left"
-            + ("; run it again with --skip-existing to go on" if plan else "")
-        )
+        print(_summary(tally, clip_tally, skipped, elapsed_s, plan), file=sys.stderr)
+    if tally.interrupted or clip_tally.interrupted:
+        _print_error(_what_is_left(tally, clip_tally, len(pictures), len(clips), plan))
         return 130
-    return 1 if tally.failed else 0
+    return 1 if tally.failed or clip_tally.failed else 0
 
 
-def _plan(arguments: argparse.Namespace) -> OutputPlan | None:
+def _what_is_left(
+    tally: _Tally, clip_tally: ClipTally, pictures: int, clips: int, plan: OutputPlan | None
+) -> str:
+    left = {
+        "picture": pictures - tally.done - tally.failed,
+        "video": clips - clip_tally.done - clip_tally.failed,
+    }
+    words = " and ".join(_count(number, noun) for noun, number in left.items() if number > 0)
+    verb = "is" if sum(left.values()) == 1 else "are"
+    hint = "; run it again with --skip-existing to go on" if plan else ""
+    return f"interrupted; {words or 'no inputs'} {verb} left{hint}"
+
+
+def _pose_settings(arguments: argparse.Namespace) -> str:
+    """All that the poses of a clip's frames depend on, besides the clip."""
+    names = (
+        *("pose", "detector", "backend", "device", "provider", "precision", "drop_weak_hands"),
+        *("score_threshold", "nms_threshold", "max_persons", "whole_image", "track"),
+        *("detect_every", "start", "end", "stride", "frame_rate"),
+    )
+    return " ".join(f"{name}={getattr(arguments, name)}" for name in names)
+
+
+def _check_clips(
+    arguments: argparse.Namespace,
+    clip_plan: ClipPlan | None,
+    pictures: Sequence[Picture],
+    clips: Sequence[Clip],
+) -> None:
+    """Finds out before the work starts what would go wrong with clips."""
+    if clip_plan is not None and clip_plan.video is not None and (pictures or not clips):
+        raise InvalidArgumentError(
+            f"--out {clip_plan.video} is a video, and not every input is one; name a folder instead"
+        )
+    if not clips:
+        return
+    check_clips(arguments, clips)
+    if clip_plan is None:
+        return
+    clip_plan.check(clips)
+    paths = [path for clip in clips for path in clip_plan.all_paths(clip)]
+    paths += clip_plan.plan.all_paths(pictures)
+    sources = [picture.source for picture in pictures] + [clip.source for clip in clips]
+    check_paths(paths, sources)
+    if "parquet" in clip_plan.plan.formats:
+        from ..formats.table import import_pyarrow
+
+        import_pyarrow()
+
+
+def _plan(arguments: argparse.Namespace, *, folder: Path | None) -> OutputPlan | None:
     """What is to be written; None where --json alone asks for no file."""
     wanted = (arguments.out, arguments.format, arguments.draw)
     if arguments.json and wanted == (None, None, None):
@@ -95,7 +160,7 @@ def _plan(arguments: argparse.Namespace) -> OutputPlan | None:
     if arguments.keypoint_threshold is not None:
         drawn["min_score"] = arguments.keypoint_threshold
     return OutputPlan(
-        folder=arguments.out or DEFAULT_OUT,
+        folder=folder or DEFAULT_OUT,
         formats=list(dict.fromkeys(formats)),
         styles=list(dict.fromkeys(styles)),
         format_options={
@@ -117,6 +182,8 @@ def _check_plan(
     arguments: argparse.Namespace, plan: OutputPlan, pictures: Sequence[Picture]
 ) -> None:
     """Finds out before the work starts what would go wrong at its end."""
+    if not pictures:
+        return
     shared = ", ".join(plan.shared_formats)
     if arguments.skip_existing and shared:
         raise InvalidArgumentError(
@@ -146,7 +213,8 @@ def _require_image_ids(arguments: argparse.Namespace, pictures: Sequence[Picture
 
 
 @contextmanager
-def _predictor(arguments: argparse.Namespace) -> Iterator[Predictor]:
+def _predictor(arguments: argparse.Namespace, *, limit: bool) -> Iterator[Predictor]:
+    # A tracker chooses whom to keep, so it has to see everybody; `limit` is for pictures.
     # What takes minutes, as building TensorRT's engines does, is told to a log file too.
     seen = sys.stderr.isatty() or arguments.backend == "trt"
     with Predictor(
@@ -161,7 +229,7 @@ def _predictor(arguments: argparse.Namespace) -> Iterator[Predictor]:
         max_batch=arguments.max_batch,
         score_threshold=arguments.score_threshold,
         nms_threshold=arguments.nms_threshold,
-        max_persons=arguments.max_persons,
+        max_persons=arguments.max_persons if limit or not arguments.track else None,
         drop_weak_hands=arguments.drop_weak_hands,
         offline=True if arguments.offline else None,
         progress=seen and not arguments.quiet,
@@ -230,11 +298,11 @@ def _predict_group(
         if isinstance(image, DwposeError):
             yield picture, image
         else:
-            yield picture, (image, _finish(arguments, picture, next(results)))
+            yield picture, (image, _finish(arguments, next(results), picture.source))
 
 
-def _finish(arguments: argparse.Namespace, picture: Picture, result: PoseResult) -> PoseResult:
-    result = replace(result, source=picture.source)
+def _finish(arguments: argparse.Namespace, result: PoseResult, source: str) -> PoseResult:
+    result = replace(result, source=source)
     if arguments.parts is None and arguments.keypoint_threshold is None:
         return result
     return result.masked(parts=arguments.parts, min_score=arguments.keypoint_threshold)
@@ -288,14 +356,20 @@ def _decoded(
                 future.cancel()
 
 
-def _summary(tally: _Tally, skipped: int, elapsed_s: float, plan: OutputPlan | None) -> str:
-    words = [f"{_count(tally.done, 'picture')}, {_count(tally.persons, 'person')}"]
-    if tally.failed:
-        words.append(f"{tally.failed} failed")
+def _summary(
+    tally: _Tally, clips: ClipTally, skipped: int, elapsed_s: float, plan: OutputPlan | None
+) -> str:
+    words = []
+    if tally.done or tally.failed or not (clips.done or clips.failed or clips.interrupted):
+        words.append(f"{_count(tally.done, 'picture')}, {_count(tally.persons, 'person')}")
+    if clips.done or clips.failed or clips.interrupted:
+        words.append(f"{_count(clips.done, 'video')}, {_count(clips.frames, 'frame')}")
+    if tally.failed or clips.failed:
+        words.append(f"{tally.failed + clips.failed} failed")
     if skipped:
         words.append(f"{skipped} skipped, their results were there already")
     words.append(f"{elapsed_s:.1f} s")
-    if plan and tally.done:
+    if plan and (tally.done or clips.frames):
         words.append(f"results in {plan.folder}")
     return "; ".join(words)
 

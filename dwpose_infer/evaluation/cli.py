@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .._version import __version__
-from ..cli.infer import add_model_options, positive_number, share_number
+from ..cli.argument_values import positive_number, share_number
+from ..cli.infer import add_model_options
 from ..errors import DwposeError
 
 _EPILOG = """\

@@ -15,6 +15,7 @@ COMMANDS = (
     "sweep",
     "cold-start",
     "soak",
+    "video",
     "readme",
     "schema",
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dwpose_infer.cli.inputs import find_pictures
+from dwpose_infer.cli.inputs import find_inputs, find_pictures
 from dwpose_infer.errors import InputError, InvalidArgumentError
 
 
@@ -83,3 +83,43 @@ def test_nothing_found(tree):
         find_pictures(["empty"], out_folder=None)
     with pytest.raises(InputError, match="no file matches"):
         find_pictures(["*.gif"], out_folder=None)
+
+
+def test_pictures_and_clips_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/b.jpg", "in/b.mp4", "in/deep/c.MOV", "in/notes.txt", "in/out/b_overlay.mp4"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    inputs = ["in", "in/b.mp4", "https://a.org/x/film.webm?key=1", "https://a.org/p.jpg", "-"]
+    pictures, clips = find_inputs(inputs, out_folder=tmp_path / "in/out")
+    assert [picture.source for picture in pictures] == ["in/b.jpg", "https://a.org/p.jpg", "-"]
+    assert [(clip.source, str(clip.stem)) for clip in clips] == [
+        ("in/b.mp4", "b"),
+        ("in/deep/c.MOV", "deep/c"),
+        ("https://a.org/x/film.webm?key=1", "film"),
+    ]
+    assert [picture.source for picture in find_pictures(["in"], out_folder=None)] == ["in/b.jpg"]
+
+
+def test_live_streams_cameras_and_sequences(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "row").mkdir()
+    (tmp_path / "row/1.png").touch()
+    inputs = ["rtsp://user:key@host:554/live/1", "/dev/video2", "row", "row/*.png"]
+    pictures, clips = find_inputs(inputs[:3], out_folder=None, cameras=[0, 1])
+    assert [picture.source for picture in pictures] == ["row/1.png"]
+    assert [str(clip.stem) for clip in clips] == ["camera0", "camera1", "host_live_1", "dev_video2"]
+    assert clips[2].source == inputs[0]
+    assert clips[2].name == "rtsp://user:***@host:554/live/1"
+    pictures, clips = find_inputs(["row"], out_folder=None, sequences=True)
+    assert (pictures, [clip.source for clip in clips]) == ([], ["row"])
+    pictures, clips = find_inputs(["row/*.png"], out_folder=None, sequences=True)
+    assert [(clip.source, str(clip.stem)) for clip in clips] == [("row/*.png", "row")]
+    with pytest.raises(InvalidArgumentError, match="would both be written as row"):
+        find_inputs(["row", "row/*.png"], out_folder=None, sequences=True)
+
+
+def test_a_folder_with_neither(tmp_path):
+    with pytest.raises(InputError, match="no picture or video in this folder"):
+        find_inputs([str(tmp_path)], out_folder=None)

@@ -1,0 +1,1 @@
+"""Videos: frames per second of `Predictor.stream`, of a plain loop and of rtmlib."""

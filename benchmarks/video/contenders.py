@@ -1,0 +1,137 @@
+"""The contenders: clip in, drawn clip out, with the same networks, drawing and encoder."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ...detector import PERSON_CLASS
+from ...drawing import draw_overlay
+from ...errors import InputError
+from ...media import VideoWriter
+from ...predictor import Predictor
+from ...results import PoseResult
+from ..outside.contenders import NetworkFiles, Rtmlib, sessions_of
+from .document import PLAIN_LOOP, RTMLIB, STREAM, VideoContender
+from .scene import FRAME_RATE
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one contender did with a clip.
+
+    Attributes:
+        seconds: From opening the clip to the complete video.
+        frames: Frames written.
+        persons: Persons found in all frames together.
+        searched_frames: Frames in which the detector searched; the stream's only.
+        working_s: Stage -> seconds at work; the stream's only.
+    """
+
+    seconds: float
+    frames: int
+    persons: int
+    searched_frames: int = 0
+    working_s: Mapping[str, float] | None = None
+
+
+Contender = Callable[[Path, Path], Round]
+"""Reads the clip at the first path, writes the drawn one to the second."""
+
+
+def video_contenders(
+    predictor: Predictor, files: NetworkFiles, *, detect_every: int, score_threshold: float
+) -> dict[VideoContender, Contender]:
+    """Returns every contender that is installed, all on the two sessions of the predictor."""
+    found: dict[VideoContender, Contender] = {
+        STREAM: lambda clip, out: _stream(predictor, clip, out, detect_every=detect_every),
+        PLAIN_LOOP: lambda clip, out: _loop(predictor, clip, out),
+    }
+    with contextlib.suppress(ImportError):
+        rtmlib = Rtmlib(files, sessions_of(predictor), score_threshold=score_threshold)
+        found[RTMLIB] = lambda clip, out: _loop(_pose_tracker(rtmlib, detect_every), clip, out)
+    return found
+
+
+def _stream(predictor: Predictor, clip: Path, out: Path, *, detect_every: int) -> Round:
+    began_s = time.perf_counter()
+    frames = persons = 0
+    with (
+        predictor.stream(clip, detect_every=detect_every) as stream,
+        VideoWriter(out, frame_rate=FRAME_RATE) as writer,
+    ):
+        for frame in stream:
+            writer.write(draw_overlay(frame.image_bgr, frame.result), frame.time_s)
+            frames += 1
+            persons += len(frame.result)
+    seconds = time.perf_counter() - began_s
+    report = stream.report
+    working_s = {stage.name: stage.working_s for stage in report.stages}
+    working_s["draw"] = working_s.pop("caller")
+    working_s["encode"] = writer.working_s
+    return Round(seconds, frames, persons, report.searched_frames, working_s)
+
+
+def _loop(predict: Callable[[UInt8Array], PoseResult], clip: Path, out: Path) -> Round:
+    """What people write first: read a frame, predict, draw, write, and so on."""
+    began_s = time.perf_counter()
+    frames = persons = 0
+    with VideoWriter(out, frame_rate=FRAME_RATE) as writer:
+        for image_bgr in _frames(clip):
+            result = predict(image_bgr)
+            writer.write(draw_overlay(image_bgr, result))
+            frames += 1
+            persons += len(result)
+    return Round(time.perf_counter() - began_s, frames, persons)
+
+
+def _frames(clip: Path) -> Iterator[UInt8Array]:
+    capture = cv2.VideoCapture(str(clip))
+    if not capture.isOpened():
+        raise InputError(f"{clip}: OpenCV cannot read it")
+    try:
+        while True:
+            done, image_bgr = capture.read()
+            if not done:
+                return
+            yield np.asarray(image_bgr, np.uint8)
+    finally:
+        capture.release()
+
+
+def _pose_tracker(rtmlib: Rtmlib, detect_every: int) -> Callable[[UInt8Array], PoseResult]:
+    """Returns a call of rtmlib's `PoseTracker`, which takes its two models out of a solution.
+
+    Without tracking, which it calls the faster way. It hands the same picture to both networks.
+    """
+    from rtmlib import PoseTracker
+
+    def solution(**_: Any) -> SimpleNamespace:
+        return SimpleNamespace(
+            det_model=rtmlib.detector, pose_model=rtmlib.pose, det_categories=[PERSON_CLASS]
+        )
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        tracker = PoseTracker(solution, det_frequency=detect_every, tracking=False)
+
+    def predict(image_bgr: UInt8Array) -> PoseResult:
+        keypoints, scores = tracker(image_bgr)
+        return PoseResult(
+            keypoints=np.asarray(keypoints, np.float32).reshape(-1, 133, 2),
+            scores=np.asarray(scores, np.float32).reshape(-1, 133),
+            image_size=(image_bgr.shape[1], image_bgr.shape[0]),
+        )
+
+    return predict

@@ -1,0 +1,115 @@
+"""The result of `dwpose-bench video` as a typed document."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ..document import Document
+
+VideoContender = Literal["stream", "plain loop", "rtmlib"]
+"""`Predictor.stream`; a loop of OpenCV's reader and `Predictor`; rtmlib's `PoseTracker`."""
+
+STREAM: VideoContender = "stream"
+PLAIN_LOOP: VideoContender = "plain loop"
+RTMLIB: VideoContender = "rtmlib"
+
+TARGET_ONE_PERSON = 1.5
+"""At one person the stream gives at least so many times the frames per second of a plain loop."""
+
+TARGET_SEVERAL = 1.15
+"""At several persons, four for one."""
+
+TARGET_RTMLIB = 1.0
+"""It gives more than so many times the frames per second of rtmlib's tracker."""
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One stage of the stream, in the round of its median.
+
+    Attributes:
+        name: "read", "networks", "draw" (with the wait for the encoder) or "encode".
+        working_ms: Milliseconds at work per frame.
+        share: Share of the round in which it was at work.
+    """
+
+    name: str
+    working_ms: float
+    share: float
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was measured on one clip.
+
+    Attributes:
+        persons: Persons in the clip.
+        fps: Contender -> frames per second, median of the rounds.
+        all_fps: Contender -> frames per second of each round, in order.
+        persons_found: Contender -> persons found per frame, in the mean.
+        speed: Other contender -> our frames per second as a multiple of its.
+        stages: Stages of the stream, in the order frames pass them.
+        searched_frames: Frames in which the stream's detector searched.
+    """
+
+    persons: int
+    fps: dict[VideoContender, float]
+    all_fps: dict[VideoContender, tuple[float, ...]]
+    persons_found: dict[VideoContender, float]
+    speed: dict[VideoContender, float]
+    stages: tuple[Stage, ...]
+    searched_frames: int
+
+    def __post_init__(self) -> None:
+        """Checks what the types do not say; msgspec names the place in its message."""
+        names = set(self.fps)
+        if STREAM not in names or set(self.all_fps) != names or set(self.persons_found) != names:
+            raise ValueError(f"fps, all_fps and persons_found must name {STREAM} and the same ones")
+        if set(self.speed) != names - {STREAM}:
+            raise ValueError("speed must name every other contender")
+
+
+class VideoDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Frames per second of videos, read, predicted, drawn and encoded.
+
+    Attributes:
+        pose: Name of the pose network.
+        detector: Name of the detector.
+        random_weights: Whether the pose network's weights are random.
+        picture_wh: (width, height) of the clips.
+        frames: Frames of each clip.
+        detect_every: The stream and rtmlib search every so many frames, the plain loop all.
+        score_threshold: Persons score above this, with every contender.
+        threads: Threads inside one operator of ONNX Runtime.
+        repeats: Rounds.
+        rows: One for each number of persons.
+    """
+
+    schema_version: Literal[1] = 1
+    benchmark: Literal["video"] = "video"
+    pose: str
+    detector: str
+    random_weights: bool
+    picture_wh: tuple[int, int]
+    frames: int
+    detect_every: int
+    score_threshold: float
+    threads: int
+    repeats: int
+    rows: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        """Checks what the types do not say."""
+        if not self.rows:
+            raise ValueError("rows is empty")
+
+
+def misses(row: Row) -> list[str]:
+    """Returns what a row misses of the targets, in words; nothing where all is met."""
+    target = TARGET_ONE_PERSON if row.persons == 1 else TARGET_SEVERAL
+    found = []
+    if row.speed[PLAIN_LOOP] < target:
+        found.append(f"{row.speed[PLAIN_LOOP]:.2f} times a {PLAIN_LOOP}, not {target:g}")
+    if RTMLIB in row.speed and row.speed[RTMLIB] <= TARGET_RTMLIB:
+        found.append(f"{row.speed[RTMLIB]:.2f} times {RTMLIB}")
+    return found

@@ -1,0 +1,39 @@
+"""Readers of numbers and pairs on the command line, with errors that say what is expected."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def positive_number(text: str) -> int:
+    """Reads a whole number above 0 from the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def share_number(text: str) -> float:
+    """Reads a number from 0 to 1 from the command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def key_and_value(text: str) -> tuple[str, str]:
+    """Reads KEY=VALUE from the command line."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def size_wh(text: str) -> int | tuple[int, int]:
+    """Reads N or WIDTHxHEIGHT, in pixels, from the command line."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither N nor WIDTHxHEIGHT in pixels")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))

@@ -1,0 +1,264 @@
+"""What a run writes for a clip: videos, files of each frame and files of the whole clip."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..drawing import draw
+from ..errors import FormatError, InvalidArgumentError
+from ..media import (
+    FrameLog,
+    Source,
+    VideoWriter,
+    read_frame_log,
+    save_clip,
+    save_openpose_frame,
+)
+from ..media.clip_files import CLIP_FORMATS
+from ..media.encoding import CONTAINERS
+from ..media.libraries import require_av
+from ..results import PoseResult
+from ..streaming import FrameResult
+from .inputs import Clip
+from .outputs import DrawStyle, OutputPlan
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from typing_extensions import Self
+
+VIDEO_ENDING = ".mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipPlan:
+    """What is written for each clip.
+
+    Attributes:
+        plan: What is written for pictures; formats, styles and their options are taken from it.
+        video: The drawn video's own path, where --out names one; the clip's other files are
+            then named after it.
+        settings: All that the poses depend on; tells whether an earlier run can be gone on with.
+    """
+
+    plan: OutputPlan
+    video: Path | None
+    settings: str
+
+    def _base(self, clip: Clip) -> Path:
+        if self.video is not None:
+            return self.video.with_suffix("")
+        return self.plan.folder / clip.stem
+
+    def video_paths(self, clip: Clip) -> dict[DrawStyle, Path]:
+        """Returns the videos: style -> path."""
+        if self.video is not None:
+            return dict.fromkeys(self.plan.styles, self.video)
+        base = self._base(clip)
+        return {
+            style: base.with_name(f"{base.name}_{style}{VIDEO_ENDING}")
+            for style in self.plan.styles
+        }
+
+    def log_path(self, clip: Clip) -> Path | None:
+        """Returns the file with a line of JSON for each frame, or None."""
+        base = self._base(clip)
+        return base.with_name(f"{base.name}.jsonl") if "json" in self.plan.formats else None
+
+    def openpose_folder(self, clip: Clip) -> Path | None:
+        """Returns the folder with OpenPose JSON for each frame, or None."""
+        base = self._base(clip)
+        return base.with_name(f"{base.name}_keypoints") if "openpose" in self.plan.formats else None
+
+    def clip_paths(self, clip: Clip) -> dict[str, Path]:
+        """Returns the files that hold the whole clip: format -> path."""
+        base = self._base(clip)
+        return {
+            name: base.with_name(f"{base.name}.{name}")
+            for name in CLIP_FORMATS
+            if name in self.plan.formats
+        }
+
+    def journal_path(self, clip: Clip) -> Path:
+        """Returns the file of an unfinished run: what the networks found, frame by frame."""
+        key = hashlib.sha256(f"{self.settings}\n{_state_of(clip.source)}".encode()).hexdigest()
+        base = self._base(clip)
+        return base.with_name(f".{base.name}.{key[:12]}.unfinished")
+
+    def all_paths(self, clip: Clip) -> Iterator[Path]:
+        """Yields everything that is written for a clip."""
+        yield from self.video_paths(clip).values()
+        yield from self.clip_paths(clip).values()
+        for path in (self.log_path(clip), self.openpose_folder(clip)):
+            if path is not None:
+                yield path
+
+    def is_done(self, clip: Clip) -> bool:
+        """Tells whether everything of a clip is there already, and complete."""
+        base = self._base(clip)
+        unfinished = list(base.parent.glob(f".{_escaped(base.name)}.*.unfinished"))
+        return not unfinished and all(path.exists() for path in self.all_paths(clip))
+
+    def check(self, clips: Sequence[Clip]) -> None:
+        """Finds out before the work starts what would go wrong at its end.
+
+        Raises:
+            InvalidArgumentError: A format does not go with clips, or --out with these inputs.
+            MissingDependencyError: A package is needed.
+        """
+        if "coco" in self.plan.formats:
+            raise InvalidArgumentError(
+                "--format coco is for pictures, not for videos: frames have no COCO image ids"
+            )
+        if self.video is not None and (len(clips) != 1 or len(self.plan.styles) != 1):
+            raise InvalidArgumentError(
+                f"--out {self.video} is one video, so it goes with one clip and one --draw; name "
+                "a folder instead"
+            )
+        if clips and self.plan.styles:
+            require_av("writing videos")
+
+
+def out_video(out: Path | None) -> Path | None:
+    """Returns the video that --out names, or None where it is a folder.
+
+    Raises:
+        InvalidArgumentError: It is a video of a kind that cannot be written.
+    """
+    from .inputs import VIDEO_SUFFIXES
+
+    if out is None or out.is_dir() or out.suffix.lower() not in VIDEO_SUFFIXES:
+        return None
+    if out.suffix.lower() not in CONTAINERS:
+        raise InvalidArgumentError(
+            f"--out {out}: videos are written as {', '.join(CONTAINERS)}, not as {out.suffix}"
+        )
+    return out
+
+
+def _state_of(source: str) -> str:
+    """What tells whether a file is still the same."""
+    path = Path(source)
+    if not path.is_file():
+        return source
+    state = path.stat()
+    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+@dataclass
+class ClipWriter:
+    """Writes the files of one clip; use it in a `with` statement.
+
+    Left by an error or Ctrl-C, everything holds the frames so far: files keep their names, a
+    video the name that ends with .partial and its ending.
+
+    Attributes:
+        plan: What is written.
+        clip: The clip.
+        source: Its open source.
+        last_drawn: The last frame's last drawing, or None.
+        known: Frames found in an earlier run, by index.
+    """
+
+    plan: ClipPlan
+    clip: Clip
+    source: Source
+    last_drawn: npt.NDArray[np.uint8] | None = None
+    known: dict[int, PoseResult] = field(default_factory=dict)
+    _videos: dict[DrawStyle, VideoWriter] = field(default_factory=dict)
+    _log: FrameLog | None = None
+    _journal: FrameLog | None = None
+    _frames: list[tuple[int, float, PoseResult]] = field(default_factory=list)
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def open(self, *, go_on: bool) -> None:
+        """Opens the files.
+
+        Args:
+            go_on: Read what an unfinished run has found into `known`.
+
+        Raises:
+            OutputError: A file cannot be written.
+            MissingDependencyError: A package is needed.
+        """
+        with ExitStack() as stack:
+            for style, path in self.plan.video_paths(self.clip).items():
+                writer = VideoWriter(path, like=self.source)
+                self._videos[style] = stack.enter_context(writer)
+            log = self.plan.log_path(self.clip)
+            if log is not None:
+                self._log = stack.enter_context(FrameLog(log))
+            if not self.source.is_live:
+                self._journal = stack.enter_context(self._open_journal(go_on=go_on))
+            self._stack = stack.pop_all()
+
+    def _open_journal(self, *, go_on: bool) -> FrameLog:
+        path = self.plan.journal_path(self.clip)
+        if go_on and path.is_file():
+            try:
+                for frame in read_frame_log(path):
+                    if frame.result is not None:
+                        self.known[frame.index] = frame.result
+                return FrameLog(path, resume=True)
+            except FormatError:  # nothing that can be gone on with: begin anew
+                self.known.clear()
+        return FrameLog(path)
+
+    def write(self, frame: FrameResult, result: PoseResult) -> None:
+        """Writes one frame.
+
+        Args:
+            frame: The frame.
+            result: Its persons as they are to be written.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        if self._journal is not None and frame.index >= self._journal.next_index:
+            self._journal.write(frame.index, frame.time_s, frame.found)
+        for style, video in self._videos.items():
+            options: Mapping[str, Any] = self.plan.plan.draw_options.get(style, {})
+            self.last_drawn = draw(result, frame.image_bgr, style=style, **options)
+            video.write(self.last_drawn, frame.time_s, frame.duration_s)
+        if self._log is not None:
+            self._log.write(frame.index, frame.time_s, result)
+        folder = self.plan.openpose_folder(self.clip)
+        if folder is not None:
+            options = self.plan.plan.format_options.get("openpose", {})
+            stem = folder.name.removesuffix("_keypoints")
+            save_openpose_frame(result, folder, stem=stem, index=frame.index, **options)
+        if self.plan.clip_paths(self.clip):
+            self._frames.append((frame.index, frame.time_s, result))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Finishes the files; after an error those of the whole clip hold the frames so far."""
+        try:
+            if self._frames:
+                self._save_clip()
+        finally:
+            self._stack.__exit__(error_type, error, traceback)
+        if error_type is None and self._journal is not None:
+            self._journal.path.unlink(missing_ok=True)
+
+    def _save_clip(self) -> None:
+        indices, times_s, results = (list(each) for each in zip(*self._frames, strict=True))
+        for name, path in self.plan.clip_paths(self.clip).items():
+            save_clip(results, path, indices=indices, times_s=times_s, format=name)

@@ -1,0 +1,240 @@
+"""The work of `dwpose-infer` on clips: read, predict, draw, write, report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from tqdm import tqdm
+
+from ..errors import DwposeError
+from ..formats.plain_json import result_to_dict
+from ..media import PreviewWindow, Source, open_source
+from ..media.span import make_span
+from ..predictor import Predictor
+from ..results import PoseResult
+from ..streaming import FrameResult, Stream, StreamReport
+from ..streaming.opening import open_stream, require_tracking
+from ..tracking import TrackerSettings
+from .clip_outputs import ClipPlan, ClipWriter
+from .inputs import Clip, is_live
+
+Finish = Callable[[PoseResult, str], PoseResult]
+"""Puts the name of its source into a result and takes out what is not wanted."""
+
+
+@dataclass(slots=True)
+class ClipTally:
+    """What a run has done with clips so far.
+
+    Attributes:
+        done: Clips worked on to their end.
+        frames: Frames of all clips.
+        failed: Clips that failed, and those with damaged frames.
+        interrupted: Whether Ctrl-C ended the run.
+    """
+
+    done: int = 0
+    frames: int = 0
+    failed: int = 0
+    interrupted: bool = False
+
+
+def check_clips(arguments: argparse.Namespace, clips: Sequence[Clip]) -> None:
+    """Finds out before the work starts whether the options can be met.
+
+    Raises:
+        InvalidArgumentError: --start, --end or --stride cannot be used.
+        MissingDependencyError: A package is needed for them.
+    """
+    make_span(arguments.start, arguments.end, arguments.stride)
+    if clips and (arguments.track or arguments.smooth):
+        require_tracking()
+    if clips and arguments.preview:
+        from ..media.preview import require_gui
+
+        require_gui()
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRun:
+    """A run over clips, one after the other.
+
+    Attributes:
+        arguments: Those of `dwpose-infer`.
+        predictor: Finds the persons.
+        plan: What is written; None where --json alone asks for no file.
+        finish: Finishes each frame's result.
+        tally: What was done so far.
+    """
+
+    arguments: argparse.Namespace
+    predictor: Predictor
+    plan: ClipPlan | None
+    finish: Finish
+    tally: ClipTally
+
+    def work_on(self, clips: Sequence[Clip]) -> None:
+        """Works on clips; one that fails does not keep the others from it.
+
+        Raises:
+            DwposeError: Something is wrong that has nothing to do with one clip.
+        """
+        for clip in clips:
+            try:
+                report = self._run(clip)
+            except DwposeError as error:
+                if error.exit_code != DwposeError.exit_code:  # not the clip's fault
+                    raise
+                self.tally.failed += 1
+                said = str(error)
+                shown = said if clip.name in said else f"{clip.name}: {said}"
+                print(f"dwpose-infer: error: {shown}", file=sys.stderr)
+            except KeyboardInterrupt:
+                self.tally.interrupted = True
+                return
+            else:
+                damaged = _report_damage(clip, report)
+                self.tally.failed += damaged
+                self.tally.done += not damaged
+
+    def _run(self, clip: Clip) -> StreamReport:
+        with ExitStack() as stack:
+            source = stack.enter_context(_open(self.arguments, clip))
+            preview = stack.enter_context(PreviewWindow()) if self.arguments.preview else None
+            writer = None
+            if self.plan is not None:
+                writer = ClipWriter(self.plan, clip, source)
+                writer.open(go_on=self.arguments.skip_existing)
+                stack.enter_context(writer)
+            known = None if writer is None else writer.known
+            stream = stack.enter_context(_stream(self.arguments, self.predictor, source, known))
+            bar = stack.enter_context(_bar(self.arguments, source, clip))
+            began_s = time.perf_counter()
+            try:
+                for frame in _wanted(self.arguments, stream):
+                    self._deliver(frame, self.finish(frame.result, clip.name), writer, preview)
+                    bar.update()
+            except KeyboardInterrupt:
+                if not source.is_live:  # it ends a live stream, but breaks off a clip
+                    raise
+            report = stream.report
+            bar.close()
+            if not self.arguments.quiet:
+                elapsed_s = time.perf_counter() - began_s
+                print(_summary(clip, report, elapsed_s), file=sys.stderr)
+        return report
+
+    def _deliver(
+        self,
+        frame: FrameResult,
+        result: PoseResult,
+        writer: ClipWriter | None,
+        preview: PreviewWindow | None,
+    ) -> None:
+        if writer is not None:
+            writer.write(frame, result)
+        if self.arguments.json:
+            line = {"frame": frame.index, "time_s": frame.time_s, **result_to_dict(result)}
+            print(json.dumps(line, allow_nan=False), flush=True)
+        self.tally.frames += 1
+        if preview is not None:
+            drawn = None if writer is None else writer.last_drawn
+            if drawn is None:
+                drawn = result.draw(frame.image_bgr, style="overlay")
+            if not preview.show(drawn):
+                raise KeyboardInterrupt
+
+
+def _open(arguments: argparse.Namespace, clip: Clip) -> Source:
+    live = is_live(clip.source) or clip.source.isdecimal()
+    return open_source(
+        clip.source,
+        start=arguments.start,
+        end=None if live else arguments.end,
+        stride=arguments.stride,
+        frame_rate=arguments.frame_rate,
+    )
+
+
+def _stream(
+    arguments: argparse.Namespace,
+    predictor: Predictor,
+    source: Source,
+    known: Mapping[int, PoseResult] | None,
+) -> Stream:
+    return open_stream(
+        predictor,
+        source,
+        start=None,
+        end=None,
+        stride=1,
+        detect_every=arguments.detect_every,
+        track=TrackerSettings(prefer=arguments.prefer) if arguments.track else False,
+        smooth=arguments.smooth,
+        max_persons=arguments.max_persons,
+        whole_image=arguments.whole_image,
+        batch_frames=None,
+        on_error="skip",
+        known=known,
+    )
+
+
+def _bar(arguments: argparse.Namespace, source: Source, clip: Clip) -> tqdm[Any]:
+    shown = sys.stderr.isatty() and not arguments.quiet
+    bar: tqdm[Any] = tqdm(
+        total=source.frame_count,
+        desc=clip.stem.name,
+        unit="frame",
+        disable=not shown,
+        file=sys.stderr,
+        leave=False,
+    )
+    return bar
+
+
+def _wanted(arguments: argparse.Namespace, stream: Stream) -> Iterator[FrameResult]:
+    """Yields the frames of a clip, or those of a live stream up to --end."""
+    span = make_span(None, arguments.end if stream.source.is_live else None, 1)
+    for frame in stream:
+        if span.is_after(frame.index, frame.time_s):
+            return
+        yield frame
+
+
+def _report_damage(clip: Clip, report: StreamReport) -> int:
+    """Prints what is wrong with a clip; returns 1 where something is, else 0."""
+    if not report.damaged_frames:
+        return 0
+    frames = f"{report.damaged_frames} damaged frame{'s'[report.damaged_frames == 1 :]}"
+    ending = ", it is cut off" if report.broke_off else ""
+    print(
+        f"dwpose-infer: error: {clip.name}: {frames} left out{ending}; the first: "
+        f"{report.damaged[0]}",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _summary(clip: Clip, report: StreamReport, elapsed_s: float) -> str:
+    stages = ", ".join(
+        f"{_STAGE_NAMES[stage.name]} {min(100.0, 100 * stage.working_s / elapsed_s):.0f} %"
+        for stage in report.stages
+    )
+    words = [
+        f"{clip.stem.name}: {report.frames} frame{'s'[report.frames == 1 :]}",
+        f"{report.frames / elapsed_s:.1f} fps",
+        f"{report.searched_frames} searched",
+    ]
+    if report.dropped_frames:
+        words.append(f"{report.dropped_frames} came too fast")
+    return f"{', '.join(words)}; at work: {stages}"
+
+
+_STAGE_NAMES = {"read": "reading", "networks": "networks", "caller": "drawing and writing"}

@@ -1,0 +1,135 @@
+"""Poses of consecutive frames: persons are searched for in some and followed in the others.
+
+With `detect_every` above 1 a frame between two searches needs the keypoints of the frame before
+it. But each search begins a new chain that needs nothing from the frames before, so the chains of
+a clip are worked on side by side: the first frames of all of them share a batch, then the second
+ones, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..media.frames import Frame
+from ..results import Float32Array, PoseResult
+from ..tracking import PropagatedBoxes, boxes_from_keypoints
+from .settings import StreamSettings
+
+Boxes = npt.NDArray[np.float32] | None
+"""Boxes (P, 4), pixels, of a frame whose persons are known; None where they are to be searched."""
+
+
+class PredictFrames(Protocol):
+    """What predicts a batch: `Predictor.__call__` with a list of arrays."""
+
+    def __call__(
+        self, images_bgr: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Boxes]
+    ) -> list[PoseResult]:
+        """Returns one result per frame, searching those whose boxes are None."""
+
+
+class Follower:
+    """Finds the persons of frames that come in order.
+
+    Attributes:
+        searched_frames: Frames in which the detector searched so far.
+    """
+
+    def __init__(
+        self,
+        predict: PredictFrames,
+        settings: StreamSettings,
+        *,
+        known: Mapping[int, PoseResult] | None = None,
+    ) -> None:
+        """Starts before the first frame.
+
+        Args:
+            predict: Predicts a batch of frames.
+            settings: How often to search.
+            known: Index of a frame -> its persons as this class returned them before; they are
+                not predicted again.
+        """
+        self._predict = predict
+        self._settings = settings
+        self._known = known or {}
+        self._position = 0
+        self._last: PoseResult | None = None
+        self.searched_frames = 0
+
+    def __call__(self, frames: Sequence[Frame]) -> list[PoseResult]:
+        """Returns the persons of the next frames, with no ids.
+
+        Args:
+            frames: The next frames in order, any number of them.
+
+        Raises:
+            InferenceError: A network failed.
+        """
+        results: dict[int, PoseResult] = {}
+        chains = self._chains(len(frames))
+        for step in range(max(map(len, chains), default=0)):
+            places = [chain[step] for chain in chains if step < len(chain)]
+            before = [results.get(place - 1, self._last) for place in places]
+            followed = [
+                None if self._is_due(place) else self._follow(frames[place], previous)
+                for place, previous in zip(places, before, strict=True)
+            ]
+            predicted = self._predict_some([frames[place] for place in places], followed)
+            results.update(zip(places, predicted, strict=True))
+        self._position += len(frames)
+        ordered = [results[place] for place in range(len(frames))]
+        self._last = ordered[-1] if ordered else self._last
+        return ordered
+
+    def _chains(self, count: int) -> list[list[int]]:
+        """Splits the next frames, by their places among them, where a search is due."""
+        chains: list[list[int]] = []
+        for place in range(count):
+            if not chains or self._is_due(place):
+                chains.append([])
+            chains[-1].append(place)
+        return chains
+
+    def _is_due(self, place: int) -> bool:
+        return (self._position + place) % self._settings.detect_every == 0
+
+    def _follow(self, frame: Frame, previous: PoseResult | None) -> PropagatedBoxes | None:
+        """Boxes from the frame before, or None where the frame has to be searched."""
+        height, width = frame.image_bgr.shape[:2]
+        if previous is None or previous.image_size != (width, height):
+            return None
+        boxes = boxes_from_keypoints(previous)
+        return None if boxes.dropped else boxes
+
+    def _predict_some(
+        self, frames: Sequence[Frame], followed: Sequence[PropagatedBoxes | None]
+    ) -> list[PoseResult]:
+        """Predicts the frames whose persons are not known yet, all in one call."""
+        results = [self._known.get(frame.index) for frame in frames]
+        missing = [place for place, result in enumerate(results) if result is None]
+        if missing:
+            predicted = self._predict(
+                [frames[place].image_bgr for place in missing],
+                [_boxes(followed[place]) for place in missing],
+            )
+            self.searched_frames += sum(followed[place] is None for place in missing)
+            for place, result in zip(missing, predicted, strict=True):
+                results[place] = self._finished(result, followed[place])
+        return [result for result in results if result is not None]
+
+    def _finished(self, result: PoseResult, followed: PropagatedBoxes | None) -> PoseResult:
+        if followed is not None:
+            return replace(result, box_scores=followed.box_scores)
+        if self._settings.tracker is None and self._settings.max_persons is not None:
+            return result.select(slice(0, self._settings.max_persons))
+        return result
+
+
+def _boxes(followed: PropagatedBoxes | None) -> Float32Array | None:
+    return None if followed is None else followed.boxes_xyxy
