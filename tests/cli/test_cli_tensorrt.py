@@ -43,7 +43,7 @@ def test_from_the_first_use_on(machine, capsys):
 
     assert main(trt) == 0
     first = capsys.readouterr()
-    assert "built once for this GPU; this takes minutes" in first.err
+    assert "is built once for this GPU" in first.err
     np.testing.assert_allclose(
         keypoints(json.loads(first.out)["persons"]), expected, atol=KEYPOINT_PX
     )
