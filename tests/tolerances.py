@@ -42,3 +42,6 @@ AP = 1e-6
 TWO_PROCESSES = 1e-3
 """Losses after a few steps, and the way the weights went, of two training processes against one;
 relative. They sum up in another order, which AdamW amplifies where gradients are next to 0."""
+
+RESIZED = 1e-5
+"""Tokens of constant maps of two sizes: the same sums in float32, over four times the numbers."""

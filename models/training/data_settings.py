@@ -35,6 +35,10 @@ class DataSource:
         collections: Keep the pictures whose field `source` is one of these; empty keeps all.
         repeats: How often an epoch sees every sample of this source; official 1. Of 2.5, the
             fraction takes a new random half of the samples in every epoch.
+        unlabelled_weight: Weight of points without a label. Officially 0: they count nothing.
+            Where labels leave out what cannot be told from the picture, a small weight, below
+            0.5, teaches low scores for such points: their target is flat along both axes.
+            Leave it at 0 where whole parts were never labelled.
     """
 
     annotations: str
@@ -43,8 +47,11 @@ class DataSource:
     labels: tuple[str, ...] = ()
     collections: tuple[str, ...] = ()
     repeats: float = 1.0
+    unlabelled_weight: float = 0.0
 
     def __post_init__(self) -> None:
+        weight = self.unlabelled_weight
+        require(0 <= weight < 0.5, f"unlabelled_weight must be in 0..0.5, not {weight}")
         require(self.annotations != "", "the annotation file of a data source has no name")
         require(self.frame_step >= 1, f"frame_step must be at least 1, not {self.frame_step}")
         require(self.repeats > 0, f"repeats must be positive, not {self.repeats}")

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from ...errors import InvalidArgumentError
 from ..checkpoints import Stage, load_weights
 from ..dwpose import DWPose, DWPoseArchitecture
-from .losses import FeatureLoss, LogitLoss, label_loss
+from .losses import FeatureLoss, LogitLoss, label_loss, point_factors
 from .pretrained import load_initial_weights, load_teacher, teacher_architecture
 from .settings import DistillSettings, LossSettings, Settings
 
@@ -357,10 +357,13 @@ def _bins(architecture: DWPoseArchitecture) -> tuple[int, int, int]:
 
 
 def _label_loss(outputs: tuple[Tensor, Tensor], labels: Labels, settings: LossSettings) -> Tensor:
+    weights = labels.keypoint_weights
+    if not settings.use_keypoint_weights:
+        weights = torch.ones_like(weights)
     return label_loss(
         outputs,
         (labels.targets_x, labels.targets_y),
-        labels.keypoint_weights if settings.use_keypoint_weights else None,
+        weights * point_factors(*settings.part_weights).to(weights),
         beta=settings.beta,
         label_softmax=settings.label_softmax,
         reference_samples=settings.reference_samples,

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...keypoints import PARTS
+
 LABEL_BETA: Final = 10.0
 """Factor before the softmax (mmpose's RTMPose configurations, `beta` of KLDiscretLoss)."""
 
@@ -26,10 +28,11 @@ def _divergence(
 ) -> Tensor:
     """Returns targets * (log targets - log softmax(beta * outputs)) bin by bin, float32."""
     log_probabilities = functional.log_softmax(outputs.float() * beta, dim=-1)
-    probabilities = targets.float()
-    if target_softmax:
-        probabilities = functional.softmax(probabilities * beta, dim=-1)
-    return functional.kl_div(log_probabilities, probabilities, reduction="none")
+    if not target_softmax:
+        return functional.kl_div(log_probabilities, targets.float(), reduction="none")
+    log_targets = functional.log_softmax(targets.float() * beta, dim=-1)
+    # From logarithms: torch takes several times as long to take those of probabilities.
+    return functional.kl_div(log_probabilities, log_targets, reduction="none", log_target=True)
 
 
 def label_loss(
@@ -68,6 +71,16 @@ def label_loss(
     samples, points = outputs_xy[0].shape[:2]
     total = torch.as_tensor(per_point).sum() / points
     return total if reference_samples is None else total * (reference_samples / samples)
+
+
+def point_factors(body: float, feet: float, face: float, hands: float) -> Tensor:
+    """Returns factors on the weights of the points, (133,) float32, from one for each part."""
+    factors = {"body": body, "feet": feet, "face": face, "left_hand": hands, "right_hand": hands}
+    return torch.cat([torch.full((_length(PARTS[part]),), factors[part]) for part in PARTS])
+
+
+def _length(points: slice) -> int:
+    return len(range(points.stop)[points])
 
 
 class LogitLoss(nn.Module):

@@ -7,6 +7,7 @@ from typing import Final
 from ...errors import InvalidArgumentError, ModelFormatError, ModelNotFoundError
 from ..checkpoints import load_model, load_weights, read_state_dict
 from ..dwpose import DWPose, DWPoseArchitecture
+from ..resizing import resize_input
 from .settings import DistillSettings, Settings
 
 BACKBONE: Final = "backbone."
@@ -59,6 +60,8 @@ def load_teacher(settings: Settings) -> DWPose:
 def load_initial_weights(model: DWPose, settings: Settings) -> None:
     """Reads the weights that the trained network starts from; without any it stays as it is.
 
+    A whole network for another input size is fitted, see `resizing.resize_input`.
+
     Args:
         model: The network.
         settings: The run.
@@ -77,7 +80,7 @@ def load_initial_weights(model: DWPose, settings: Settings) -> None:
         raise ModelNotFoundError(f"{error}; {hint}") from error
     try:
         if settings.initial_part == "all":
-            load_weights(model, state)
+            load_weights(model, resize_input(state, model.architecture))
             return
         backbone = {
             name.removeprefix(BACKBONE): value

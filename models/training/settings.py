@@ -77,12 +77,15 @@ class LossSettings:
             one GPU's batch, 64 at 256x192 and 32 at 384x288, and averages over the GPUs. The mean
             over the samples times this number is the same there, and does not change with the
             batch or the number of processes. none sums over a process's batch, whatever its size.
+        part_weights: Factors on the points of body, feet, face and hands; officially all 1, so
+            that the 68 points of the face are half of the loss.
     """
 
     beta: float = 10.0
     label_softmax: bool = True
     use_keypoint_weights: bool = True
     reference_samples: int | None = 64
+    part_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
         require(self.beta > 0, f"beta must be positive, not {self.beta}")
@@ -90,6 +93,11 @@ class LossSettings:
         require(
             samples is None or samples >= 1,
             f"reference_samples must be at least 1 or null, not {samples}",
+        )
+        weights = self.part_weights
+        require(
+            min(weights) >= 0 and sum(weights) > 0,
+            f"part_weights must not be negative nor all 0, not {weights}",
         )
 
 

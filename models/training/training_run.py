@@ -78,6 +78,7 @@ def _open_loader(persons: Persons, settings: Settings, processes: Processes) -> 
         input_size_wh=settings.input_wh,
         augment=settings.augment,
         epochs=settings.epochs,
+        unlabelled_weights=[source.unlabelled_weight for source in data.train],
     )
     return make_loader(
         dataset,

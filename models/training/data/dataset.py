@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class Sample(NamedTuple):
     Attributes:
         crop: (height, width, 3) uint8, BGR.
         keypoints: (133, 2) float32, x then y, pixels of the crop.
-        weights: (133,) float32, 1 for labelled points, 0 for others.
+        weights: (133,) float32, 1 for labelled points, below 0.5 for others.
         person: Index in the table of persons.
     """
 
@@ -57,6 +58,7 @@ class PoseDataset(Dataset[Sample]):
         input_size_wh: (width, height) of the crops.
         augment: The random changes.
         epochs: Length of the run, which says when the last phase of the changes begins.
+        unlabelled_weights: Weight of points without a label, by source; 0 for all by default.
     """
 
     def __init__(
@@ -66,12 +68,15 @@ class PoseDataset(Dataset[Sample]):
         input_size_wh: tuple[int, int],
         augment: AugmentSettings,
         epochs: int,
+        unlabelled_weights: Sequence[float] | None = None,
     ) -> None:
         self.pictures = pictures
         self.persons: Persons = pictures.persons
         self.input_size_wh = input_size_wh
         self.augment = augment
         self.epochs = epochs
+        sources = len(self.persons.reports)
+        self.unlabelled_weights = np.asarray(unlabelled_weights or [0.0] * sources, np.float32)
         self._augment_at = (-1, augment)
 
     def __len__(self) -> int:
@@ -93,7 +98,9 @@ class PoseDataset(Dataset[Sample]):
             settings=self._settings(key.epoch),
             rng=np.random.default_rng(key),
         )
-        return Sample(crop, keypoints, labelled.astype(np.float32), person)
+        unlabelled = self.unlabelled_weights[self.persons.source_indices[person]]
+        weights = np.where(labelled, np.float32(1), unlabelled)
+        return Sample(crop, keypoints, weights, person)
 
     def _settings(self, epoch: int) -> AugmentSettings:
         """The settings of an epoch, kept for the next sample."""

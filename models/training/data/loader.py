@@ -23,7 +23,7 @@ class Batch(NamedTuple):
         crops: (N, height, width, 3) uint8, BGR; `to_network_input` makes the network's input.
         keypoints: (N, 133, 2) float32, x then y, pixels of the crop; `encode_batch` makes the
             targets.
-        weights: (N, 133) float32, 1 for labelled points, 0 for others.
+        weights: (N, 133) float32, 1 for labelled points, below 0.5 for others.
         persons: (N,) int64, indices in the dataset's table of persons.
     """
 

@@ -7,7 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dwpose_infer.models.training.losses import FeatureLoss, LogitLoss, label_loss
+from dwpose_infer.models.training.losses import (
+    FeatureLoss,
+    LogitLoss,
+    label_loss,
+    point_factors,
+)
 from tolerances import LOSS_GRADIENT_NORM, TRAINING_LOSS
 
 EPOCHS = {"s1_l-t": 270, "s2_t-t": 60}
@@ -156,3 +161,8 @@ def test_no_gradient_reaches_the_teacher():
     LogitLoss(weight=1.0)(student, teacher).backward()
     assert all(part.grad is None for part in teacher)
     assert all(part.grad.abs().max() > 0 for part in student)
+
+
+def test_factors_go_to_the_points_of_their_part():
+    factors = point_factors(2.5, 2.0, 0.5, 1.25).tolist()
+    assert factors == [2.5] * 17 + [2.0] * 6 + [0.5] * 68 + [1.25] * 42

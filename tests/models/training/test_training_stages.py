@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dwpose_infer.errors import InvalidArgumentError, ModelFormatError, ModelNotFoundError
+from dwpose_infer.keypoints import FEET
 from dwpose_infer.models.checkpoints import build_model, load_model, read_state_dict
 from dwpose_infer.models.dwpose import DWPose, DWPoseArchitecture
 from dwpose_infer.models.training.distillation import (
@@ -96,6 +97,21 @@ def test_the_plain_stage_has_the_plain_names_and_the_label_loss(batch):
     assert losses["loss"].item() == losses["loss_kpt"].item() == expected.item()
     losses["loss"].backward()
     assert all(parameter.grad is not None for parameter in stage.trainable_parameters())
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_part_weights_multiply_the_weights_of_points(batch, weighted):
+    loss = LossSettings(
+        reference_samples=None, use_keypoint_weights=weighted, part_weights=(0.0, 3.0, 0.0, 0.0)
+    )
+    stage = build_stage(settings(loss=loss))
+    losses = stage(*batch, 0)
+    weights = torch.zeros_like(batch[3])
+    weights[:, FEET] = 3 * batch[3][:, FEET] if weighted else 3
+    model = stage.trained_model().train()
+    expected = label_loss(model(batch[0]), batch[1:3], weights)
+    assert losses["loss_kpt"].item() == pytest.approx(expected.item(), rel=1e-6)
+    assert losses["loss_kpt"].item() > 1e-3
 
 
 @pytest.mark.parametrize("epoch", [0, 3, 9])
@@ -284,6 +300,21 @@ def test_training_starts_from_given_weights(files, part):
     assert not [name for name in differing if name.startswith("backbone.")]
     assert ("head.cls_x.weight" in differing) == (part == "backbone")
     assert all(parameter.requires_grad for parameter in stage.parameters())
+
+
+def test_training_goes_on_at_another_input_size(files):
+    path = str(files / "t.pth")
+    small = read_state_dict(path)
+    stage = build_stage(
+        settings(initial=path, initial_part="all", input_height=2 * HEIGHT, input_width=2 * WIDTH)
+    )
+    large = stage.state_dict()
+    assert torch.equal(large["head.gau.uv.weight"], small["head.gau.uv.weight"])
+    assert large["head.cls_x.weight"].shape == (4 * WIDTH, 256)
+    assert torch.equal(large["head.cls_x.weight"][0], small["head.cls_x.weight"][0])
+    assert large["head.mlp.1.weight"].sum().item() == pytest.approx(
+        small["head.mlp.1.weight"].sum().item(), rel=1e-4
+    )
 
 
 def test_the_student_of_stage_1_starts_from_given_weights_and_that_of_stage_2_does_not(files):

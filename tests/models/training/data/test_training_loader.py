@@ -256,3 +256,29 @@ def test_decoded_pictures_need_forking(dataset, persons, monkeypatch):
     with pytest.raises(InvalidArgumentError, match="cache_gb"):
         make_loader(cached, batch_size=4, seed=0, workers=1)
     assert len(make_loader(cached, batch_size=4, seed=0)) == 3
+
+
+def test_points_without_a_label_weigh_what_their_source_says(document, save_set, source):
+    for annotation in document["annotations"]:
+        annotation["lefthand_kpts"][2::3] = [0] * 21
+    others = replace(source, collections=("others",))
+    first = replace(source, collections=("first",), unlabelled_weight=0.125)
+    persons = read_persons([first, others], root=save_set(document))
+    dataset = PoseDataset(
+        open_pictures(persons),
+        input_size_wh=SIZE,
+        augment=replace(AUGMENT, flip_probability=0.0),
+        epochs=1,
+        unlabelled_weights=[0.125, 0.0],
+    )
+    for person, source_index in enumerate(persons.source_indices):
+        weights = dataset[SampleKey(21, 0, person)].weights
+        assert weights.dtype == np.float32
+        assert (weights[91:112] == [0.125, 0.0][source_index]).all()
+        assert (np.delete(weights, range(91, 112)) == 1).all()
+
+
+@pytest.mark.parametrize("weight", [-0.1, 0.5, 1.0])
+def test_a_weight_that_would_count_as_a_label_is_refused(source, weight):
+    with pytest.raises(InvalidArgumentError, match="unlabelled_weight must be in 0..0.5"):
+        replace(source, unlabelled_weight=weight)
