@@ -280,5 +280,5 @@ def test_points_without_a_label_weigh_what_their_source_says(document, save_set,
 
 @pytest.mark.parametrize("weight", [-0.1, 0.5, 1.0])
 def test_a_weight_that_would_count_as_a_label_is_refused(source, weight):
-    with pytest.raises(InvalidArgumentError, match="unlabelled_weight must be in 0..0.5"):
+    with pytest.raises(InvalidArgumentError, match=r"unlabelled_weight must be in 0\.\.0\.5"):
         replace(source, unlabelled_weight=weight)
