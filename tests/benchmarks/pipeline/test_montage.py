@@ -9,7 +9,7 @@ from dwpose_infer.errors import InvalidArgumentError
 from dwpose_infer.images import read_image
 
 
-@pytest.mark.parametrize("first", [0, 1, 2])
+@pytest.mark.parametrize("first", [0, 1])
 def test_the_bundled_detector_finds_exactly_the_persons_shown(first, tmp_path):
     counts = range(1, made.MAX_PERSONS + 1)
     with Predictor(threads=1) as predictor:
@@ -25,13 +25,13 @@ def test_persons_stand_apart_and_are_as_large_as_fits():
         assert picture.shape == (720, 1280, 3)
         grey = (picture == made.PAD_VALUE).all(axis=2)
         assert grey[0].all() and grey[:, 0].all()  # nothing is cut off at the edges
-        assert 0.4 < 1 - grey.mean() < 0.85 or persons == 1
+        assert 0.35 < 1 - grey.mean() < 0.85 or persons == 1
 
 
 def test_pictures_are_the_same_every_time_and_differ_by_their_first_crop(tmp_path):
     assert made.montage_jpeg(2) == made.montage_jpeg(2)
     assert made.montage_jpeg(2) != made.montage_jpeg(2, first=1)
-    np.testing.assert_array_equal(made.montage(3, first=0), made.montage(3, first=3))
+    np.testing.assert_array_equal(made.montage(3, first=0), made.montage(3, first=2))
     paths = made.write_montages(tmp_path, [1, 2])
     assert [path.name for path in paths] == ["000_1_persons.jpg", "001_2_persons.jpg"]
     assert paths[1].read_bytes() == made.montage_jpeg(2, first=1)
