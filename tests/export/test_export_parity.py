@@ -88,7 +88,7 @@ def test_detectors_are_compared_by_their_boxes(detector_source):
     require_parity(report)
     assert report.boxes.matched == report.boxes.source_boxes >= 3
     broken = to_deploy_detector(detector_source.model)
-    scale_weight(broken, 1.5, position=40)
+    scale_weight(broken, 2, position=40)
     with pytest.raises(ParityError):
         require_parity(check(detector_source, broken, precision="int8"))
 
