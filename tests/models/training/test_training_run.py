@@ -94,7 +94,7 @@ def test_every_kind_of_run_can_be_interrupted_anywhere(samples, teacher, tmp_pat
             "distill": {"stage": 1, "teacher_size": "s", "teacher_checkpoint": str(teacher)},
             "optimizer": {"clip_norm": 1.0},
         },
-        # On maps of 2x2 cells torch 2.13 gets the 7x7 convolution wrong in bf16, on CPUs that have it.
+        # On maps of 2x2 cells torch 2.13 gets the 7x7 convolution wrong in bf16 (CPUs with bf16).
         "bf16": {
             "precision": "bf16",
             "ema": {"average_buffers": False},
