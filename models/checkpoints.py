@@ -48,6 +48,8 @@ Value = TypeVar("Value", StoredTensor, Tensor)
 
 SAFETENSORS_SUFFIX = ".safetensors"
 WEIGHTS_KEYS = ("state_dict", "model")
+TRAINING_ONLY = "map_supervision."
+"""Prefix of layers that only the training has, see `training.map_supervision`."""
 LISTED_KEYS = 5  # of each kind in an error message
 YOLOX_STEM_CHANNELS = 64  # at width 1
 
@@ -257,7 +259,9 @@ def _plain_names(weights: dict[str, Value], distiller_stage: Stage | None) -> di
         weights = _with_prefix(weights, "module.")
     student = _with_prefix(weights, "student.")
     if not student:
-        return weights
+        return {
+            name: value for name, value in weights.items() if not name.startswith(TRAINING_ONLY)
+        }
     teacher = _with_prefix(weights, "teacher.")
     backbone = _with_prefix(teacher, "backbone.")
     if distiller_stage is None:

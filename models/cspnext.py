@@ -183,7 +183,20 @@ class CSPNeXt(nn.Module):
         Returns:
             (N, out_channels, H / 32, W / 32) float.
         """
-        features: Tensor = self.stem(picture)
-        for stage in (self.stage1, self.stage2, self.stage3, self.stage4):
-            features = stage(features)
-        return features
+        return self.stage_features(picture)[-1]
+
+    def stage_features(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Work out the features of all four stages.
+
+        Args:
+            picture: As for `forward`.
+
+        Returns:
+            (N, channels, h, w) at a 4th, 8th, 16th and 32nd of the resolution; the channels of
+            each are half those of the next.
+        """
+        first: Tensor = self.stage1(self.stem(picture))
+        second: Tensor = self.stage2(first)
+        third: Tensor = self.stage3(second)
+        fourth: Tensor = self.stage4(third)
+        return first, second, third, fourth

@@ -17,6 +17,9 @@ A trainer does, with a stage made by `build_stage(settings)`:
 Data parallel training wraps the stage itself: of its parameters, all that require a gradient get
 one in every step. To compile, call `compile()` on each of `stage.networks()`: that leaves the
 names in the state dict as they are.
+
+With `LossSettings.map_weight` the plain stage and stage 1 also have `map_supervision.*`, thrown
+away like the rest.
 """
 
 from __future__ import annotations
@@ -30,15 +33,17 @@ from torch import Tensor, nn
 
 from ...errors import InvalidArgumentError
 from ..checkpoints import Stage, load_weights
+from ..cspnext import CSPNeXt
 from ..dwpose import DWPose, DWPoseArchitecture
 from .losses import FeatureLoss, LogitLoss, label_loss, point_factors
+from .map_supervision import SUPERVISED_STAGES, MapSupervision
 from .pretrained import load_initial_weights, load_teacher, teacher_architecture
 from .settings import DistillSettings, LossSettings, Settings
 
 Value = TypeVar("Value")
 
 PLAIN_PREFIXES: Final[Mapping[Stage | None, Mapping[str, str]]] = {
-    None: {"": ""},
+    None: {"backbone.": "backbone.", "head.": "head."},
     1: {"student.": ""},
     2: {"teacher.backbone.": "backbone.", "student.head.": "head."},
 }
@@ -109,7 +114,7 @@ class TrainingStage(nn.Module, ABC):
         Returns:
             Name -> float32 scalar on the networks' device: "loss", the sum to minimise, and the
             parts it is made of under their official names (`loss_kpt`, `loss_fea`,
-            `loss_logit`), factors included.
+            `loss_logit`; and `loss_map`), factors included.
         """
         labels = Labels(targets_x, targets_y, keypoint_weights)
         losses = self._losses(crops, labels, epoch)
@@ -162,13 +167,18 @@ class PlainStage(TrainingStage):
         self.head = model.head
         self.label_settings = loss
 
+        self.map_supervision = _map_supervision(model, loss)
+
     def networks(self) -> Sequence[nn.Module]:
         """Returns the modules that do the work, for compiling them in place."""
-        return self.backbone, self.head
+        return *_backbone_parts(self.backbone, self.map_supervision), self.head
 
     def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
-        outputs = self.head(self.backbone(crops))
-        return {"loss_kpt": _label_loss(outputs, labels, self.label_settings)}
+        features, map_losses = _supervised_features(
+            self.backbone, self.map_supervision, crops, labels, self.label_settings
+        )
+        outputs = self.head(features)
+        return {"loss_kpt": _label_loss(outputs, labels, self.label_settings), **map_losses}
 
 
 class DistillationStage(TrainingStage):
@@ -235,9 +245,9 @@ class DistillationStage(TrainingStage):
             self.teacher.eval()
         return self
 
+    @abstractmethod
     def networks(self) -> Sequence[nn.Module]:
         """Returns the modules that do the work, for compiling them in place."""
-        return self.teacher.backbone, self.teacher.head, self.student.backbone, self.student.head
 
     def decay_factor(self, epoch: int) -> float:
         """Returns the factor on both distillation losses in an epoch, counted from 0."""
@@ -262,6 +272,7 @@ class FirstStage(DistillationStage):
 
     def _prepare(self) -> None:
         settings = self.settings
+        self.map_supervision = _map_supervision(self.student, self.label_settings)
         if settings.feature_alpha > 0:
             self.distill_losses["loss_fea"] = FeatureLoss(
                 self.student.backbone.out_channels,
@@ -271,11 +282,18 @@ class FirstStage(DistillationStage):
         if settings.logit_weight > 0:
             self._add_logit_loss()
 
+    def networks(self) -> Sequence[nn.Module]:
+        """Returns the modules that do the work, for compiling them in place."""
+        student = _backbone_parts(self.student.backbone, self.map_supervision)
+        return self.teacher.backbone, self.teacher.head, *student, self.student.head
+
     def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
         teacher_features, teacher_outputs = self._ask_teacher(crops)
-        features = self.student.backbone(crops)
+        features, map_losses = _supervised_features(
+            self.student.backbone, self.map_supervision, crops, labels, self.label_settings
+        )
         outputs = self.student.head(features)
-        losses = {"loss_kpt": _label_loss(outputs, labels, self.label_settings)}
+        losses = {"loss_kpt": _label_loss(outputs, labels, self.label_settings), **map_losses}
         factor = self.decay_factor(epoch)
         if "loss_fea" in self.distill_losses:
             loss_fea = self.distill_losses["loss_fea"](features, teacher_features)
@@ -356,14 +374,49 @@ def _bins(architecture: DWPoseArchitecture) -> tuple[int, int, int]:
     return architecture.keypoints, architecture.input_height, architecture.input_width
 
 
-def _label_loss(outputs: tuple[Tensor, Tensor], labels: Labels, settings: LossSettings) -> Tensor:
+def _map_supervision(model: DWPose, loss: LossSettings) -> MapSupervision | None:
+    if loss.map_weight == 0:
+        return None
+    channels = model.backbone.out_channels
+    return MapSupervision((channels // 2, channels), model.architecture.keypoints)
+
+
+def _backbone_parts(backbone: CSPNeXt, supervision: MapSupervision | None) -> Sequence[nn.Module]:
+    """Returns what is called of the backbone: the whole, or each stage by itself."""
+    return (backbone,) if supervision is None else (*backbone.children(), supervision)
+
+
+def _supervised_features(
+    backbone: CSPNeXt,
+    supervision: MapSupervision | None,
+    crops: Tensor,
+    labels: Labels,
+    settings: LossSettings,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Returns the backbone's features, and the loss of the heat maps where there is one."""
+    if supervision is None:
+        return backbone(crops), {}
+    stages = backbone.stage_features(crops)
+    loss: Tensor = supervision(
+        stages[-SUPERVISED_STAGES:], labels.targets_x, labels.targets_y, _weights(labels, settings)
+    )
+    if settings.reference_samples is not None:
+        loss = loss * (settings.reference_samples / len(crops))
+    return stages[-1], {"loss_map": loss * settings.map_weight}
+
+
+def _weights(labels: Labels, settings: LossSettings) -> Tensor:
     weights = labels.keypoint_weights
     if not settings.use_keypoint_weights:
         weights = torch.ones_like(weights)
+    return weights * point_factors(*settings.part_weights).to(weights)
+
+
+def _label_loss(outputs: tuple[Tensor, Tensor], labels: Labels, settings: LossSettings) -> Tensor:
     return label_loss(
         outputs,
         (labels.targets_x, labels.targets_y),
-        weights * point_factors(*settings.part_weights).to(weights),
+        _weights(labels, settings),
         beta=settings.beta,
         label_softmax=settings.label_softmax,
         reference_samples=settings.reference_samples,

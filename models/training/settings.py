@@ -79,6 +79,10 @@ class LossSettings:
             batch or the number of processes. none sums over a process's batch, whatever its size.
         part_weights: Factors on the points of body, feet, face and hands; officially all 1, so
             that the 68 points of the face are half of the loss.
+        map_weight: Factor on a second loss: 1x1 convolutions on the backbone's last two stages
+            say in which cell of a map each point lies, see `map_supervision`. They are thrown
+            away after the training. Officially 0, without them; 1 learns from scratch many times
+            sooner. Stage 2 has no use for it: the backbone is frozen.
     """
 
     beta: float = 10.0
@@ -86,6 +90,7 @@ class LossSettings:
     use_keypoint_weights: bool = True
     reference_samples: int | None = 64
     part_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    map_weight: float = 0.0
 
     def __post_init__(self) -> None:
         require(self.beta > 0, f"beta must be positive, not {self.beta}")
@@ -99,6 +104,7 @@ class LossSettings:
             min(weights) >= 0 and sum(weights) > 0,
             f"part_weights must not be negative nor all 0, not {weights}",
         )
+        require(self.map_weight >= 0, f"map_weight cannot be negative, not {self.map_weight}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

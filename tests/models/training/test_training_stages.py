@@ -114,6 +114,50 @@ def test_part_weights_multiply_the_weights_of_points(batch, weighted):
     assert losses["loss_kpt"].item() > 1e-3
 
 
+@pytest.mark.parametrize("stage", [None, 1])
+def test_maps_add_a_loss_and_are_thrown_away(files, batch, stage, tmp_path):
+    plain = build_stage(settings(stage=stage, files=files))
+    torch.manual_seed(7)
+    loss = LossSettings(reference_samples=None, map_weight=2.0)
+    supervised = build_stage(settings(stage=stage, files=files, loss=loss))
+    missing, unexpected = supervised.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected
+    assert missing == [
+        f"map_supervision.maps.{i}.{kind}" for i in "01" for kind in ("weight", "bias")
+    ]
+    assert "loss_map" not in plain(*batch, 3)
+    plain.load_state_dict(supervised.state_dict(), strict=False)  # the same running statistics
+    losses, without = supervised(*batch, 3), plain(*batch, 3)
+
+    backbone = supervised.trained_model().train().backbone
+    third, fourth = backbone.stage_features(batch[0])[2:]
+    expected = 2 * supervised.map_supervision([third, fourth], *batch[1:])
+    assert losses["loss_map"].item() == pytest.approx(expected.item(), rel=1e-4)
+    others = [losses[name].item() for name in losses if name.startswith("loss_")]
+    assert losses["loss"].item() == pytest.approx(sum(others), rel=1e-6)
+    for name, value in without.items():
+        if name != "loss":
+            assert losses[name].item() == pytest.approx(value.item(), rel=1e-5)
+    losses["loss"].backward()
+    assert all(parameter.grad is not None for parameter in supervised.trainable_parameters())
+
+    torch.save({"state_dict": supervised.state_dict()}, tmp_path / "supervised.pth")
+    loaded = load_model(tmp_path / "supervised.pth").state_dict()
+    handed_out = supervised.trained_model().state_dict()
+    assert list(loaded) == list(handed_out)
+    assert all(torch.equal(loaded[name], handed_out[name]) for name in loaded)
+
+
+def test_maps_count_as_much_in_batches_of_any_size(batch):
+    loss = LossSettings(reference_samples=64, map_weight=1.0)
+    torch.manual_seed(7)
+    stage = build_stage(settings(loss=loss)).eval()
+    one, two = (
+        stage(*(torch.cat([part] * times) for part in batch), 0)["loss_map"] for times in (1, 2)
+    )
+    assert one.item() == pytest.approx(two.item(), rel=1e-4)
+
+
 @pytest.mark.parametrize("epoch", [0, 3, 9])
 def test_stage_1_adds_features_and_outputs_of_the_teacher(files, batch, epoch):
     stage = build_stage(settings(stage=1, files=files))
