@@ -9,6 +9,7 @@ channels (RTMDet, arXiv 2212.07784). The attribute names are those of the publis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -200,3 +201,13 @@ class CSPNeXt(nn.Module):
         third: Tensor = self.stage3(second)
         fourth: Tensor = self.stage4(third)
         return first, second, third, fourth
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile in place, as `nn.Module.compile`, what `stage_features` and `forward` do.
+
+        Args:
+            *args: As for `torch.compile`.
+            **kwargs: As for `torch.compile`.
+        """
+        # Both run this attribute; torch's own method would leave out stage_features.
+        vars(self)["stage_features"] = torch.compile(self.stage_features, *args, **kwargs)

@@ -171,7 +171,7 @@ class PlainStage(TrainingStage):
 
     def networks(self) -> Sequence[nn.Module]:
         """Returns the modules that do the work, for compiling them in place."""
-        return *_backbone_parts(self.backbone, self.map_supervision), self.head
+        return self.backbone, self.head
 
     def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
         features, map_losses = _supervised_features(
@@ -284,8 +284,7 @@ class FirstStage(DistillationStage):
 
     def networks(self) -> Sequence[nn.Module]:
         """Returns the modules that do the work, for compiling them in place."""
-        student = _backbone_parts(self.student.backbone, self.map_supervision)
-        return self.teacher.backbone, self.teacher.head, *student, self.student.head
+        return self.teacher.backbone, self.teacher.head, self.student.backbone, self.student.head
 
     def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
         teacher_features, teacher_outputs = self._ask_teacher(crops)
@@ -379,11 +378,6 @@ def _map_supervision(model: DWPose, loss: LossSettings) -> MapSupervision | None
         return None
     channels = model.backbone.out_channels
     return MapSupervision((channels // 2, channels), model.architecture.keypoints)
-
-
-def _backbone_parts(backbone: CSPNeXt, supervision: MapSupervision | None) -> Sequence[nn.Module]:
-    """Returns what is called of the backbone: the whole, or each stage by itself."""
-    return (backbone,) if supervision is None else (*backbone.children(), supervision)
 
 
 def _supervised_features(
