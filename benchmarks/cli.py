@@ -9,11 +9,11 @@ arguments that returns the exit status, as default. These modules import what th
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from .._version import __version__
-from ..errors import DwposeError, MissingDependencyError
+from ..cli.exit_status import exit_status
+from ..errors import MissingDependencyError
 
 _EPILOG = """\
 `dwpose-bench COMMAND --help` explains a command. All of them print a table and, with --json, write
@@ -44,23 +44,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     program = f"dwpose-bench {arguments.command}"
+    return exit_status(
+        lambda: _measure(arguments),
+        program=program,
+        interrupted="interrupted; nothing unfinished was kept",
+    )
+
+
+def _measure(arguments: argparse.Namespace) -> int:
     try:
         return int(arguments.run(arguments))
-    except DwposeError as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
-        return error.exit_code
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("dwpose_infer"):
             raise
-        print(
-            f"{program}: error: the package {error.name} is needed: "
-            'pip install "dwpose-infer[bench]"',
-            file=sys.stderr,
-        )
-        return MissingDependencyError.exit_code
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted; nothing unfinished was kept", file=sys.stderr)
-        return 130
+        raise MissingDependencyError(
+            f'the package {error.name} is needed: pip install "dwpose-infer[bench]"'
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._version import __version__
-from ..errors import DwposeError, InvalidArgumentError, MissingDependencyError
+from ..cli.exit_status import exit_status
+from ..errors import InvalidArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
     from ..backends.engine_record import EngineOptions
@@ -75,14 +76,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status, see `dwpose-export --help`.
     """
     arguments = _parser().parse_args(argv)
-    try:
-        result = _export_engine(arguments) if arguments.to == "engine" else _export(arguments)
-    except DwposeError as error:
-        print(f"dwpose-export: error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("dwpose-export: interrupted; nothing was written", file=sys.stderr)
-        return 130
+    return exit_status(
+        lambda: _carry_out(arguments),
+        program="dwpose-export",
+        interrupted="interrupted; nothing was written",
+    )
+
+
+def _carry_out(arguments: argparse.Namespace) -> int:
+    result = _export_engine(arguments) if arguments.to == "engine" else _export(arguments)
     summary, path = result
     if not arguments.quiet:
         print("\n".join(summary), file=sys.stderr)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .._version import __version__
-from ..errors import DwposeError
 from .argument_values import key_and_value, positive_number, share_number, size_wh
+from .exit_status import exit_status
 from .video_options import add_video_options
 
 DEFAULT_OUT = Path("dwpose-out")
@@ -68,20 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(
             "no input: give pictures, videos, folders, glob patterns, URLs or '-' (see --help)"
         )
-    try:
-        if arguments.env:
-            from .env import print_environment
+    return exit_status(lambda: _infer(arguments), program="dwpose-infer")
 
-            return print_environment(as_json=arguments.json)
-        from .run import run
 
-        return run(arguments)
-    except DwposeError as error:
-        print(f"dwpose-infer: error: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # the reader of --json has gone, as `head` does
-        sys.stderr.close()
-        return 1
+def _infer(arguments: argparse.Namespace) -> int:
+    if arguments.env:
+        from .env import print_environment
+
+        return print_environment(as_json=arguments.json)
+    from .run import run
+
+    return run(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,8 +10,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
-from ..errors import DwposeError, InvalidArgumentError
+from ..errors import DwposeError, InvalidArgumentError, OutputError
 from ..zoo import ModelSpec, download_model, find_model, list_models, resolve_model
+from .exit_status import exit_status
 
 if TYPE_CHECKING:
     from ..backends.engine_folder import CachedEngine
@@ -53,16 +54,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status, see `dwpose-models --help`.
     """
     arguments = _parser().parse_args(argv)
+    return exit_status(
+        lambda: _carry_out(arguments),
+        program="dwpose-models",
+        interrupted="interrupted; nothing unfinished was kept",
+    )
+
+
+def _carry_out(arguments: argparse.Namespace) -> int:
     try:
         return int(arguments.run(arguments))
-    except DwposeError as error:
-        return _report(error)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        print(f"dwpose-models: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("dwpose-models: interrupted; nothing unfinished was kept", file=sys.stderr)
-        return 130
+        raise OutputError(str(error)) from error
 
 
 def _report(error: DwposeError) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from .._version import __version__
 from ..cli.argument_values import positive_number, share_number
+from ..cli.exit_status import exit_status
 from ..cli.infer import add_model_options
-from ..errors import DwposeError
 
 _EPILOG = """\
 examples:
@@ -49,20 +48,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status, see `dwpose-eval --help`.
     """
     arguments = _parser().parse_args(argv)
-    try:
-        from .report import to_markdown
-        from .run import run
+    return exit_status(
+        lambda: _evaluate(arguments),
+        program="dwpose-eval",
+        interrupted="interrupted; give the same command again to go on",
+    )
 
-        document = run(arguments)
-        if not arguments.quiet:
-            print(to_markdown(document))
-        return 0
-    except DwposeError as error:
-        print(f"dwpose-eval: error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("dwpose-eval: interrupted; give the same command again to go on", file=sys.stderr)
-        return 130
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from .report import to_markdown
+    from .run import run
+
+    document = run(arguments)
+    if not arguments.quiet:
+        print(to_markdown(document))
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..._version import __version__
-from ...errors import DwposeError
+from ...cli.exit_status import exit_status
 from .cli_options import add_device, add_run_options, add_set, add_settings_options, count
 from .cli_texts import DISTILL_EPILOG, EPILOG, RUN_EPILOG, TRANSFER_EPILOG
 from .detector.command import add_parser as add_detector
@@ -36,17 +36,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(given)
     if arguments.command is None:
         parser.error("say what to do, such as --recipe NAME (see --help)")
-    try:
-        from . import commands
+    again = "" if arguments.command == "distill" else " with --resume"
+    return exit_status(
+        lambda: _carry_out(arguments, given),
+        program="dwpose-train",
+        interrupted=f"interrupted; the same command{again} goes on",
+        place=_place(),
+    )
 
-        return commands.carry_out(arguments, given)
-    except DwposeError as error:
-        print(f"dwpose-train: {_place()}error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        again = "" if arguments.command == "distill" else " with --resume"
-        print(f"dwpose-train: interrupted; the same command{again} goes on", file=sys.stderr)
-        return 130
+
+def _carry_out(arguments: argparse.Namespace, given: Sequence[str]) -> int:
+    from . import commands
+
+    return commands.carry_out(arguments, given)
 
 
 def _place() -> str:
