@@ -26,17 +26,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import InvalidArgumentError
 from ..checkpoints import Stage, load_weights
-from ..cspnext import CSPNeXt
 from ..dwpose import DWPose, DWPoseArchitecture
-from .losses import FeatureLoss, LogitLoss, label_loss, point_factors
-from .map_supervision import SUPERVISED_STAGES, MapSupervision
+from .label_supervision import Labels, answer_labels, new_map_supervision
+from .losses import FeatureLoss, LogitLoss
 from .pretrained import load_initial_weights, load_teacher, teacher_architecture
 from .settings import DistillSettings, LossSettings, Settings
 
@@ -67,14 +66,6 @@ def plain_state(state: Mapping[str, Value], stage: Stage | None) -> dict[str, Va
         for name, value in state.items()
         if name.startswith(prefix)
     }
-
-
-class Labels(NamedTuple):
-    """What the samples of a batch should give, see `TrainingStage.forward`."""
-
-    targets_x: Tensor
-    targets_y: Tensor
-    keypoint_weights: Tensor
 
 
 class TrainingStage(nn.Module, ABC):
@@ -166,19 +157,22 @@ class PlainStage(TrainingStage):
         self.backbone = model.backbone
         self.head = model.head
         self.label_settings = loss
-
-        self.map_supervision = _map_supervision(model, loss)
+        self.map_supervision = new_map_supervision(model, loss)
 
     def networks(self) -> Sequence[nn.Module]:
         """Returns the modules that do the work, for compiling them in place."""
         return self.backbone, self.head
 
     def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
-        features, map_losses = _supervised_features(
-            self.backbone, self.map_supervision, crops, labels, self.label_settings
+        answer = answer_labels(
+            self.backbone,
+            self.head,
+            self.map_supervision,
+            crops=crops,
+            labels=labels,
+            settings=self.label_settings,
         )
-        outputs = self.head(features)
-        return {"loss_kpt": _label_loss(outputs, labels, self.label_settings), **map_losses}
+        return answer.losses
 
 
 class DistillationStage(TrainingStage):
@@ -245,9 +239,9 @@ class DistillationStage(TrainingStage):
             self.teacher.eval()
         return self
 
-    @abstractmethod
     def networks(self) -> Sequence[nn.Module]:
         """Returns the modules that do the work, for compiling them in place."""
+        return self.teacher.backbone, self.teacher.head, self.student.backbone, self.student.head
 
     def decay_factor(self, epoch: int) -> float:
         """Returns the factor on both distillation losses in an epoch, counted from 0."""
@@ -272,7 +266,7 @@ class FirstStage(DistillationStage):
 
     def _prepare(self) -> None:
         settings = self.settings
-        self.map_supervision = _map_supervision(self.student, self.label_settings)
+        self.map_supervision = new_map_supervision(self.student, self.label_settings)
         if settings.feature_alpha > 0:
             self.distill_losses["loss_fea"] = FeatureLoss(
                 self.student.backbone.out_channels,
@@ -282,23 +276,23 @@ class FirstStage(DistillationStage):
         if settings.logit_weight > 0:
             self._add_logit_loss()
 
-    def networks(self) -> Sequence[nn.Module]:
-        """Returns the modules that do the work, for compiling them in place."""
-        return self.teacher.backbone, self.teacher.head, self.student.backbone, self.student.head
-
     def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
         teacher_features, teacher_outputs = self._ask_teacher(crops)
-        features, map_losses = _supervised_features(
-            self.student.backbone, self.map_supervision, crops, labels, self.label_settings
+        answer = answer_labels(
+            self.student.backbone,
+            self.student.head,
+            self.map_supervision,
+            crops=crops,
+            labels=labels,
+            settings=self.label_settings,
         )
-        outputs = self.student.head(features)
-        losses = {"loss_kpt": _label_loss(outputs, labels, self.label_settings), **map_losses}
+        losses = dict(answer.losses)
         factor = self.decay_factor(epoch)
         if "loss_fea" in self.distill_losses:
-            loss_fea = self.distill_losses["loss_fea"](features, teacher_features)
+            loss_fea = self.distill_losses["loss_fea"](answer.features, teacher_features)
             losses["loss_fea"] = factor * loss_fea
         if "loss_logit" in self.distill_losses:
-            loss_logit = self.distill_losses["loss_logit"](outputs, teacher_outputs)
+            loss_logit = self.distill_losses["loss_logit"](answer.outputs_xy, teacher_outputs)
             losses["loss_logit"] = factor * loss_logit
         return losses
 
@@ -371,47 +365,3 @@ def build_stage(settings: Settings, *, load_initial: bool = True) -> TrainingSta
 
 def _bins(architecture: DWPoseArchitecture) -> tuple[int, int, int]:
     return architecture.keypoints, architecture.input_height, architecture.input_width
-
-
-def _map_supervision(model: DWPose, loss: LossSettings) -> MapSupervision | None:
-    if loss.map_weight == 0:
-        return None
-    channels = model.backbone.out_channels
-    return MapSupervision((channels // 2, channels), model.architecture.keypoints)
-
-
-def _supervised_features(
-    backbone: CSPNeXt,
-    supervision: MapSupervision | None,
-    crops: Tensor,
-    labels: Labels,
-    settings: LossSettings,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Returns the backbone's features, and the loss of the heat maps where there is one."""
-    if supervision is None:
-        return backbone(crops), {}
-    stages = backbone.stage_features(crops)
-    loss: Tensor = supervision(
-        stages[-SUPERVISED_STAGES:], labels.targets_x, labels.targets_y, _weights(labels, settings)
-    )
-    if settings.reference_samples is not None:
-        loss = loss * (settings.reference_samples / len(crops))
-    return stages[-1], {"loss_map": loss * settings.map_weight}
-
-
-def _weights(labels: Labels, settings: LossSettings) -> Tensor:
-    weights = labels.keypoint_weights
-    if not settings.use_keypoint_weights:
-        weights = torch.ones_like(weights)
-    return weights * point_factors(*settings.part_weights).to(weights)
-
-
-def _label_loss(outputs: tuple[Tensor, Tensor], labels: Labels, settings: LossSettings) -> Tensor:
-    return label_loss(
-        outputs,
-        (labels.targets_x, labels.targets_y),
-        _weights(labels, settings),
-        beta=settings.beta,
-        label_softmax=settings.label_softmax,
-        reference_samples=settings.reference_samples,
-    )
