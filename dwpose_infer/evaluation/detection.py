@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..annotations import Annotations
 from .document import DetectorFigures
 from .predictions import FloatArray
+from .thresholds import box_thresholds
 from .wholebody import PERSON, coco_index, import_pycocotools, require_known_images
 
 DETECTION_SCORE_THRESHOLD: Final = 0.01
@@ -70,6 +71,7 @@ def evaluate_detector(
         ap_large=figures[5],
         ar_100=figures[8],
         detections=len(found),
+        thresholds=box_thresholds(evaluator),
     )
 
 

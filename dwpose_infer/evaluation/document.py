@@ -67,6 +67,20 @@ class CocoFigures(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ar_large: float = msgspec.field(name="AR (L)")
 
 
+class BoxThreshold(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Boxes that score above a threshold, see `thresholds`.
+
+    Attributes:
+        score: The threshold.
+        recall: Share of labelled persons that one of these boxes overlaps with IoU 0.5 or more.
+        precision: Share of these boxes that overlap a person of their own so; None without any.
+    """
+
+    score: float
+    recall: float | None
+    precision: float | None
+
+
 class DetectorFigures(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Figures of COCO's box task for the class person, 0 to 1, or -1 where undefined.
 
@@ -79,6 +93,7 @@ class DetectorFigures(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ap_large: Of larger persons.
         ar_100: Recall, mean over IoU 0.5 to 0.95, with at most 100 persons a picture.
         detections: Boxes that took part.
+        thresholds: Recall and precision by threshold.
     """
 
     ap: float = msgspec.field(name="AP")
@@ -89,6 +104,7 @@ class DetectorFigures(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ap_large: float = msgspec.field(name="AP (L)")
     ar_100: float = msgspec.field(name="AR 100")
     detections: int
+    thresholds: tuple[BoxThreshold, ...]
 
 
 class PointFigures(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,6 +114,30 @@ class PointFigures(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     pck: float | None
     mean_error_px: float | None
     mean_error_relative: float | None
+
+
+class ShownPoints(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Points of a part that score above a threshold.
+
+    Attributes:
+        shown: Share of the labelled points that do.
+        right: Share of these that are hit, see `points.PCK_THRESHOLD`; None without any.
+    """
+
+    shown: float | None
+    right: float | None
+
+
+class PointThreshold(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a threshold shows of all persons, see `thresholds`.
+
+    Attributes:
+        score: The threshold.
+        parts: Part -> figures.
+    """
+
+    score: float
+    parts: dict[PointPart, ShownPoints]
 
 
 class ConfidentShare(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -237,6 +277,8 @@ class EvaluationDocument(_Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         confident_score: Score above which a point counts as sure.
         parts: The COCO-WholeBody protocol's figures of each part; None for detectors.
         groups: Point by point, for all persons, by label and by source; empty for detectors.
+        thresholds: What thresholds on the points' scores show of all persons; empty for
+            detectors.
         detector: Figures of the boxes; None for poses.
         software: Versions and machine.
     """
@@ -254,6 +296,7 @@ class EvaluationDocument(_Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     confident_score: float
     parts: dict[EvaluatedPart, CocoFigures] | None
     groups: tuple[GroupFigures, ...]
+    thresholds: tuple[PointThreshold, ...]
     detector: DetectorFigures | None
     software: Software
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import InputError
-from .document import EvaluationDocument, GroupFigures, read_document
+from .document import DetectorFigures, EvaluationDocument, GroupFigures, read_document
 from .points import PointPart
 
 CARD_PARTS: Final[tuple[PointPart, ...]] = ("body", "feet", "face", "hands")
@@ -25,8 +25,11 @@ def to_markdown(document: EvaluationDocument) -> str:
     if document.groups:
         tables.append(points_table([document], groups=document.groups))
         tables.append(_confidence_line(document))
+    if document.thresholds:
+        tables.append(_point_thresholds_table(document))
     if document.detector is not None:
         tables.append(detector_table([document]))
+        tables.append(_box_thresholds_table(document.detector))
     return "\n\n".join(tables)
 
 
@@ -133,6 +136,31 @@ def _confidence_line(document: EvaluationDocument) -> str:
     above = f"score above {document.confident_score:g}"
     found = f"{everyone.found} of {everyone.persons} persons found (IoU 0.5 or more)."
     return f"{found}\n\n{_table(['confident nonsense', 'points', above], lines)}"
+
+
+def _point_thresholds_table(document: EvaluationDocument) -> str:
+    rows = []
+    for threshold in document.thresholds:
+        if not _is_tenth(threshold.score):
+            continue
+        shares = (threshold.parts[part] for part in CARD_PARTS)
+        pairs = [f"{_optional(each.shown)} / {_optional(each.right)}" for each in shares]
+        rows.append([f"{threshold.score:g}", *pairs])
+    return _table(["score above: labelled points shown / of these right", *CARD_PARTS], rows)
+
+
+def _box_thresholds_table(figures: DetectorFigures) -> str:
+    rows = [
+        [f"{each.score:g}", _optional(each.recall), _optional(each.precision)]
+        for each in figures.thresholds
+        if _is_tenth(each.score)
+    ]
+    return _table(["score above", "recall", "precision"], rows)
+
+
+def _is_tenth(score: float) -> bool:
+    """Tells whether a threshold is printed; the ones between are in the file alone."""
+    return round(100 * score) % 10 == 0
 
 
 def _card_groups(document: EvaluationDocument) -> list[GroupFigures]:

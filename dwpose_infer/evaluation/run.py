@@ -36,6 +36,7 @@ from .prediction import boxed_tasks, labelled_tasks, predict
 from .predictions import Predictions, RankedPredictions, of_images, rank
 from .results_file import read_boxes, read_results, write_results
 from .selection import chosen_images, is_evaluated, require_pictures
+from .thresholds import point_thresholds
 from .wholebody import evaluate_wholebody, require_known_images
 
 
@@ -179,6 +180,7 @@ def _evaluate(
         confident_score=arguments.confident_score,
         parts=parts,
         groups=() if comparison is None else group_figures(comparison),
+        thresholds=() if comparison is None else point_thresholds(comparison),
         detector=detector,
         software=software(),
     )

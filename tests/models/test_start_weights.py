@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,17 +53,21 @@ def test_they_are_those_of_the_bundled_models(file, bundled, architecture, weigh
 @pytest.mark.parametrize("path", sorted(SETTINGS.glob("*.json")), ids=lambda path: path.stem)
 def test_settings_are_complete_and_name_themselves(path):
     plain = json.loads(path.read_text())
-    kind = DetectorSettings if path.stem == "detector" else Settings
+    kind = DetectorSettings if path.stem.startswith("detector-") else Settings
     settings = settings_of_kind(kind, plain)
     assert settings.name == path.stem
     assert settings.data.validation.annotations == "people/val.json"
 
 
-def test_the_second_run_goes_on_from_the_first():
-    first, second = (
-        json.loads((SETTINGS / f"{name}.json").read_text())
-        for name in ("pose-1-128x96", "pose-2-256x192")
-    )
-    assert (first["initial"], first["data"]) == (None, second["data"])
-    assert second["initial"] == f"runs/{first['name']}/best.pth"
-    assert second["initial_part"] == "all"
+@pytest.mark.parametrize("kind", ["pose", "detector"])
+def test_every_run_goes_on_from_the_one_before(kind):
+    runs = [json.loads(path.read_text()) for path in sorted(SETTINGS.glob(f"{kind}-*.json"))]
+    assert len(runs) > 1
+    for before, after in pairwise(runs):
+        assert after["initial"] == f"runs/{before['name']}/best.pth"
+        assert after["data"]["train"] == before["data"]["train"]
+        assert after.get("initial_part", "all") == "all"
+
+
+def test_the_pose_network_began_from_nothing():
+    assert json.loads((SETTINGS / "pose-1-128x96.json").read_text())["initial"] is None
