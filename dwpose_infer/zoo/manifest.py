@@ -52,7 +52,6 @@ class ModelSpec:
         licence_note: What else is to be known about the licence.
         accuracy: Published accuracy, or None.
         score_threshold: Least score of a detected person, 0 to 1; None means the usual default.
-        keypoint_threshold: Least score of a visible keypoint; None means the usual default.
     """
 
     name: str
@@ -68,7 +67,6 @@ class ModelSpec:
     licence_note: str
     accuracy: PublicAccuracy | None
     score_threshold: float | None
-    keypoint_threshold: float | None
 
     @property
     def source(self) -> Source:

@@ -257,7 +257,6 @@ def test_a_name_is_downloaded_once_and_then_never_asked_for_again(
         licence_note="",
         accuracy=None,
         score_threshold=None,
-        keypoint_threshold=None,
     )
     monkeypatch.setattr(manifest, "read_manifest", lambda: {"net": spec})
     monkeypatch.setenv("DWPOSE_HOME", str(tmp_path / "chosen"))

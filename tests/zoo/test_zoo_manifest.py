@@ -41,7 +41,6 @@ def test_each_entry_of_the_manifest_is_sound(spec):
     assert spec.size_bytes is None or 1_000_000 < spec.size_bytes < 500_000_000
     assert spec.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", spec.sha256)
     assert spec.score_threshold is None or 0 < spec.score_threshold < 1
-    assert spec.keypoint_threshold is None or 0 < spec.keypoint_threshold < 1
     assert all(url.startswith("https://") and " " not in url for url in spec.urls)
     assert len(set(spec.urls)) == len(spec.urls)
     assert (spec.bundled_file is None) == bool(spec.urls)

@@ -16,7 +16,9 @@ from dwpose_infer.benchmarks.pipeline import memory, timing
 from dwpose_infer.benchmarks.pipeline.document import PipelineDocument
 from dwpose_infer.benchmarks.pipeline.montage import write_montages
 from dwpose_infer.benchmarks.pipeline.networks import official_files
+from dwpose_infer.detector import DetectorOptions
 from dwpose_infer.errors import InferenceError, InputError, InvalidArgumentError
+from dwpose_infer.zoo import get_spec
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
 POSE, DETECTOR = "dwpose-t-bundled", "yolox-nano-person-bundled"
@@ -40,7 +42,8 @@ def test_whole_run(tmp_path, astronaut, capsys, monkeypatch):
     document = read_document(path, PipelineDocument)
     assert (document.pose, document.detector) == (POSE, DETECTOR)
     assert (document.crop_wh, document.detector_wh) == ((192, 256), (416, 416))
-    assert document.score_threshold == 0.4  # the bundled detector's own, from the manifest
+    own = get_spec("yolox-nano-person-bundled").score_threshold
+    assert document.score_threshold == own != DetectorOptions().score_threshold
     assert not document.random_weights
     expected = set(rivals.CONTENDERS) - (set() if HAS_RTMLIB else {rivals.RTMLIB})
     two, folder = document.rows
