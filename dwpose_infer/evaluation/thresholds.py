@@ -14,11 +14,7 @@ from .points import POINT_PARTS, PointPart
 SCORE_THRESHOLDS: Final = tuple(step / 20 for step in range(1, 19))
 """Thresholds that are tried: 0.05 to 0.9 in steps of 0.05."""
 
-BOX_IOU: Final = 0.5
-"""Boxes that overlap a labelled one at least this much are right; the threshold of AP50."""
-
-_IOU_ROW: Final = 0  # 0.5 is the first of COCO's ten
-_ALL_SIZES: Final = 0  # of COCO's four ranges of areas
+_IOU_ROW: Final = 0  # 0.5, that of AP50, is the first of COCO's ten
 
 
 def point_thresholds(comparison: Comparison) -> tuple[PointThreshold, ...]:
@@ -49,22 +45,19 @@ def box_thresholds(evaluator: Any) -> tuple[BoxThreshold, ...]:
         evaluator: A `COCOeval` of boxes after `evaluate`; labels that do not count and boxes
             matched with them are left out.
     """
-    # The first area range and every picture: entries are in the order category, area, picture.
+    # Entries are in the order category, area, picture; the first area is that of all sizes.
     pictures = evaluator.evalImgs[: len(evaluator.params.imgIds)]
     counted = [_counted(picture) for picture in pictures if picture is not None]
     scores = np.concatenate([scores for scores, _, _ in counted] or [np.zeros(0)])
     right = np.concatenate([right for _, right, _ in counted] or [np.zeros(0, np.bool_)])
     labels = sum(number for _, _, number in counted)
-    return tuple(
-        BoxThreshold(
-            score=threshold,
-            recall=_share(int((right & (scores > threshold)).sum()), labels),
-            precision=_share(
-                int((right & (scores > threshold)).sum()), int((scores > threshold).sum())
-            ),
-        )
-        for threshold in SCORE_THRESHOLDS
-    )
+    figures = []
+    for threshold in SCORE_THRESHOLDS:
+        shown = scores > threshold
+        hits = int((right & shown).sum())
+        recall, precision = _share(hits, labels), _share(hits, int(shown.sum()))
+        figures.append(BoxThreshold(score=threshold, recall=recall, precision=precision))
+    return tuple(figures)
 
 
 def _counted(picture: Mapping[str, Any]) -> tuple[Any, Any, int]:
