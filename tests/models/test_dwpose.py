@@ -139,3 +139,24 @@ def test_impossible_architectures_are_refused(wrong):
 
 def test_name_has_the_height_first():
     assert DWPoseArchitecture("l", 384, 288).name == "dwpose-l-384x288"
+
+
+def test_a_compiled_backbone_gives_the_same_features_whole_and_by_stages():
+    torch.manual_seed(0)
+    backbone = DWPose(DWPoseArchitecture("t", 64, 64)).backbone.eval()
+    picture = torch.randn(1, 3, 64, 64)
+    names = list(backbone.state_dict())
+    graphs = []
+
+    def count(graph, _inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    with torch.no_grad():
+        expected = backbone.stage_features(picture)
+        backbone.compile(backend=count)
+        stages, last = backbone.stage_features(picture), backbone(picture)
+    assert len(graphs) == 1  # one for the whole backbone, not one for each layer
+    assert list(backbone.state_dict()) == names
+    assert torch.equal(last, expected[-1])
+    assert all(torch.equal(stage, wanted) for stage, wanted in zip(stages, expected, strict=True))

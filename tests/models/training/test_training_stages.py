@@ -4,6 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from stage_samples import EPOCHS, HEIGHT, WIDTH, network, settings
+
 from dwpose_infer.errors import InvalidArgumentError, ModelFormatError, ModelNotFoundError
 from dwpose_infer.keypoints import FEET
 from dwpose_infer.models.checkpoints import build_model, load_model, read_state_dict
@@ -16,21 +18,8 @@ from dwpose_infer.models.training.distillation import (
     plain_state,
 )
 from dwpose_infer.models.training.losses import FeatureLoss, LogitLoss, label_loss
-from dwpose_infer.models.training.settings import DistillSettings, LossSettings, Settings
+from dwpose_infer.models.training.settings import DistillSettings, LossSettings
 from dwpose_infer.models.yolox import YOLOXArchitecture
-
-HEIGHT, WIDTH = 64, 32
-EPOCHS = 10
-
-
-def network(size, seed):
-    """Makes a network that is surer of itself than fresh ones, whose outputs are nearly equal."""
-    torch.manual_seed(seed)
-    model = DWPose(DWPoseArchitecture(size, HEIGHT, WIDTH))
-    with torch.no_grad():
-        for layer in (model.head.final_layer, model.head.cls_x, model.head.cls_y):
-            layer.weight.mul_(30)
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -50,32 +39,6 @@ def batch():
     targets = [torch.rand(3, 133, 2 * side, generator=generator) for side in (WIDTH, HEIGHT)]
     weights = (torch.rand(3, 133, generator=generator) > 0.3).float()
     return crops, *targets, weights
-
-
-def settings(*, stage=None, files=None, teacher_mode="train", **changes):
-    distill = None
-    if stage is not None:
-        size = "s" if stage == 1 else "t"
-        distill = DistillSettings(
-            stage=stage,
-            teacher_size=size,
-            teacher_checkpoint=str(files / f"{size}.pth"),
-            teacher_mode=teacher_mode,
-            logit_weight=0.1 if stage == 1 else 1.0,
-            decay=stage == 1,
-        )
-    return Settings(
-        **{
-            "name": "test",
-            "size": "t",
-            "input_height": HEIGHT,
-            "input_width": WIDTH,
-            "epochs": EPOCHS,
-            "distill": distill,
-            "loss": LossSettings(reference_samples=None),
-            **changes,
-        }
-    )
 
 
 def changed(before, after):
