@@ -3,8 +3,9 @@
 A departure from the official runs, off by default (`LossSettings.map_weight`). The SimCC head
 learns each point's place as two classifications over all positions, which tells the backbone
 little until the head itself has learnt much. Here 1x1 convolutions on the last two stages have
-to say in which cell of their maps a point lies; that is learnt many times sooner, and the
-features that say it are those the head needs. The convolutions are thrown away after the
+to say in which cell of their maps a point lies; that is learnt sooner, and the features that say
+it are those the head needs: in a trial from scratch at 128x96 the label loss of step 850 was
+reached by step 350. The convolutions are thrown away after the
 training: the network handed out is the plain one.
 """
 
