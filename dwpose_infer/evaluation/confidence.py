@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..annotations import VALID_FIELD_OF_PART, Annotations
-from ..keypoints import PARTS
+from ..keypoints import LEFT_HAND, PARTS, RIGHT_HAND
 from .matching import Matches
 
-DoubtfulKind = Literal["labelled_outside", "predicted_outside", "part_not_valid"]
+DoubtfulKind = Literal["labelled_outside", "hand_outside", "predicted_outside", "part_not_valid"]
 
 CONFIDENT_SCORE: Final = 0.3
 """Points above it are drawn and taken for seen, here as in the official DWPose demo."""
@@ -34,8 +34,9 @@ def doubtful_points(
 
     Returns:
         Kind -> (P, 133) bool: `labelled_outside`, points whose true place is outside the
-        picture; `predicted_outside`, points placed outside it; `part_not_valid`, points of
-        feet, face and hands that the labels mark as not valid.
+        picture; `hand_outside`, those of them that belong to hands; `predicted_outside`, points
+        placed outside it; `part_not_valid`, points of feet, face and hands that the labels mark
+        as not valid.
     """
     sizes = annotations.sizes_wh[annotations.image_indices]
     found = ~np.isnan(matches.scores)
@@ -43,11 +44,14 @@ def doubtful_points(
     true_outside = labelled & _is_outside(annotations.keypoints[..., :2], sizes)
     if outside is not None:
         true_outside |= outside
+    of_hands = np.zeros(found.shape, np.bool_)
+    of_hands[:, LEFT_HAND.start : RIGHT_HAND.stop] = True
     not_valid = np.zeros(found.shape, np.bool_)
     for column, part in enumerate(VALID_FIELD_OF_PART):
         not_valid[:, PARTS[part]] = ~annotations.valid[:, column, None]
     return {
         "labelled_outside": found & true_outside,
+        "hand_outside": found & true_outside & of_hands,
         "predicted_outside": found & _is_outside(matches.keypoints, sizes),
         "part_not_valid": found & not_valid,
     }

@@ -126,6 +126,7 @@ def _confidence_line(document: EvaluationDocument) -> str:
     everyone = document.groups[0]
     words = {
         "labelled_outside": "points whose true place is outside the picture",
+        "hand_outside": "of them, points of hands",
         "predicted_outside": "points placed outside it",
         "part_not_valid": "points of parts that are not labelled as valid",
     }

@@ -120,20 +120,23 @@ def test_confident_nonsense_is_counted_by_kind(tmp_path, rng):
     labels = one_person(tmp_path, rng, lefthand_valid=False)
     labels.keypoints[0, 0, :2] = -5, 100  # labelled outside the picture
     labels.keypoints[0, 1, :2] = 100, 480
+    labels.keypoints[0, 130:132, 0] = 640
     found = as_predictions(labels, rng)
     found.keypoints[0, 2] = 639.5, 479.5  # inside
     found.keypoints[0, 3] = 640, 100
     found.scores[:] = 0.2
-    found.scores[0, [1, 91, 92]] = 0.9
+    found.scores[0, [1, 91, 92, 131]] = 0.9
     matches = match_by_id(labels, replace(found, ids=labels.ids))
     shares = confident_shares(doubtful_points(labels, matches), matches, np.ones(1, bool))
-    assert shares["labelled_outside"] == (2, 0.5)
-    assert shares["predicted_outside"] == (3, pytest.approx(1 / 3))
+    assert shares["labelled_outside"] == (4, 0.5)
+    assert shares["hand_outside"] == (2, 0.5)
+    assert shares["predicted_outside"] == (5, pytest.approx(2 / 5))
     assert shares["part_not_valid"] == (21, pytest.approx(2 / 21))
     beside = np.zeros((1, 133), bool)
     beside[0, 10:14] = True
     more = doubtful_points(labels, matches, outside=beside)
-    assert more["labelled_outside"].sum() == 6
+    assert more["labelled_outside"].sum() == 8
+    assert more["hand_outside"].sum() == 2
 
 
 def test_groups_are_all_then_labels_then_sources(tmp_path, rng):

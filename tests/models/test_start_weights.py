@@ -59,15 +59,39 @@ def test_settings_are_complete_and_name_themselves(path):
     assert settings.data.validation.annotations == "people/val.json"
 
 
+def proportions(run):
+    """The sources of a run, and how often they are seen beside the first."""
+    sources = run["data"]["train"]
+    first = sources[0].get("repeats", 1)
+    return [{**source, "repeats": source.get("repeats", 1) / first} for source in sources]
+
+
 @pytest.mark.parametrize("kind", ["pose", "detector"])
 def test_every_run_goes_on_from_the_one_before(kind):
     runs = [json.loads(path.read_text()) for path in sorted(SETTINGS.glob(f"{kind}-*.json"))]
     assert len(runs) > 1
     for before, after in pairwise(runs):
         assert after["initial"] == f"runs/{before['name']}/best.pth"
-        assert after["data"]["train"] == before["data"]["train"]
+        assert proportions(after) == proportions(before)
         assert after.get("initial_part", "all") == "all"
 
 
 def test_the_pose_network_began_from_nothing():
     assert json.loads((SETTINGS / "pose-1-128x96.json").read_text())["initial"] is None
+
+
+def test_the_two_stages_learn_from_the_teacher_and_from_each_other():
+    """What `plain` is compared with differs in its teacher, not in where it began."""
+    names = ("pose-5-256x192", "teacher-m-256x192", "stage-1-256x192", "stage-2-256x192")
+    plain, teacher, first, second = (
+        json.loads((SETTINGS / f"{name}.json").read_text()) for name in names
+    )
+    assert teacher["initial"] is None
+    assert first["distill"]["teacher_checkpoint"] == f"runs/{teacher['name']}/best.pth"
+    assert second["distill"]["teacher_checkpoint"] == f"runs/{first['name']}/best.pth"
+    for same in ("initial", "data", "augment", "loss", "batch_size", "ema"):
+        without_workers = [
+            {**run[same], "workers": 0} if same == "data" else run[same] for run in (plain, first)
+        ]
+        assert without_workers[0] == without_workers[1], same
+    assert plain["optimizer"]["learning_rate"] == first["optimizer"]["learning_rate"]
