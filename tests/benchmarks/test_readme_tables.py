@@ -9,6 +9,7 @@ from dwpose_infer.benchmarks.cli import main
 from dwpose_infer.errors import FormatError, InputError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = ("README.md", "benchmarks/README.md", "docs/bundled-models.md")
 END = readme_tables.END
 README = """\
 # Title
@@ -113,7 +114,7 @@ def test_a_result_that_is_missing_or_of_another_kind(tmp_path, capsys):
     assert "the result of 'complexity', not of 'latency'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["README.md", "benchmarks/README.md"])
+@pytest.mark.parametrize("name", PAGES)
 def test_tables_of_this_repository_are_those_of_the_committed_results(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     folder = (ROOT / name).parent
@@ -122,7 +123,7 @@ def test_tables_of_this_repository_are_those_of_the_committed_results(name):
 
 def test_every_committed_result_is_in_a_table():
     shown = set()
-    for path in (ROOT / "README.md", ROOT / "benchmarks/README.md"):
+    for path in (ROOT / name for name in PAGES):
         for marker in readme_tables._BEGIN.finditer(path.read_text(encoding="utf-8")):
             result = path.parent / marker["path"]  # may be a pattern
             shown |= {each.resolve() for each in result.parent.glob(result.name)}
