@@ -43,6 +43,9 @@ AnyBatch = TypeVar("AnyBatch")
 class TrainLoader(Generic[AnyBatch]):
     """Batches of every epoch, with workers that outlive the epochs.
 
+    While an epoch ends, and while the run measures or saves, the workers prepare the beginning of
+    the next one.
+
     Args:
         dataset: Samples by `SampleKey`.
         order: Which samples each step takes.
@@ -69,6 +72,8 @@ class TrainLoader(Generic[AnyBatch]):
         self.order = order
         self.workers = workers
         self._steps = _Steps(order)
+        self._batches: Iterator[AnyBatch] = iter(())
+        self._next: tuple[int, int] | None = None  # epoch and step that `_batches` gives next
         self._loader = make_data_loader(
             dataset,
             self._steps,
@@ -84,7 +89,7 @@ class TrainLoader(Generic[AnyBatch]):
         return self.order.steps
 
     def epoch(self, epoch: int, *, start_step: int = 0) -> Iterator[AnyBatch]:
-        """Yields the batches of an epoch.
+        """Yields the batches of an epoch, whatever was asked for before.
 
         Args:
             epoch: Epoch, from 0.
@@ -94,8 +99,14 @@ class TrainLoader(Generic[AnyBatch]):
         Raises:
             InputError: A picture cannot be read or has another size than its labels say.
         """
-        self._steps.next = (epoch, start_step)
-        yield from iterate(self._loader)
+        for step in range(start_step, self.order.steps):
+            if self._next != (epoch, step):
+                self._steps.first = (epoch, step)
+                self._batches = iterate(self._loader)
+            self._next = None  # for an error ends the batches
+            batch = next(self._batches)
+            self._next = (epoch, step + 1) if step + 1 < self.order.steps else (epoch + 1, 0)
+            yield batch
 
 
 def make_loader(
@@ -161,15 +172,14 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 class _Steps(Sampler[list[SampleKey]]):
-    """The order as torch's `batch_sampler`: one pass gives the epoch in `next`."""
+    """The order as torch's `batch_sampler`: epoch after epoch, from the step in `first` on."""
 
     def __init__(self, order: EpochOrder) -> None:
         self.order = order
-        self.next = (0, 0)
-
-    def __len__(self) -> int:
-        return self.order.steps - self.next[1]
+        self.first = (0, 0)
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
-        epoch, start_step = self.next
-        return self.order.batches(epoch, start_step=start_step)
+        epoch, start_step = self.first
+        while True:
+            yield from self.order.batches(epoch, start_step=start_step)
+            epoch, start_step = epoch + 1, 0

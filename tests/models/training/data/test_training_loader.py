@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -154,6 +155,37 @@ def test_an_epoch_left_early_spoils_nothing(dataset):
     for _batch in loader.epoch(0):
         break
     assert same(loader.epoch(1), make_loader(dataset, batch_size=2, seed=21).epoch(1))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_may_be_asked_for_in_any_order(dataset, workers):
+    """Prepared ahead or not: one after the other, again, from the middle, two at once."""
+    loader = make_loader(dataset, batch_size=2, seed=21, workers=workers)
+    plain = make_loader(dataset, batch_size=2, seed=21)
+    for epoch, start_step in ((0, 0), (1, 0), (2, 0), (2, 0), (0, 3), (1, 0), (5, 4), (6, 1)):
+        wanted = plain.epoch(epoch, start_step=start_step)
+        assert same(loader.epoch(epoch, start_step=start_step), wanted)
+    first, second = loader.epoch(3), loader.epoch(4)
+    begun = [next(first), next(second), next(first)]
+    assert same([*begun[::2], *first], plain.epoch(3))
+    assert same([begun[1], *second], plain.epoch(4))
+
+
+def test_the_next_epoch_is_prepared_while_one_ends(dataset, monkeypatch):
+    asked = multiprocessing.get_context("fork").Array("i", 40)
+    original = PoseDataset.__getitem__
+
+    def watched(self, key):
+        asked[key.epoch] += 1
+        return original(self, key)
+
+    monkeypatch.setattr(PoseDataset, "__getitem__", watched)
+    loader = make_loader(dataset, batch_size=3, seed=21, workers=1, prefetch=2)
+    assert len(list(loader.epoch(0))) == 3
+    deadline = time.monotonic() + 20
+    while asked[1] < 6 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (asked[0], asked[1]) == (9, 6)
 
 
 def test_batches_hold_what_they_say(dataset):
