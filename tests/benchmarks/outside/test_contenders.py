@@ -39,8 +39,8 @@ def test_all_contenders_call_the_same_two_sessions():
         assert official._detector is not official._pose
         if HAS_RTMLIB:
             peer = loaded[rivals.RTMLIB]
-            assert peer._detector.session is official._detector
-            assert peer._pose.session is official._pose
+            assert peer.detector.session is official._detector
+            assert peer.pose.session is official._pose
 
 
 def test_sessions_have_the_options_of_our_own(tmp_path):
@@ -81,5 +81,5 @@ def test_where_nobody_is_found_nothing_is_done():
             if name == rivals.OFFICIAL:
                 contender._score_threshold = 0.99
             else:
-                contender._detector.score_thr = 0.99
+                contender.detector.score_thr = 0.99
             assert contender(picture).shape == (0, 133, 2)
