@@ -31,15 +31,15 @@ def one(points, scores=0.8, **fields):
 
 
 def test_detected_boxes_are_met_on_photographs(predictor, photos):
-    """IoU 0.852, 0.695, 0.611 with the bundled detector on three photographs, 0.732 on 326."""
+    """IoU 0.852, 0.695, 0.844 with the bundled detector on three photographs, 0.725 on 326."""
     results = predictor(photos)
     ious = []
     for result in results:
         propagated = boxes_from_keypoints(result, pull=1.0)
         assert propagated.dropped == 0
         ious.append(box_iou(propagated.boxes_xyxy, result.boxes_xyxy).max())
-    assert min(ious) > 0.6
-    assert np.mean(ious) > 0.7
+    assert min(ious) > 0.66
+    assert np.mean(ious) > 0.77
 
 
 def test_boxes_do_not_wander_off(predictor, astronaut):
@@ -105,7 +105,7 @@ def test_hands_and_doubtful_points_do_not_count():
     result.keypoints[0, 91:] = 5000
     result.scores[0, 91:] = 1
     result.keypoints[0, 40] = -5000
-    result.scores[0, 40] = 0.04
+    result.scores[0, 40] = 0.03
     box = boxes_from_keypoints(result, margins=(0, 0, 0)).boxes_xyxy
     np.testing.assert_allclose(box, [[100, 200, 300, 600]])
 
