@@ -34,6 +34,8 @@ def extract_member(archive: Path, pattern: str, target: Path) -> tuple[int, str]
             member = _find_member(bundle, pattern)
             with bundle.open(member) as file, target.open("xb") as sink:
                 return _copy_hashed(file, sink)
+    # zipfile raises RuntimeError for members that claim to be encrypted, and NotImplementedError
+    # for unknown compression: what damaged bytes can look like.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DownloadError(f"the zip file is damaged ({error}): download it again") from error
 
