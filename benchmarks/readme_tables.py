@@ -49,6 +49,8 @@ def renderers() -> dict[str, Renderer]:
 
     return {
         "accuracy": accuracy.readme_table,
+        "accuracy-curve": accuracy.curve_table,
+        "accuracy-kinds": accuracy.kinds_table,
         "cold-start": endurance.cold_start_readme_table,
         "complexity": complexity.readme_table,
         "latency": latency.readme_table,

@@ -29,6 +29,9 @@ except ImportError as error:
         'evaluation needs msgspec: pip install "dwpose-infer[eval]"'
     ) from error
 
+GroupBy = Literal["all", "label", "source", "kind"]
+"""What the persons of a group have in common, see `GroupFigures`."""
+
 SCHEMA_VERSION = 1
 """Version of the layout of `EvaluationDocument`."""
 
@@ -156,16 +159,16 @@ class GroupFigures(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Figures of a group of labelled persons; see `points` and `confidence`.
 
     Attributes:
-        by: What the group shares: nothing ("all"), the persons' field `label` or the pictures'
-            field `source`.
-        name: Value of that field; "" for all.
+        by: What the group shares: nothing ("all"), the persons' field `label`, the pictures'
+            field `source`, or how the persons appear ("kind", see `kinds.person_kinds`).
+        name: Value of that field, or the kind; "" for all.
         persons: Labelled persons in the group.
         found: Of them, those whose predicted box overlaps theirs with IoU 0.5 or more.
         parts: Part -> figures.
         confident: Kind of point that should not be sure of itself -> how many are.
     """
 
-    by: Literal["all", "label", "source"]
+    by: GroupBy
     name: str
     persons: int
     found: int

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..annotations import Annotations
 from .confidence import CONFIDENT_SCORE, confident_shares, doubtful_points
-from .document import ConfidentShare, GroupFigures, PointFigures
+from .document import ConfidentShare, GroupBy, GroupFigures, PointFigures
+from .kinds import person_kinds
 from .matching import Matches
 from .points import PCK_THRESHOLD, PointErrors, part_errors, point_errors
 from .predictions import Float64Array
@@ -65,15 +66,15 @@ def compare(
 
 
 def group_figures(comparison: Comparison) -> tuple[GroupFigures, ...]:
-    """Returns the figures of all persons, then by field `label`, then by field `source`.
+    """Returns the figures of all persons, then by field `label`, by field `source`, and by kind.
 
-    Fields that no person or picture has make no groups.
+    Fields that no person or picture has, and kinds that nobody is of, make no groups.
     """
     annotations = comparison.annotations
     sources = annotations.sources[annotations.image_indices]
     doubtful = doubtful_points(annotations, comparison.matches, outside=comparison.outside)
     figures = []
-    for by, name, persons in _groups(annotations.labels, sources):
+    for by, name, persons in _groups(annotations, sources):
         parts = part_errors(comparison.errors.select(persons), threshold=comparison.pck_threshold)
         shares = confident_shares(
             doubtful, comparison.matches, persons, score=comparison.confident_score
@@ -103,10 +104,14 @@ def group_figures(comparison: Comparison) -> tuple[GroupFigures, ...]:
 
 
 def _groups(
-    labels: npt.NDArray[np.str_], sources: npt.NDArray[np.str_]
-) -> Iterator[tuple[Literal["all", "label", "source"], str, npt.NDArray[np.bool_]]]:
+    annotations: Annotations, sources: npt.NDArray[np.str_]
+) -> Iterator[tuple[GroupBy, str, npt.NDArray[np.bool_]]]:
+    labels = annotations.labels
     yield "all", "", np.ones(len(labels), np.bool_)
     for name in np.unique(labels[labels != ""]).tolist():
         yield "label", name, labels == name
     for name in np.unique(sources[sources != ""]).tolist():
         yield "source", name, sources == name
+    for kind, persons in person_kinds(annotations).items():
+        if persons.any():
+            yield "kind", kind, persons

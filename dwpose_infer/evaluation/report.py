@@ -44,16 +44,51 @@ def readme_table(path: Path) -> str:
         InputError: There is no such file.
         FormatError: A file is not such a document.
     """
-    paths = sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
-    if not paths:
-        raise InputError(f"{path}: no file has such a name")
-    documents = [read_document(each) for each in paths]
+    documents = _read(path)
     boxes = [document for document in documents if document.detector is not None]
     poses = [document for document in documents if document.groups]
     tables = [points_table(poses)] if poses else []
     if boxes:
         tables.append(detector_table(boxes))
     return "\n\n".join(tables)
+
+
+def kinds_table(path: Path) -> str:
+    """Returns the share of points hit by kind of person, for the documents that a pattern names.
+
+    Args:
+        path: As for `readme_table`.
+
+    Raises:
+        InputError: There is no such file.
+        FormatError: A file is not such a document.
+    """
+    tables = []
+    for document in _read(path):
+        kinds = [group for group in document.groups if group.by in ("all", "kind")]
+        tables.append(f"{what(document)}:\n\n{points_table([document], groups=kinds)}")
+    return "\n\n".join(tables)
+
+
+def curve_table(path: Path) -> str:
+    """Returns recall and precision of detectors by threshold, two columns for each document.
+
+    Args:
+        path: As for `readme_table`.
+
+    Raises:
+        InputError: There is no such file.
+        FormatError: A file is not such a document.
+    """
+    documents = [document for document in _read(path) if document.detector is not None]
+    header, rows = ["score above"], []
+    curves = [document.detector.thresholds for document in documents if document.detector]
+    for document in documents:
+        header += [f"{what(document)}: recall", "precision"]
+    for points in zip(*curves, strict=True):
+        values = [value for each in points for value in (each.recall, each.precision)]
+        rows.append([f"{points[0].score:g}", *map(_optional, values)])
+    return _table(header, rows)
 
 
 def precision_table(documents: Sequence[EvaluationDocument]) -> str:
@@ -162,6 +197,13 @@ def _box_thresholds_table(figures: DetectorFigures) -> str:
 def _is_tenth(score: float) -> bool:
     """Tells whether a threshold is printed; the ones between are in the file alone."""
     return round(100 * score) % 10 == 0
+
+
+def _read(path: Path) -> list[EvaluationDocument]:
+    paths = sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
+    if not paths:
+        raise InputError(f"{path}: no file has such a name")
+    return [read_document(each) for each in paths]
 
 
 def _card_groups(document: EvaluationDocument) -> list[GroupFigures]:
