@@ -22,6 +22,7 @@ from ..formats.image_ids import ImageIds, id_from_name
 from ..images import MAX_PIXELS, read_image
 from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE, GROUP_PICTURES, GROUP_PIXELS, Predictor
 from ..results import PoseResult
+from ..zoo import get_spec
 from .clip_outputs import ClipPlan, out_video
 from .infer import DEFAULT_OUT
 from .inputs import STDIN, Clip, Picture, find_inputs
@@ -41,6 +42,7 @@ class _Tally:
 
     done: int = 0
     persons: int = 0
+    empty: int = 0  # of those done, pictures with nobody on them
     failed: int = 0
     interrupted: bool = False
     results: list[PoseResult] = field(default_factory=list)
@@ -90,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.quiet:
         elapsed_s = time.perf_counter() - started_s
         print(_summary(tally, clip_tally, skipped, elapsed_s, plan), file=sys.stderr)
+        if tally.empty:
+            print(_nobody_found(arguments, tally), file=sys.stderr)
     if tally.interrupted or clip_tally.interrupted:
         _print_error(_what_is_left(tally, clip_tally, len(pictures), len(clips), plan))
         return 130
@@ -324,6 +328,7 @@ def _deliver(
         print(json.dumps(result.to_dict(), allow_nan=False), flush=True)
     tally.done += 1
     tally.persons += len(result)
+    tally.empty += not len(result)
 
 
 def _failure(picture: Picture, error: DwposeError) -> str:
@@ -372,6 +377,21 @@ def _summary(
     if plan and (tally.done or clips.frames):
         words.append(f"results in {plan.folder}")
     return "; ".join(words)
+
+
+def _nobody_found(arguments: argparse.Namespace, tally: _Tally) -> str:
+    """Says on how many pictures nobody was found, and which options not yet given may help."""
+    ways = []
+    if arguments.score_threshold is None:
+        own = get_spec(DEFAULT_DETECTOR).score_threshold if arguments.detector is None else None
+        usual = "" if own is None else f" (default {own:g})"
+        ways.append(f"--score-threshold 0.2{usual} takes less sure ones")
+    if not arguments.whole_image:
+        ways.append("--whole-image takes the whole picture where nobody is found")
+    if arguments.detector is None:
+        ways.append("--det yolox-nano or larger (yolox-m, yolox-l) finds more, by download")
+    found = f"nobody found on {tally.empty} of {_count(tally.done, 'picture')}"
+    return f"{found}. If there is somebody: {'; '.join(ways)}" if ways else found
 
 
 def _count(number: int, noun: str) -> str:

@@ -17,6 +17,8 @@ from dwpose_infer import formats
 from dwpose_infer.cli import run as cli_run
 from dwpose_infer.cli.infer import main
 from dwpose_infer.environment import find_driver
+from dwpose_infer.predictor import DEFAULT_DETECTOR
+from dwpose_infer.zoo import get_spec
 
 
 @pytest.fixture
@@ -45,6 +47,32 @@ def test_one_picture_with_the_defaults(folder, capsys):
     assert captured.out == ""
     assert captured.err.startswith("1 picture, ")
     assert captured.err.rstrip().endswith("results in dwpose-out")
+
+
+def test_the_closing_line_says_where_nobody_was_found_and_what_helps(folder, capsys):
+    assert main(["in/one.jpg", "in/nobody.png"]) == 0
+    own = get_spec(DEFAULT_DETECTOR).score_threshold
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "nobody found on 1 of 2 pictures. If there is somebody: "
+        f"--score-threshold 0.2 (default {own:g}) takes less sure ones; "
+        "--whole-image takes the whole picture where nobody is found; "
+        "--det yolox-nano or larger (yolox-m, yolox-l) finds more, by download"
+    )
+    assert main(["in/one.jpg"]) == 0
+    assert "nobody" not in capsys.readouterr().err
+    assert main(["in/nobody.png", "--quiet", "--out", "q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_was_given_is_not_advised(folder, capsys):
+    detector = ["--det", DEFAULT_DETECTOR, "--score-threshold", "0.9"]
+    assert main(["in/nobody.png", *detector]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "nobody found on 1 of 1 picture. If there is somebody: "
+        "--whole-image takes the whole picture where nobody is found"
+    )
+    assert main(["in/nobody.png", "--whole-image"]) == 0
+    assert "nobody found" not in capsys.readouterr().err  # the whole picture counts as one person
 
 
 def test_folder_keeps_its_tree_and_nobody_is_fine(folder):
