@@ -12,6 +12,7 @@ import numpy.typing as npt
 from . import geometry
 from .backends.base import Array, Backend
 from .errors import InferenceError, InvalidArgumentError, ModelFormatError
+from .flip import mean_simcc, with_mirrored
 from .keypoints import NUM_KEYPOINTS
 from .simcc import SPLIT_RATIO, decode_simcc
 
@@ -63,25 +64,37 @@ class PoseEstimator:
         input_size_wh: (width, height) of the network's input in pixels, read from the graph.
         form: "simcc" (official: normalised RGB in, SimCC out) or "deploy" (this package's own:
             uint8 BGR crops in, keypoints out).
-        max_batch: Persons per call of the network.
+        max_batch: Persons per call of the network; with the flip test, persons and mirror images.
+        flip_test: Whether the mean of every crop and its mirror image is decoded, see `flip`.
     """
 
-    def __init__(self, backend: Backend, *, max_batch: int = DEFAULT_MAX_BATCH) -> None:
+    def __init__(
+        self, backend: Backend, *, max_batch: int = DEFAULT_MAX_BATCH, flip_test: bool = False
+    ) -> None:
         """Takes over a loaded graph.
 
         Args:
             backend: The pose network's graph.
             max_batch: Persons per call of the network at most.
+            flip_test: Decode the mean of every crop and its mirror image.
 
         Raises:
-            ModelFormatError: The graph is no whole-body pose network that is understood.
+            ModelFormatError: The graph is no whole-body pose network that is understood, or has
+                no SimCC outputs, which the flip test averages.
             InvalidArgumentError: `max_batch` is below 1.
         """
         if max_batch < 1:
             raise InvalidArgumentError(f"max_batch is {max_batch}, must be at least 1")
         self.backend = backend
         self.max_batch = max_batch
+        self.flip_test = flip_test
         self.form = _pose_form(backend)
+        if flip_test and self.form != "simcc":
+            raise ModelFormatError(
+                "the flip test averages SimCC outputs, which this pose model, in deploy form, does "
+                "not give. ONNX files are converted on the fly where the package onnx is installed "
+                "(pip install onnx); else take the model in official form"
+            )
         self._input = backend.inputs[0]
         self.input_size_wh = self._read_input_size()
         self._normalisation = _normalisation_tables()
@@ -119,8 +132,9 @@ class PoseEstimator:
         """
         keypoints = np.empty((len(crops), NUM_KEYPOINTS, 2), np.float32)
         scores = np.empty((len(crops), NUM_KEYPOINTS), np.float32)
-        for start in range(0, len(crops), self.max_batch):
-            part = slice(start, start + self.max_batch)
+        step = max(self.max_batch // 2, 1) if self.flip_test else self.max_batch
+        for start in range(0, len(crops), step):
+            part = slice(start, start + step)
             keypoints[part], scores[part] = self._run(crops.images_bgr[part])
         if not np.isfinite(scores).all():
             raise InferenceError(
@@ -136,6 +150,8 @@ class PoseEstimator:
         if self.form == "deploy":
             outputs = self.backend.run({self._input.name: images_bgr})
             return outputs["keypoints"], outputs["scores"]
+        if self.flip_test:
+            return decode_simcc(*mean_simcc(*self.simcc(with_mirrored(images_bgr))))
         return decode_simcc(*self.simcc(images_bgr))
 
     def simcc(self, images_bgr: UInt8Array) -> tuple[Float32Array, Float32Array]:

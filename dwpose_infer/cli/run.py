@@ -118,7 +118,7 @@ def _pose_settings(arguments: argparse.Namespace) -> str:
     names = (
         *("pose", "detector", "backend", "device", "provider", "precision", "drop_weak_hands"),
         *("score_threshold", "nms_threshold", "max_persons", "whole_image", "track"),
-        *("detect_every", "start", "end", "stride", "frame_rate"),
+        *("detect_every", "start", "end", "stride", "frame_rate", "flip_test"),
     )
     return " ".join(f"{name}={getattr(arguments, name)}" for name in names)
 
@@ -235,6 +235,7 @@ def _predictor(arguments: argparse.Namespace, *, limit: bool) -> Iterator[Predic
         nms_threshold=arguments.nms_threshold,
         max_persons=arguments.max_persons if limit or not arguments.track else None,
         drop_weak_hands=arguments.drop_weak_hands,
+        flip_test=arguments.flip_test,
         offline=True if arguments.offline else None,
         progress=seen and not arguments.quiet,
     ) as predictor:

@@ -15,7 +15,6 @@ from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE, Predictor
 from ..zoo.files import sha256_of
 from .detection import DETECTION_NMS_THRESHOLD, DETECTION_SCORE_THRESHOLD
 from .document import ModelFacts
-from .flip import official_form, require_simcc
 
 if TYPE_CHECKING:
     from ..backends.onnxruntime import Provider
@@ -62,7 +61,6 @@ class LoadedModels:
         estimator: The pose network, or None for the detector alone.
         detector_facts: What the detector is.
         pose_facts: What the pose network is.
-        flip_test: Whether mirrored crops take part.
         backend: Runtime and device in words.
     """
 
@@ -70,7 +68,6 @@ class LoadedModels:
     estimator: PoseEstimator | None
     detector_facts: ModelFacts | None
     pose_facts: ModelFacts | None
-    flip_test: bool
     backend: str
 
 
@@ -84,34 +81,24 @@ def load_models(options: ModelOptions) -> Iterator[LoadedModels]:
     if options.task == "detector":
         with _load_detector(options) as detector:
             facts = _facts(options.detector, "detector", detector, options)
-            yield LoadedModels(detector, None, facts, None, False, detector.backend.description)
+            yield LoadedModels(detector, None, facts, None, detector.backend.description)
         return
-    with contextlib.ExitStack() as stack:
-        pose: str = options.pose
-        if options.flip_test:
-            path = zoo.resolve_model(
-                pose, kind="pose", offline=options.offline, progress=options.progress
-            )
-            pose = str(stack.enter_context(official_form(path)))
-        predictor = stack.enter_context(
-            Predictor(
-                pose,
-                options.detector if options.boxes == "detector" else None,
-                backend=options.backend,
-                device=options.device,
-                provider=options.provider,
-                threads=options.threads,
-                precision=options.precision,
-                max_batch=options.max_batch,
-                score_threshold=options.score_threshold,
-                nms_threshold=options.nms_threshold,
-                offline=options.offline,
-                progress=options.progress,
-            )
-        )
+    with Predictor(
+        options.pose,
+        options.detector if options.boxes == "detector" else None,
+        backend=options.backend,
+        device=options.device,
+        provider=options.provider,
+        threads=options.threads,
+        precision=options.precision,
+        max_batch=options.max_batch,
+        score_threshold=options.score_threshold,
+        nms_threshold=options.nms_threshold,
+        flip_test=options.flip_test,
+        offline=options.offline,
+        progress=options.progress,
+    ) as predictor:
         found, estimator = predictor.detector, predictor.estimator
-        if options.flip_test:
-            require_simcc(estimator)
         yield LoadedModels(
             detector=found,
             estimator=estimator,
@@ -119,7 +106,6 @@ def load_models(options: ModelOptions) -> Iterator[LoadedModels]:
             if found is None
             else _facts(options.detector, "detector", found, options),
             pose_facts=_facts(options.pose, "pose", estimator, options),
-            flip_test=options.flip_test,
             backend=estimator.backend.description,
         )
 

@@ -13,9 +13,8 @@ from tqdm import tqdm
 from ..annotations import Annotations
 from ..detector import Detections
 from ..errors import InputError
-from ..estimator import Crops, PoseEstimator, join_crops
+from ..estimator import join_crops
 from ..images import read_image
-from .flip import flip_test
 from .journal import Journal, PicturePersons, picture_persons
 from .models import LoadedModels
 from .predictions import FloatArray
@@ -153,7 +152,7 @@ def _predict_group(models: LoadedModels, tasks: Sequence[PictureTask]) -> Iterat
         models.estimator.crop(image, detections.boxes_xyxy)
         for image, detections in zip(images, found, strict=True)
     ]
-    keypoints, scores = _keypoints(models.estimator, join_crops(crops), flip=models.flip_test)
+    keypoints, scores = models.estimator(join_crops(crops))
     start = 0
     for task, detections, cut in zip(tasks, found, crops, strict=True):
         persons = slice(start, start + len(cut))
@@ -167,12 +166,6 @@ def _predict_group(models: LoadedModels, tasks: Sequence[PictureTask]) -> Iterat
             keypoints=keypoints[persons],
             scores=scores[persons],
         )
-
-
-def _keypoints(
-    estimator: PoseEstimator, crops: Crops, *, flip: bool
-) -> tuple[FloatArray, FloatArray]:
-    return flip_test(estimator, crops) if flip else estimator(crops)
 
 
 def _boxes(

@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from ...errors import MissingDependencyError
 from ...estimator import Crops, PoseEstimator
-from ...evaluation.flip import flip_test
 from ...evaluation.matching import match, match_by_id
 from ...evaluation.points import POINT_PARTS, PartErrors, PointPart, part_errors, point_errors
 from ...evaluation.predictions import Predictions, nobody
@@ -154,16 +153,16 @@ def _predict_share(
         for batch in batches:
             if stop:
                 return None
-            found.append(_fields(estimator, batch, validation_set, flip=data.flip_test))
+            found.append(_fields(estimator, batch, validation_set))
             bar.update(len(batch.rows))
     return {name: np.concatenate([part[name] for part in found]) for name in _FIELDS}
 
 
 def _fields(
-    estimator: PoseEstimator, batch: ValidationBatch, validation_set: ValidationSet, *, flip: bool
+    estimator: PoseEstimator, batch: ValidationBatch, validation_set: ValidationSet
 ) -> dict[str, Any]:
     crops = Crops(batch.crops.numpy(), batch.centers.numpy(), batch.scales.numpy())
-    keypoints, scores = flip_test(estimator, crops) if flip else estimator(crops)
+    keypoints, scores = estimator(crops)
     boxes, rows = validation_set.boxes, batch.rows.numpy()
     return {
         "image_ids": validation_set.annotations.image_ids[boxes.image_indices[rows]],
@@ -203,7 +202,8 @@ def _exported(
         graph = to_deploy_pose(graph)
     threads = usable_workers(os.cpu_count() or 1, processes_here=processes.count_here)
     with GraphRunner(graph, threads=threads) as runner:
-        yield PoseEstimator(runner.backend, max_batch=batch_size)
+        together = 2 * batch_size if flip else batch_size  # with their mirror images
+        yield PoseEstimator(runner.backend, max_batch=together, flip_test=flip)
 
 
 def _or_nan(value: float | None) -> float:

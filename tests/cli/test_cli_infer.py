@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dwpose_infer import formats
+import tolerances
+from dwpose_infer import Predictor, formats
 from dwpose_infer.cli import run as cli_run
 from dwpose_infer.cli.infer import main
 from dwpose_infer.environment import find_driver
@@ -62,6 +63,18 @@ def test_the_closing_line_says_where_nobody_was_found_and_what_helps(folder, cap
     assert "nobody" not in capsys.readouterr().err
     assert main(["in/nobody.png", "--quiet", "--out", "q"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_the_flip_test_is_that_of_the_predictor(folder):
+    pytest.importorskip("onnx")
+    assert main(["in/one.jpg", "--flip-test", "--out", "flip", "--draw", "none"]) == 0
+    assert main(["in/one.jpg", "--out", "plain", "--draw", "none"]) == 0
+    (flipped,), (plain,) = (formats.load(f"{name}/one.json") for name in ("flip", "plain"))
+    with Predictor(flip_test=True) as predictor:
+        np.testing.assert_allclose(
+            flipped.keypoints, predictor("in/one.jpg").keypoints, atol=tolerances.KEYPOINT_PX
+        )
+    assert not np.array_equal(flipped.keypoints, plain.keypoints)
 
 
 def test_what_was_given_is_not_advised(folder, capsys):

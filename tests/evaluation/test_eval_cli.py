@@ -25,6 +25,7 @@ from dwpose_infer.evaluation.cli import main
 from dwpose_infer.evaluation.document import read_document
 from dwpose_infer.evaluation.predictions import rank
 from dwpose_infer.evaluation.results_file import read_results, write_results
+from dwpose_infer.predictor import DEFAULT_POSE
 from dwpose_infer.zoo import get_spec
 
 
@@ -115,12 +116,13 @@ def test_what_made_the_labels_is_perfect(poses, tmp_path):
     assert run(poses, out, "--save-results", tmp_path / "results.json") == 0
     document = read_document(out)
     assert document.parts["wholebody"].ap == pytest.approx(1.0)
-    (everyone, auto, *sources) = document.groups
+    (everyone, auto, *others) = document.groups
+    sources = [group for group in others if group.by == "source"]
     assert (everyone.persons, everyone.found) == (3, 3)
     assert everyone.parts["all"].pck == 1.0
     assert everyone.parts["all"].mean_error_px == pytest.approx(0, abs=tolerances.KEYPOINT_PX)
     assert (auto.by, auto.name) == ("label", "auto") and len(sources) == 3
-    assert document.prediction.pose.name == "dwpose-t-bundled"
+    assert document.prediction.pose.name == DEFAULT_POSE
     assert len(document.prediction.pose.sha256) == 64
     assert list(tmp_path.glob("*.partial.jsonl")) == []
     again = tmp_path / "again.json"

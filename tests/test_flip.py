@@ -1,14 +1,17 @@
-"""The flip test, on networks whose outputs are known."""
+"""The flip test, on networks whose outputs are known, and through `Predictor`."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from dwpose_infer import Predictor
 from dwpose_infer.errors import InferenceError, ModelFormatError
 from dwpose_infer.estimator import PoseEstimator
-from dwpose_infer.evaluation.flip import flip_test, official_form
+from dwpose_infer.flip import official_form
+from dwpose_infer.images import read_image
 from dwpose_infer.keypoints import FLIP_INDICES
+from dwpose_infer.zoo import resolve_model
 from fake_backend import FakeBackend, spec
 
 WIDTH, HEIGHT = 48, 64
@@ -21,7 +24,7 @@ def estimator(answer, **options) -> PoseEstimator:
         spec("simcc_y", None, 133, 2 * HEIGHT),
         answer=answer,
     )
-    return PoseEstimator(backend, **options)
+    return PoseEstimator(backend, flip_test=True, **options)
 
 
 def noise(seed: int):
@@ -50,7 +53,7 @@ def crops(model: PoseEstimator, rng, count: int = 5):
 def test_both_directions_are_averaged(rng):
     model = estimator(noise(1), max_batch=2)
     cut = crops(model, rng)
-    keypoints, scores = flip_test(model, cut)
+    keypoints, scores = model(cut)
     for index in range(len(cut)):
         x, y = (values[0] for values in model.simcc(cut.images_bgr[index : index + 1]))
         mirror = np.ascontiguousarray(cut.images_bgr[index : index + 1, :, ::-1])
@@ -71,8 +74,8 @@ def test_mirroring_the_crop_exchanges_left_and_right(rng):
     model = estimator(noise(2))
     cut = crops(model, rng, count=1)
     mirrored = type(cut)(np.ascontiguousarray(cut.images_bgr[:, :, ::-1]), cut.center, cut.scale)
-    keypoints, scores = flip_test(model, cut)
-    mirrored_keypoints, mirrored_scores = flip_test(model, mirrored)
+    keypoints, scores = model(cut)
+    mirrored_keypoints, mirrored_scores = model(mirrored)
     order = list(FLIP_INDICES)
     np.testing.assert_allclose(mirrored_scores[:, order], scores, rtol=1e-6)
     # Bin i of n becomes bin n - 1 - i, half a pixel left of the mirror image of its place.
@@ -91,27 +94,22 @@ def test_numbers_that_are_none_are_reported(rng):
 
     model = estimator(answer)
     with pytest.raises(InferenceError, match="not numbers"):
-        flip_test(model, crops(model, rng))
+        model(crops(model, rng))
 
 
-def test_the_deploy_form_cannot_take_part(rng):
+def test_the_deploy_form_cannot_take_part():
     backend = FakeBackend(
         spec("crops", None, HEIGHT, WIDTH, 3, dtype=np.uint8),
         spec("keypoints", None, 133, 2),
         spec("scores", None, 133),
     )
-    model = PoseEstimator(backend)
-    with pytest.raises(ModelFormatError, match=r"dwpose-infer\[export\]"):
-        flip_test(model, crops(model, rng))
+    with pytest.raises(ModelFormatError, match="pip install onnx"):
+        PoseEstimator(backend, flip_test=True)
 
 
 def test_the_bundled_model_is_converted_and_means_the_same(photos):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from dwpose_infer import Predictor
-    from dwpose_infer.images import read_image
-    from dwpose_infer.zoo import resolve_model
-
     deploy = resolve_model("dwpose-t-bundled")
     picture = read_image(photos[0])
     height, width = picture.shape[:2]
@@ -125,3 +123,41 @@ def test_the_bundled_model_is_converted_and_means_the_same(photos):
             assert same == official
     assert not official.exists()
     np.testing.assert_allclose(results[0].scores, results[1].scores, atol=1e-4)
+
+
+def test_one_call_of_the_network_sees_both_directions(rng):
+    seen = []
+
+    def answer(images):
+        seen.append(len(images))
+        return noise(4)(images)
+
+    model = estimator(answer, max_batch=4)
+    model(crops(model, rng, count=5))
+    assert seen == [4, 4, 2]  # two persons and their mirror images fill a batch of four
+
+
+def test_a_predictor_gives_a_mirrored_picture_mirrored_points(photos):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    picture = read_image(photos[0])
+    height, width = picture.shape[:2]
+    mirrored = np.ascontiguousarray(picture[:, ::-1])
+    box, twin = [[40, 20, width - 30, height]], [[30, 20, width - 40, height]]
+    order = list(FLIP_INDICES)
+    with Predictor(detector=None, threads=1, flip_test=True) as predictor:
+        here, there = predictor([picture, mirrored], boxes=[box, twin])
+        assert np.array_equal(predictor(picture, boxes=box).keypoints, here.keypoints)
+    with Predictor(detector=None, threads=1) as predictor:
+        plain, plain_there = predictor([picture, mirrored], boxes=[box, twin])
+
+    def apart_px(one, other):
+        """Median distance of the points that are sure, with left and right exchanged."""
+        turned = other.keypoints[0, order] * [-1, 1] + [width - 1, 0]
+        sure = one.scores[0] > 0.3
+        assert sure.sum() > 60
+        return float(np.median(np.linalg.norm(one.keypoints[0] - turned, axis=1)[sure]))
+
+    bin_px = 1.25 * height / 256 / 2
+    assert apart_px(here, there) <= 2 * bin_px < 2 * apart_px(plain, plain_there) + 2 * bin_px
+    assert not np.array_equal(plain.keypoints, here.keypoints)

@@ -1,0 +1,74 @@
+"""Flip test: the mean of what a network sees in a crop and in its mirror image.
+
+mmpose's evaluation of RTMPose does it by default; the official demo does not. The SimCC outputs
+of the mirrored crop are turned back, left and right keypoints exchanged, and the plain mean is
+decoded, without a shift.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .keypoints import FLIP_INDICES
+
+Float32Array = npt.NDArray[np.float32]
+UInt8Array = npt.NDArray[np.uint8]
+
+
+def with_mirrored(images_bgr: UInt8Array) -> UInt8Array:
+    """Returns crops followed by their mirror images: (N, H, W, 3) to (2 N, H, W, 3) uint8."""
+    return np.concatenate([images_bgr, images_bgr[:, :, ::-1]])
+
+
+def mean_simcc(simcc_x: Float32Array, simcc_y: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Averages what a network says of crops and of their mirror images.
+
+    Args:
+        simcc_x: (2 N, 133, bins) float32, of the pictures that `with_mirrored` made.
+        simcc_y: The same for y.
+
+    Returns:
+        The means, (N, 133, bins) each.
+    """
+    count = len(simcc_x) // 2
+    order = list(FLIP_INDICES)
+    half = np.float32(0.5)
+    mean_x = (simcc_x[:count] + simcc_x[count:, order, ::-1]) * half
+    mean_y = (simcc_y[:count] + simcc_y[count:, order]) * half
+    return mean_x, mean_y
+
+
+@contextlib.contextmanager
+def official_form(path: Path) -> Iterator[Path]:
+    """Gives the path of a pose model in official form for as long as it is needed.
+
+    Args:
+        path: An ONNX file in official form, which is given itself, or in this package's deploy
+            form, from which a temporary file is made. Other files are given themselves, too.
+
+    Raises:
+        ModelFormatError: It is in deploy form and cannot be converted.
+    """
+    try:
+        import onnx
+
+        from .export.from_deploy import deploy_kind
+        from .export.sources import load_source
+    except ImportError:
+        is_deploy = False  # without onnx, the estimator refuses a file in deploy form
+    else:
+        is_onnx = path.suffix.lower() == ".onnx"
+        is_deploy = is_onnx and deploy_kind(onnx.load(path, load_external_data=False)) is not None
+    if not is_deploy:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        official = Path(folder) / f"{path.stem}.onnx"
+        onnx.save(load_source(path).model, official)
+        yield official
