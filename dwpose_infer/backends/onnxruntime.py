@@ -53,6 +53,13 @@ _DTYPES: dict[str, type[np.generic]] = {
 }
 
 
+_STOP_SPINNING = "session.force_spinning_stop"
+"""Ends the busy waiting of a session's threads with each call.
+
+Else those of the detector go on while the pose network works, and take its cores. The name is in
+onnxruntime_session_options_config_keys.h; versions that do not know it ignore it.
+"""
+
 # Names of those exceptions of ONNX Runtime that blame the file, whatever the provider.
 _MODEL_ERRORS = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile")
 
@@ -190,6 +197,7 @@ def _create_session(
     if options.inter_op_threads is not None:
         settings.inter_op_num_threads = options.inter_op_threads
         settings.execution_mode = ort.ExecutionMode.ORT_PARALLEL
+    settings.add_session_config_entry(_STOP_SPINNING, "1")
     try:
         session = ort.InferenceSession(
             str(model_path),

@@ -151,3 +151,10 @@ def test_bad_options(double):
         load_backend("ort", double("N"), threads=0)
     with pytest.raises(InvalidArgumentError, match="unknown execution provider"):
         load_backend("ort", double("N"), provider="rocm")
+
+
+def test_threads_do_not_spin_between_calls(double):
+    """Those of one session would take the cores of the next: its option says so, as it was set."""
+    with load_backend("ort", double("N"), threads=2) as backend:
+        settings = backend.session.get_session_options()
+    assert settings.get_session_config_entry("session.force_spinning_stop") == "1"
