@@ -18,6 +18,10 @@ BOX_PADDING = 1.25
 """Context around a box, as a factor of its sides (mmpose `GetBBoxCenterScale`)."""
 
 
+WARP_SIDE_MAX = 32766
+"""Largest side of a picture in pixels that `cv2.warpAffine` takes: below SHRT_MAX."""
+
+
 def box_to_center_scale(
     boxes_xyxy: npt.ArrayLike, *, input_size_wh: tuple[int, int], padding: float = BOX_PADDING
 ) -> tuple[Float32Array, Float32Array]:
@@ -122,8 +126,30 @@ def crop_boxes(
     crops = np.empty((len(center), height, width, 3), np.uint8)
     for index in range(len(center)):
         matrix = warp_matrix(center[index], scale[index], output_size_wh=output_size_wh)
-        cv2.warpAffine(image_bgr, matrix, (width, height), dst=crops[index])
+        source = image_bgr
+        if max(image_bgr.shape[:2]) > WARP_SIDE_MAX:
+            source, matrix = _around_region(image_bgr, center[index], scale[index], matrix)
+        cv2.warpAffine(source, matrix, (width, height), dst=crops[index])
     return crops
+
+
+def _around_region(
+    image_bgr: UInt8Array, center: Float32Array, scale: Float32Array, matrix: Float64Array
+) -> tuple[UInt8Array, Float64Array]:
+    """Cuts a window that OpenCV can warp out of a picture that is too large for it.
+
+    Returns:
+        The window, a region too large itself by whole steps, and the matrix from it to the crop.
+    """
+    sides = np.array(image_bgr.shape[1::-1])
+    low = np.clip(np.floor(center - scale / 2) - 2, 0, sides - 1).astype(int)
+    high = np.clip(np.ceil(center + scale / 2) + 3, low + 1, sides).astype(int)
+    step = int(-(-(high - low).max() // WARP_SIDE_MAX))
+    window = image_bgr[low[1] : high[1] : step, low[0] : high[0] : step]
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ low
+    moved[:, :2] *= step
+    return np.ascontiguousarray(window), moved
 
 
 def crop_to_picture(

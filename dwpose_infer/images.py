@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -34,9 +33,6 @@ MIN_SIDE = 8
 
 MAX_URL_BYTES = 512 * 2**20
 URL_TIMEOUT_S = 20.0
-
-# What Pillow's plug-ins raise on damaged files.
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
 
 
 def read_image(
@@ -130,7 +126,11 @@ def _decode(data: bytes, *, name: str, max_pixels: int) -> UInt8Array:
         raise InputError(
             f"{name}: {error}; to read it, raise PIL.Image.MAX_IMAGE_PIXELS and max_pixels"
         ) from error
-    except _DECODE_ERRORS as error:
+    except InputError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"{name} does not fit into memory") from error
+    except Exception as error:  # decoders are plugins of many makers and raise what they like
         raise InputError(f"{name} is damaged or cut off: {error}") from error
 
 

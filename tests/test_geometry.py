@@ -45,6 +45,35 @@ def test_outside_of_the_picture_is_black():
     assert crop[129, 97].min() == 255
 
 
+@pytest.mark.parametrize(("x", "width"), [(70, 150), (32_000, 500), (39_990, 300)])
+def test_pictures_larger_than_opencv_warps_give_the_same_crops(rng, x, width):
+    """32,767 pixels are too many for it; the crop is that of the part around the person."""
+    image = rng.integers(0, 256, (90, 40_000, 3), np.uint8)
+    center = np.array([[x, 45]], np.float32)
+    scale = np.array([[width, width * 4 / 3]], np.float32)
+    (crop,) = geometry.crop_boxes(image, center, scale, output_size_wh=(192, 256))
+    left = max(x - 1000, 0)
+    part = np.ascontiguousarray(image[:, left : left + 2000])
+    (expected,) = geometry.crop_boxes(
+        part, center - np.array([left, 0], np.float32), scale, output_size_wh=(192, 256)
+    )
+    assert expected.max() > 0
+    np.testing.assert_allclose(crop.astype(int), expected.astype(int), atol=1)
+    turned = np.ascontiguousarray(image.transpose(1, 0, 2))
+    (crop,) = geometry.crop_boxes(turned, center[:, ::-1], scale, output_size_wh=(192, 256))
+    assert crop.max() > 0
+
+
+def test_a_region_larger_than_opencv_warps(rng):
+    image = np.zeros((64, 70_000, 3), np.uint8)
+    image[:, 35_000:] = 200
+    center, scale = geometry.box_to_center_scale([[0, 0, 70_000, 64]], input_size_wh=(192, 256))
+    (crop,) = geometry.crop_boxes(image, center, scale, output_size_wh=(192, 256))
+    (row,) = np.unique(np.nonzero(crop.any(axis=(1, 2)))[0])  # 64 of 116,667 pixels
+    assert row == 128
+    assert crop[row, :94].max() == 0 and crop[row, 98:170].min() > 0
+
+
 @settings(deadline=None, max_examples=50)
 @given(
     st.floats(-500, 1500),

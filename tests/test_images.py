@@ -172,6 +172,20 @@ def test_cut_off_files(rng, kind, share):
             read_image(data[: int(len(data) * share)])
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, AssertionError, KeyError, ZeroDivisionError])
+def test_whatever_a_decoder_raises_is_that_pictures_error(image, monkeypatch, kind):
+    """Pillow's AVIF plug-in raises RuntimeError on damaged files, others what they like."""
+    from PIL import PngImagePlugin
+
+    def broken(*arguments):
+        raise kind("as it came")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", broken)
+    with pytest.raises(InputError, match="damaged or cut off") as caught:
+        read_image(rgb_png(image))
+    assert isinstance(caught.value.__cause__, kind)
+
+
 def test_too_many_pixels_are_refused_before_decoding(image):
     with pytest.raises(InputError, match="30x20 pixels are more than the limit of 599"):
         read_image(rgb_png(image), max_pixels=599)
