@@ -64,7 +64,8 @@ class PoseEstimator:
         input_size_wh: (width, height) of the network's input in pixels, read from the graph.
         form: "simcc" (official: normalised RGB in, SimCC out) or "deploy" (this package's own:
             uint8 BGR crops in, keypoints out).
-        max_batch: Persons per call of the network; with the flip test, persons and mirror images.
+        max_batch: Persons per call of the network; with the flip test, persons and mirror images,
+            which are two at least.
         flip_test: Whether the mean of every crop and its mirror image is decoded, see `flip`.
     """
 

@@ -55,20 +55,29 @@ def official_form(path: Path) -> Iterator[Path]:
     Raises:
         ModelFormatError: It is in deploy form and cannot be converted.
     """
-    try:
-        import onnx
-
-        from .export.from_deploy import deploy_kind
-        from .export.sources import load_source
-    except ImportError:
-        is_deploy = False  # without onnx, the estimator refuses a file in deploy form
-    else:
-        is_onnx = path.suffix.lower() == ".onnx"
-        is_deploy = is_onnx and deploy_kind(onnx.load(path, load_external_data=False)) is not None
-    if not is_deploy:
+    if not _is_deploy(path):
         yield path
         return
+    import onnx
+
+    from .export.sources import load_source
+
     with tempfile.TemporaryDirectory() as folder:
         official = Path(folder) / f"{path.stem}.onnx"
         onnx.save(load_source(path).model, official)
         yield official
+
+
+def _is_deploy(path: Path) -> bool:
+    """Tells whether a file is in deploy form, as far as the package onnx is there to read it."""
+    try:
+        import onnx
+
+        from .export.from_deploy import deploy_kind
+    except ImportError:
+        return False  # the estimator refuses a file in deploy form and names the package
+    try:
+        model = onnx.load(path, format="protobuf", load_external_data=False)
+    except Exception:  # an engine, or damaged: the runtime that loads it tells better
+        return False
+    return deploy_kind(model) is not None

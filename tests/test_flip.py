@@ -5,26 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dwpose_infer import Predictor
+from dwpose_infer import Predictor, geometry
 from dwpose_infer.errors import InferenceError, ModelFormatError
 from dwpose_infer.estimator import PoseEstimator
 from dwpose_infer.flip import official_form
 from dwpose_infer.images import read_image
 from dwpose_infer.keypoints import FLIP_INDICES
+from dwpose_infer.simcc import decode_simcc
 from dwpose_infer.zoo import resolve_model
 from fake_backend import FakeBackend, spec
 
 WIDTH, HEIGHT = 48, 64
 
 
-def estimator(answer, **options) -> PoseEstimator:
+def estimator(answer, *, flip_test: bool = True, **options) -> PoseEstimator:
     backend = FakeBackend(
         spec("input", None, 3, HEIGHT, WIDTH),
         spec("simcc_x", None, 133, 2 * WIDTH),
         spec("simcc_y", None, 133, 2 * HEIGHT),
         answer=answer,
     )
-    return PoseEstimator(backend, flip_test=True, **options)
+    return PoseEstimator(backend, flip_test=flip_test, **options)
 
 
 def noise(seed: int):
@@ -86,6 +87,28 @@ def test_mirroring_the_crop_exchanges_left_and_right(rng):
     np.testing.assert_allclose(keypoints[..., 1], mirrored_keypoints[:, order, 1], atol=1e-4)
 
 
+def test_without_it_the_network_sees_and_says_what_it_always_did(rng):
+    model = estimator(noise(5), flip_test=False, max_batch=2)
+    cut = crops(model, rng)
+    keypoints, scores = model(cut)
+    assert [len(call) for call in model.backend.calls] == [2, 2, 1]
+    places, expected_scores = decode_simcc(*model.simcc(cut.images_bgr))
+    np.testing.assert_array_equal(scores, expected_scores)
+    np.testing.assert_array_equal(
+        keypoints,
+        geometry.crop_to_picture(places, cut.center, cut.scale, input_size_wh=(WIDTH, HEIGHT)),
+    )
+
+
+def test_a_batch_of_one_still_holds_both_directions(rng):
+    model = estimator(noise(6), max_batch=1)
+    cut = crops(model, rng, count=3)
+    alone = model(cut)
+    assert [len(call) for call in model.backend.calls] == [2, 2, 2]
+    for got, expected in zip(alone, estimator(noise(6), max_batch=16)(cut), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
 def test_numbers_that_are_none_are_reported(rng):
     def answer(images):
         outputs = noise(3)(images)
@@ -125,6 +148,23 @@ def test_the_bundled_model_is_converted_and_means_the_same(photos):
     np.testing.assert_allclose(results[0].scores, results[1].scores, atol=1e-4)
 
 
+def test_the_deploy_form_is_known_whatever_the_file_is_called(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "weights"
+    path.write_bytes(resolve_model("dwpose-t-bundled").read_bytes())
+    with official_form(path) as official:
+        graph = onnx.load(official).graph
+        assert [value.name for value in graph.output] == ["simcc_x", "simcc_y"]
+
+
+def test_a_damaged_file_fails_as_it_does_without(tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(resolve_model("dwpose-t-bundled").read_bytes()[:10_000])
+    with pytest.raises(ModelFormatError, match="not a usable ONNX model"):
+        Predictor(path, None, flip_test=True)
+
+
 def test_one_call_of_the_network_sees_both_directions(rng):
     seen = []
 
@@ -161,3 +201,19 @@ def test_a_predictor_gives_a_mirrored_picture_mirrored_points(photos):
     bin_px = 1.25 * height / 256 / 2
     assert apart_px(here, there) <= 2 * bin_px < 2 * apart_px(plain, plain_there) + 2 * bin_px
     assert not np.array_equal(plain.keypoints, here.keypoints)
+
+
+def test_the_whole_picture_is_looked_at_from_both_sides_too(photos):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    picture = read_image(photos[0])
+    height, width = picture.shape[:2]
+    with Predictor(detector=None, threads=1, flip_test=True) as predictor:
+        whole = predictor(picture, whole_image=True)
+        given = predictor(picture, boxes=[[0, 0, width, height]])
+    with Predictor(detector=None, threads=1) as predictor:
+        plain = predictor(picture, whole_image=True)
+    assert whole.box_scores.tolist() == [0]
+    np.testing.assert_array_equal(whole.keypoints, given.keypoints)
+    np.testing.assert_array_equal(whole.scores, given.scores)
+    assert not np.array_equal(whole.keypoints, plain.keypoints)

@@ -240,8 +240,8 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
         "--flip-test",
         action="store_true",
         help="look at the mirror image of everybody too and take the mean, as evaluations do: a "
-        "little more accurate, twice the pose network's time; with the bundled models it needs "
-        "pip install onnx",
+        "little more accurate, about twice the pose network's time; with the bundled models it "
+        "needs pip install onnx",
     )
     group.add_argument(
         "--keypoint-threshold",

@@ -58,6 +58,21 @@ def test_every_frame_equals_the_picture(predictor, astronaut):
             )
 
 
+def test_frames_take_the_flip_test_of_their_predictor(predictor, astronaut):
+    pytest.importorskip("onnx")
+    frames = walk(astronaut, 3)
+    with Predictor(threads=1, flip_test=True) as both:
+        alone = [both(each.image_bgr) for each in frames]
+        with both.stream(ListSource(frames), batch_frames=3) as stream:
+            got = [each.result for each in stream]
+    assert len(got) == len(frames)
+    for each, expected, shown in zip(got, alone, frames, strict=True):
+        np.testing.assert_allclose(
+            each.keypoints, expected.keypoints, rtol=0, atol=BATCH_KEYPOINT_PX
+        )
+        assert not np.array_equal(each.keypoints, predictor(shown.image_bgr).keypoints)
+
+
 def test_followed_frames_are_near_the_searched_ones(predictor, astronaut):
     frames = walk(astronaut, 6)
     with predictor.stream(ListSource(frames), detect_every=3, track=True, smooth=True) as stream:
