@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_POSE = "dwpose-t-bundled"
+DEFAULT_POSE = "dwpose-s-bundled"
 DEFAULT_DETECTOR = "yolox-nano-person-bundled"
 
 GROUP_PICTURES = 8

@@ -84,7 +84,7 @@ def _posture(annotations: Annotations) -> tuple[BoolArray, npt.NDArray[np.float6
             _point(annotations, f"{side}_{joint}") for joint in ("shoulder", "hip", "knee")
         )
         trunk = hip - shoulder
-        upright |= trunk[:, 1] > np.abs(trunk[:, 0])
+        upright = np.logical_or(upright, trunk[:, 1] > np.abs(trunk[:, 0]))
         with np.errstate(divide="ignore", invalid="ignore"):
             drop = np.fmax(drop, (knee - hip)[:, 1] / np.linalg.norm(trunk, axis=1))
     return upright, drop
@@ -93,9 +93,9 @@ def _posture(annotations: Annotations) -> tuple[BoolArray, npt.NDArray[np.float6
 def _cut_at_the_bottom(annotations: Annotations) -> BoolArray:
     heights = annotations.sizes_wh[annotations.image_indices, 1]
     bottoms = annotations.boxes_xywh[:, 1] + annotations.boxes_xywh[:, 3]
-    cut = (heights > 0) & (bottoms >= EDGE_SHARE * heights)
-    upper: BoolArray = _any(annotations, "shoulder") & ~_any(annotations, "knee", "ankle")
-    return cut & upper
+    cut: BoolArray = (heights > 0) & (bottoms >= EDGE_SHARE * heights)
+    cut &= _any(annotations, "shoulder") & ~_any(annotations, "knee", "ankle")
+    return cut
 
 
 def _crowded(annotations: Annotations) -> BoolArray:

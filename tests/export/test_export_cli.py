@@ -27,7 +27,7 @@ def test_a_file_its_summary_and_its_report(tmp_path, capsys, astronaut):
     assert document["size_bytes"] == out.stat().st_size
     assert document["parity"]["violations"] == []
     assert document["facts"]["form"] == "deploy"
-    with Predictor(pose=out) as deployed, Predictor() as official:
+    with Predictor(pose=out) as deployed, Predictor(POSE) as official:
         np.testing.assert_allclose(
             deployed(astronaut).keypoints, official(astronaut).keypoints, atol=1e-3
         )

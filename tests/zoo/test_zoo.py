@@ -212,7 +212,7 @@ def test_a_damaged_file_is_found_by_its_hash(small, downloads, caplog):
 
 def test_bundled_models_come_from_the_package(monkeypatch, tmp_path, downloads):
     monkeypatch.setattr(manifest, "package_file", tmp_path.joinpath)
-    for name in ("dwpose-t-bundled", "yolox-nano-person-bundled"):
+    for name in ("dwpose-s-bundled", "dwpose-t-bundled", "yolox-nano-person-bundled"):
         assert zoo.find_model(name) is None
         with pytest.raises(ModelNotFoundError, match="install dwpose-infer again"):
             zoo.resolve_model(name)
@@ -222,7 +222,7 @@ def test_bundled_models_come_from_the_package(monkeypatch, tmp_path, downloads):
 
 
 def test_bundled_models_are_those_of_the_manifest(downloads):
-    for name in ("dwpose-t-bundled", "yolox-nano-person-bundled"):
+    for name in ("dwpose-s-bundled", "dwpose-t-bundled", "yolox-nano-person-bundled"):
         spec = zoo.get_spec(name)
         path = zoo.download_model(name, force=True)  # reads the file and compares its hash
         assert path.stat().st_size == spec.size_bytes

@@ -14,6 +14,7 @@ from dwpose_infer.zoo.places import package_file
 def test_the_manifest_lists_the_promised_models():
     sizes = ("nano", "tiny", "s", "m", "l", "x")
     assert [spec.name for spec in zoo.list_models("pose")] == [
+        "dwpose-s-bundled",
         "dwpose-t-bundled",
         *(f"dwpose-{size}" for size in ("t", "s", "m", "l", "l-384")),
     ]
@@ -22,7 +23,7 @@ def test_the_manifest_lists_the_promised_models():
         *(f"yolox-{size}" for size in sizes),
         *(f"yolox-{size}-humanart" for size in sizes),
     ]
-    assert len(zoo.list_models()) == 19
+    assert len(zoo.list_models()) == 20
 
 
 def test_no_name_is_given_twice():

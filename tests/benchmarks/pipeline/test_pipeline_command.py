@@ -18,10 +18,11 @@ from dwpose_infer.benchmarks.pipeline.montage import write_montages
 from dwpose_infer.benchmarks.pipeline.networks import official_files
 from dwpose_infer.detector import DetectorOptions
 from dwpose_infer.errors import InferenceError, InputError, InvalidArgumentError
+from dwpose_infer.predictor import DEFAULT_DETECTOR, DEFAULT_POSE
 from dwpose_infer.zoo import get_spec
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
-POSE, DETECTOR = "dwpose-t-bundled", "yolox-nano-person-bundled"
+POSE, DETECTOR = DEFAULT_POSE, DEFAULT_DETECTOR
 
 
 @pytest.fixture(scope="module")

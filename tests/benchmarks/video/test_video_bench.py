@@ -22,6 +22,7 @@ from dwpose_infer.benchmarks.video.document import (
 )
 from dwpose_infer.benchmarks.video.scene import moving_people
 from dwpose_infer.benchmarks.video.tables import readme_table, summary_table, verdict
+from dwpose_infer.predictor import DEFAULT_DETECTOR, DEFAULT_POSE
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
 
@@ -37,7 +38,7 @@ def measured(tmp_path_factory):
 def test_whole_run(measured, capsys, monkeypatch):
     document = read_document(measured, VideoDocument)
     assert (document.frames, document.detect_every, document.repeats) == (6, 3, 1)
-    assert (document.pose, document.detector) == ("dwpose-t-bundled", "yolox-nano-person-bundled")
+    assert (document.pose, document.detector) == (DEFAULT_POSE, DEFAULT_DETECTOR)
     (row,) = document.rows
     expected = {STREAM, PLAIN_LOOP} | ({RTMLIB} if HAS_RTMLIB else set())
     assert set(row.fps) == expected
