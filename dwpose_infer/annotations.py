@@ -7,6 +7,7 @@ of JSON) takes little more memory than the file and the arrays themselves.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -20,6 +21,8 @@ from .errors import FormatError, MissingDependencyError
 from .formats.coco import FIELD_OF_PART, PERSON_CATEGORY
 from .formats.reading import read_bytes
 from .keypoints import NUM_KEYPOINTS, PARTS
+
+logger = logging.getLogger(__name__)
 
 KeypointDtype = Literal["float32", "float64"]
 
@@ -105,9 +108,10 @@ class Annotations:
 def read_annotations(path: str | PathLike[str], *, dtype: KeypointDtype = "float32") -> Annotations:
     """Reads an annotation file in the layout of COCO-WholeBody, which UBody shares.
 
-    Persons stay in the order of the file; annotations of another category than 1 (person) are
-    left out. Nothing else is: crowds, empty boxes and persons without points are the caller's
-    to drop.
+    Persons stay in the order of the file; annotations of other categories are left out. The
+    category of persons is the one named "person", or the only one; files that list none have
+    COCO's, 1; another id than that is logged. Nothing else is left out: crowds, empty boxes and
+    persons without points are the caller's to drop.
 
     Args:
         path: JSON file with the lists `images` and `annotations`.
@@ -116,6 +120,7 @@ def read_annotations(path: str | PathLike[str], *, dtype: KeypointDtype = "float
     Raises:
         InputError: The file cannot be read.
         FormatError: It is not such a file; the message says which image or annotation is wrong.
+            Also where no category is that of persons, or no annotation is of it.
         MissingDependencyError: The package msgspec is not installed.
     """
     msgspec = _import_msgspec()
@@ -127,7 +132,16 @@ def read_annotations(path: str | PathLike[str], *, dtype: KeypointDtype = "float
     index_of_id = {int(image_id): i for i, image_id in enumerate(pictures["image_ids"])}
     if len(index_of_id) != len(images):
         raise FormatError(f"{path}: two images have the same id")
-    persons = _persons(msgspec, annotations, index_of_id, dtype, str(path))
+    categories = _categories(msgspec, document, path)
+    category = _person_category(categories, str(path))
+    persons = _persons(
+        msgspec, annotations, index_of_id, category=category, dtype=dtype, origin=str(path)
+    )
+    if annotations and not len(persons["ids"]):
+        raise FormatError(
+            f"{path}: none of its {len(annotations)} annotations is of category {category}, that "
+            f"of persons; the file lists {_listed(categories)}"
+        )
     return Annotations(path=path, **pictures, **persons)
 
 
@@ -161,10 +175,44 @@ def _pictures(msgspec: Any, entries: Sequence[Any], origin: str) -> dict[str, An
     }
 
 
+def _categories(msgspec: Any, document: Mapping[str, Any], path: Path) -> dict[int, str]:
+    """Returns id -> name of the categories that a file lists, in its order."""
+    if "categories" not in document:
+        return {}
+    found = {}
+    for number, entry in enumerate(_entries(msgspec, document, "categories", path)):
+        where = f"{path}: category number {number}"
+        category = _object(msgspec, entry, where)
+        found[_whole_number(category.get("id"), where, "id")] = str(category.get("name", ""))
+    return found
+
+
+def _person_category(categories: Mapping[int, str], origin: str) -> int:
+    named = [number for number, name in categories.items() if name.strip().lower() == "person"]
+    if not named and len(categories) > 1:
+        raise FormatError(
+            f"{origin}: no category is named 'person'; the file lists {_listed(categories)}. Give "
+            "that of persons this name"
+        )
+    category = (named or [*categories, PERSON_CATEGORY])[0]
+    if category != PERSON_CATEGORY:
+        logger.warning(
+            "%s: persons are of category %d there, %r", origin, category, categories[category]
+        )
+    return category
+
+
+def _listed(categories: Mapping[int, str]) -> str:
+    words = [f"{number} ({name!r})" for number, name in categories.items()]
+    return ", ".join(words) if words else "no categories"
+
+
 def _persons(
     msgspec: Any,
     entries: Sequence[Any],
     index_of_id: Mapping[int, int],
+    *,
+    category: int,
     dtype: KeypointDtype,
     origin: str,
 ) -> dict[str, Any]:
@@ -183,7 +231,7 @@ def _persons(
     row = 0
     for number, entry in enumerate(entries):
         person = _object(msgspec, entry, f"{origin}: annotation number {number}")
-        if person.get("category_id", PERSON_CATEGORY) != PERSON_CATEGORY:
+        if person.get("category_id", category) != category:
             continue
         origin_id = f"{origin}: annotation number {number}"
         where = f"{origin}: annotation {_whole_number(person.get('id'), origin_id, 'id')}"

@@ -86,6 +86,40 @@ def test_other_categories_are_left_out(tmp_path, document):
     assert read_annotations(save(tmp_path, document)).ids.tolist() == [2]
 
 
+@pytest.mark.parametrize(
+    ("categories", "number"),
+    [
+        ([{"id": 0, "name": "person"}], 0),
+        ([{"id": 1, "name": "dog"}, {"id": 2, "name": "Person "}], 2),
+        ([{"id": 4, "name": "skier"}], 4),  # the only one
+        ([{"id": 1, "name": "person"}], 1),
+        ([], 1),
+    ],
+)
+def test_the_category_of_persons_is_found_by_its_name(
+    tmp_path, document, caplog, categories, number
+):
+    for entry in document["annotations"]:
+        entry["category_id"] = number
+    other = {"id": 9, "category_id": number + 1}
+    document["annotations"].append(other)
+    document["categories"] = categories
+    assert read_annotations(save(tmp_path, document)).ids.tolist() == [1, 2]
+    assert (f"persons are of category {number} there" in caplog.text) == (number != 1)
+
+
+def test_labels_without_persons_name_their_categories(tmp_path, document):
+    document["categories"] = [{"id": 3, "name": "cat"}, {"id": 5, "name": "dog"}]
+    with pytest.raises(FormatError, match=r"lists 3 \('cat'\), 5 \('dog'\)"):
+        read_annotations(save(tmp_path, document))
+    document["categories"] = [{"id": 2, "name": "person"}]
+    with pytest.raises(FormatError, match=r"none of its 2 annotations is of category 2"):
+        read_annotations(save(tmp_path, document))
+    document["categories"] = [{"id": "2", "name": "person"}]
+    with pytest.raises(FormatError, match="category number 0: id is '2'"):
+        read_annotations(save(tmp_path, document))
+
+
 def test_no_persons_at_all(tmp_path):
     labels = read_annotations(save(tmp_path, {"images": [], "annotations": []}))
     assert (len(labels), labels.keypoints.shape) == (0, (0, 133, 3))
