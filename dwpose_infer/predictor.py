@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from . import environment, zoo
 from .backends import Backend, BackendName, check_backend, load_backend
 from .closing import ClosesOnExit
 from .detector import Detections, Detector, DetectorOptions
-from .errors import InvalidArgumentError
+from .errors import InputError, InvalidArgumentError
 from .estimator import DEFAULT_MAX_BATCH, Crops, PoseEstimator, join_crops
 from .flip import official_form
 from .given_boxes import boxes_per_picture
@@ -195,7 +195,19 @@ class Predictor(ClosesOnExit):
         boxes: Sequence[npt.ArrayLike | None] | None = None,
         whole_image: bool = False,
         color: ColorOrder | None = None,
+        on_error: Literal["raise"] = "raise",
     ) -> list[PoseResult]: ...
+
+    @overload
+    def __call__(
+        self,
+        images: list[ImageSource] | tuple[ImageSource, ...],
+        *,
+        boxes: Sequence[npt.ArrayLike | None] | None = None,
+        whole_image: bool = False,
+        color: ColorOrder | None = None,
+        on_error: Literal["return"],
+    ) -> list[PoseResult | InputError]: ...
 
     @overload
     def __call__(
@@ -205,6 +217,7 @@ class Predictor(ClosesOnExit):
         boxes: npt.ArrayLike | None = None,
         whole_image: bool = False,
         color: ColorOrder | None = None,
+        on_error: Literal["raise"] = "raise",
     ) -> PoseResult: ...
 
     def __call__(
@@ -214,7 +227,8 @@ class Predictor(ClosesOnExit):
         boxes: npt.ArrayLike | Sequence[npt.ArrayLike | None] | None = None,
         whole_image: bool = False,
         color: ColorOrder | None = None,
-    ) -> PoseResult | list[PoseResult]:
+        on_error: Literal["raise", "return"] = "raise",
+    ) -> PoseResult | list[PoseResult] | list[PoseResult | InputError]:
         """Finds the persons and their keypoints.
 
         Args:
@@ -226,6 +240,8 @@ class Predictor(ClosesOnExit):
             whole_image: Where nobody is found, take the whole picture for one person, with
                 box score 0. Off by default: the network places a skeleton on anything.
             color: Channel order of arrays in this call, "bgr" or "rgb".
+            on_error: What to do with a picture of a list that cannot be read: "raise", or
+                "return" its error in its place, so that the others have their results.
 
         Returns:
             One result, or a list of results in the order of the pictures.
@@ -238,10 +254,25 @@ class Predictor(ClosesOnExit):
         """
         sources, single = as_sources(images)
         given = boxes_per_picture(boxes, len(sources), single=single)
-        results = list(
-            self._predict(sources, given, whole_image=whole_image, color=color or self._color)
+        if on_error not in ("raise", "return"):
+            raise InvalidArgumentError(f'on_error is {on_error!r}, must be "raise" or "return"')
+        failed: dict[int, InputError] | None = None
+        if on_error == "return":
+            if single:
+                raise InvalidArgumentError('on_error="return" is for lists; give [picture]')
+            failed = {}
+        results = self._predict(
+            sources,
+            given,
+            whole_image=whole_image,
+            color=color or self._color,
+            failed=failed,
         )
-        return results[0] if single else results
+        if failed is None:
+            found = list(results)
+            return found[0] if single else found
+        good = list(results)[::-1]
+        return [failed[i] if i in failed else good.pop() for i in range(len(sources))]
 
     def stream(
         self,
@@ -310,17 +341,27 @@ class Predictor(ClosesOnExit):
         *,
         whole_image: bool,
         color: ColorOrder,
+        failed: dict[int, InputError] | None,
     ) -> Iterator[PoseResult]:
-        """Yields results in order; only a few pictures and one batch of crops are in memory."""
+        """Yields results in order; only a few pictures and one batch of crops are in memory.
+
+        Errors of pictures go into `failed`, by their place; where it is None they are raised.
+        """
         waiting: list[_Picture] = []
         group: list[_Readable] = []
         for index, (source, given) in enumerate(zip(sources, boxes, strict=True)):
-            image = read_image(source, color=color, max_pixels=self._max_pixels)
-            name = fspath(source) if isinstance(source, (str, PathLike)) else None
-            group.append(_Readable(image, name, given))
+            try:
+                image = read_image(source, color=color, max_pixels=self._max_pixels)
+            except InputError as error:
+                if failed is None:
+                    raise
+                failed[index] = error
+            else:
+                name = fspath(source) if isinstance(source, (str, PathLike)) else None
+                group.append(_Readable(image, name, given))
             pixels = sum(picture.image_bgr.size // 3 for picture in group)
             last = index + 1 == len(sources)
-            if last or len(group) >= GROUP_PICTURES or pixels >= GROUP_PIXELS:
+            if group and (last or len(group) >= GROUP_PICTURES or pixels >= GROUP_PIXELS):
                 waiting += self._find_persons(group, whole_image=whole_image)
                 group = []
             crops = sum(len(picture.crops) for picture in waiting)

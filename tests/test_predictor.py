@@ -47,6 +47,28 @@ def test_several_pictures_equal_one_by_one(predictor, photos):
         np.testing.assert_allclose(alone.scores, result.scores, atol=BATCH_SCORE)
 
 
+@pytest.mark.parametrize("bad", [[0], [1], [3], [0, 1, 2, 3]])
+def test_a_picture_that_cannot_be_read_costs_itself_alone(predictor, photos, bad):
+    pictures = [*photos, photos[0]]
+    good = predictor(pictures)
+    given = [b"no picture" if i in bad else picture for i, picture in enumerate(pictures)]
+    found = predictor(given, on_error="return")
+    assert [isinstance(each, InputError) for each in found] == [i in bad for i in range(4)]
+    for each, expected in zip(found, good, strict=True):
+        if not isinstance(each, InputError):
+            np.testing.assert_allclose(each.keypoints, expected.keypoints, atol=BATCH_KEYPOINT_PX)
+    with pytest.raises(InputError):
+        predictor(given)
+
+
+def test_errors_are_returned_in_lists_alone(predictor, astronaut):
+    assert predictor([], on_error="return") == []
+    with pytest.raises(InvalidArgumentError, match="is for lists"):
+        predictor(astronaut, on_error="return")
+    with pytest.raises(InvalidArgumentError, match="on_error is 'skip'"):
+        predictor([astronaut], on_error="skip")
+
+
 def test_batch_size_does_not_change_results(photos):
     boxes = [[[10 * i, 5 * i, 300 + 9 * i, 480 - 3 * i] for i in range(5)]] * len(photos)
     reference = None

@@ -77,14 +77,14 @@ def _any(annotations: Annotations, *joints: str) -> BoolArray:
 
 def _posture(annotations: Annotations) -> tuple[BoolArray, npt.NDArray[np.float64]]:
     """Returns whose trunk is upright, and how far the lower knee is below its hip, in trunks."""
-    upright = np.zeros(len(annotations), np.bool_)
+    upright: BoolArray = np.zeros(len(annotations), np.bool_)
     drop = np.full(len(annotations), np.nan)
     for side in ("left", "right"):
         shoulder, hip, knee = (
             _point(annotations, f"{side}_{joint}") for joint in ("shoulder", "hip", "knee")
         )
         trunk = hip - shoulder
-        upright = np.logical_or(upright, trunk[:, 1] > np.abs(trunk[:, 0]))
+        upright |= np.asarray(trunk[:, 1] > np.abs(trunk[:, 0]), np.bool_)
         with np.errstate(divide="ignore", invalid="ignore"):
             drop = np.fmax(drop, (knee - hip)[:, 1] / np.linalg.norm(trunk, axis=1))
     return upright, drop
