@@ -77,16 +77,17 @@ def _any(annotations: Annotations, *joints: str) -> BoolArray:
 
 def _posture(annotations: Annotations) -> tuple[BoolArray, npt.NDArray[np.float64]]:
     """Returns whose trunk is upright, and how far the lower knee is below its hip, in trunks."""
-    upright: BoolArray = np.zeros(len(annotations), np.bool_)
+    uprights = []
     drop = np.full(len(annotations), np.nan)
     for side in ("left", "right"):
         shoulder, hip, knee = (
             _point(annotations, f"{side}_{joint}") for joint in ("shoulder", "hip", "knee")
         )
         trunk = hip - shoulder
-        upright |= np.asarray(trunk[:, 1] > np.abs(trunk[:, 0]), np.bool_)
+        uprights.append(trunk[:, 1] > np.abs(trunk[:, 0]))
         with np.errstate(divide="ignore", invalid="ignore"):
             drop = np.fmax(drop, (knee - hip)[:, 1] / np.linalg.norm(trunk, axis=1))
+    upright: BoolArray = np.logical_or(*uprights)
     return upright, drop
 
 
