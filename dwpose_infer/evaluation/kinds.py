@@ -71,7 +71,7 @@ def _any(annotations: Annotations, *joints: str) -> BoolArray:
     """(P,) bool: one of these joints is labelled, on either side."""
     sides = [f"{side}_{joint}" for side in ("left", "right") for joint in joints]
     columns = [KEYPOINT_NAMES.index(name) for name in sides]
-    labelled: BoolArray = (annotations.keypoints[:, columns, 2] > 0).any(axis=1)
+    labelled: BoolArray = np.asarray((annotations.keypoints[:, columns, 2] > 0).any(axis=1))
     return labelled
 
 
