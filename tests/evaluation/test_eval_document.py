@@ -18,11 +18,17 @@ from dwpose_infer.evaluation.document import (
     read_document,
     write_document,
 )
-from dwpose_infer.evaluation.report import points_table, readme_table, to_markdown
+from dwpose_infer.evaluation.report import (
+    curve_table,
+    kinds_table,
+    points_table,
+    readme_table,
+    to_markdown,
+)
 from dwpose_infer.keypoints import NUM_KEYPOINTS
 
 RESULTS = Path(__file__).resolve().parent.parent.parent / "benchmarks" / "results"
-COMMITTED = sorted(RESULTS.glob("people_val_*.json"))
+COMMITTED = sorted(RESULTS.glob("*_val_*.json"))
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ def test_results_are_committed_for_poses_detector_and_pipeline():
 def test_committed_results_are_whole(path):
     document = read_document(path)
     assert not re.search(r"/(work|home|tmp|root)\b", path.read_text())
-    assert document.labels.persons >= 100
+    assert document.labels.persons >= (100 if path.stem.startswith("people") else 15)
     if document.parts is not None:
         assert all(-1 <= figures.ap <= 1 for figures in document.parts.values())
         everyone = document.groups[0]
@@ -107,6 +113,32 @@ def test_a_pattern_reads_all_results_in_the_order_of_their_names(tmp_path, plain
     assert flipped == sorted(flipped) and 0 < sum(flipped) < len(flipped)
     with pytest.raises(InputError, match="no file has such a name"):
         readme_table(tmp_path / "none_*.json")
+
+
+def test_curves_of_detectors_stand_side_by_side():
+    lines = curve_table(RESULTS / "everyday_val_detector_[13]_*.json").splitlines()
+    assert lines[0] == (
+        "| score above | `yolox-nano-person-bundled`: recall | precision "
+        "| `teacher-yolox_nano.onnx`: recall | precision |"
+    )
+    rows = {line.split(" | ")[0]: line for line in lines[2:]}
+    ours, teacher = (
+        read_document(RESULTS / f"everyday_val_detector_{name}.json").detector.thresholds
+        for name in ("1_whole", "3_teacher_whole")
+    )
+    for mine, other in zip(ours, teacher, strict=True):
+        row = rows[f"| {mine.score:g}"]
+        assert f" | {mine.recall:.3f} | " in row and f" | {other.recall:.3f} | " in row
+
+
+def test_kinds_of_persons_make_rows(tmp_path, plain):
+    path = save(tmp_path, plain)
+    title, _, *lines = kinds_table(path).splitlines()
+    assert title == "`dwpose-s-bundled` on labelled boxes:"
+    names = [line.split(" | ")[0].strip("| ") for line in lines[2:]]
+    assert names == ["all", "standing", "sitting", "portrait", "crowd", "from behind"]
+    with pytest.raises(InputError, match="no file has such a name"):
+        kinds_table(tmp_path / "none_*.json")
 
 
 def test_the_layout_has_a_json_schema():
