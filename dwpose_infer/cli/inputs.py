@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -35,10 +36,13 @@ class Picture:
     Attributes:
         source: Path or URL, or "-" for standard input.
         stem: Where its results go, relative to the output folder, without an ending.
+        keeps_ending: Whether `stem` holds the picture's own ending, because another picture
+            would have results of the same name.
     """
 
     source: str
     stem: Path
+    keeps_ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,10 @@ def find_inputs(
                 clips[_key(picture)] = Clip(picture.source, picture.stem)
             else:
                 found.setdefault(_key(picture), picture)
-    _require_different_stems(found.values())
+    pictures = _told_apart(list(found.values()))
+    _require_different_stems(pictures)
     _require_different_stems(clips.values())
-    return list(found.values()), list(clips.values())
+    return pictures, list(clips.values())
 
 
 def is_live(source: str) -> bool:
@@ -142,8 +147,9 @@ def find_pictures(inputs: Sequence[str], *, out_folder: Path | None) -> list[Pic
     for entry in inputs:
         for picture in _expand(entry, out_folder, PICTURE_SUFFIXES):
             pictures.setdefault(_key(picture), picture)
-    _require_different_stems(pictures.values())
-    return list(pictures.values())
+    found = _told_apart(list(pictures.values()))
+    _require_different_stems(found)
+    return found
 
 
 def _key(picture: Picture) -> str:
@@ -205,6 +211,27 @@ def _matching(pattern: str, out_folder: Path | None) -> Iterator[Picture]:
 
 def _is_inside(path: Path, folder: Path | None) -> bool:
     return folder is not None and path.resolve().is_relative_to(folder.resolve())
+
+
+def _told_apart(pictures: list[Picture]) -> list[Picture]:
+    """Keeps the ending of pictures that differ in nothing else: IMG_1.jpg and IMG_1.png."""
+    stems = Counter(str(picture.stem).casefold() for picture in pictures)
+    whole = [replace(each, stem=_with_ending(each), keeps_ending=True) for each in pictures]
+    names = Counter(str(picture.stem).casefold() for picture in whole)
+    return [
+        longer
+        if stems[str(plain.stem).casefold()] > 1 and names[str(longer.stem).casefold()] == 1
+        else plain
+        for plain, longer in zip(pictures, whole, strict=True)
+    ]
+
+
+def _with_ending(picture: Picture) -> Path:
+    source = picture.source
+    path = unquote(urlsplit(source).path) if is_url(source) else source
+    suffix = PurePosixPath(path).suffix if is_url(source) else Path(path).suffix
+    ending = f".{_safe_name(suffix[1:])}" if suffix[1:] else ""
+    return picture.stem.with_name(picture.stem.name + ending)
 
 
 def _require_different_stems(pictures: Iterable[Picture | Clip]) -> None:

@@ -67,6 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
         cameras=arguments.camera,
         sequences=arguments.sequence,
     )
+    longer = sum(picture.keeps_ending for picture in pictures)
+    if plan and longer and not arguments.quiet:
+        print(
+            f"{_count(longer, 'picture')} with results of one name: these keep the picture's "
+            "ending, as in NAME.jpg.json",
+            file=sys.stderr,
+        )
     clip_plan = ClipPlan(plan, video, _pose_settings(arguments)) if plan else None
     _check_clips(arguments, clip_plan, pictures, clips)
     skipped = 0

@@ -192,6 +192,16 @@ def test_two_results_of_one_name(folder, capsys):
     assert not (folder / "dwpose-out").exists()
 
 
+def test_two_endings_of_one_name(folder, capsys):
+    (folder / "in/one.png").write_bytes((folder / "in/nobody.png").read_bytes())
+    assert main(["in/one.jpg", "in/one.png", "--out", "res"]) == 0
+    assert {"one.jpg.json", "one.png.json", "one.jpg_overlay.jpg"} <= set(files(folder / "res"))
+    said = "2 pictures with results of one name: these keep the picture's ending"
+    assert said in capsys.readouterr().err
+    assert main(["in/one.jpg", "--out", "res"]) == 0
+    assert said not in capsys.readouterr().err
+
+
 def test_parts_and_threshold_act_on_data_and_drawing(folder):
     common = ["in/one.jpg", "--quiet", "--whole-image", "--draw", "openpose"]
     assert main([*common, "--out", "all"]) == 0

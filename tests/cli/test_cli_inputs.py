@@ -68,9 +68,20 @@ def test_standard_input():
     assert stems(["-"]) == ["stdin"]
 
 
-@pytest.mark.parametrize("inputs", [["a.jpg", "deep/a.jpg"], ["a.jpg", "A.png"]])
+def test_pictures_that_differ_in_their_ending_alone_keep_it(tree):
+    for name in ("A.png", "deep/a.png", "b.tar.jpg"):
+        (tree / name).touch()
+    pictures = find_pictures(["a.jpg", "A.png", "b.tar.jpg"], out_folder=None)
+    assert [str(picture.stem) for picture in pictures] == ["a.jpg", "A.png", "b.tar"]
+    assert [picture.keeps_ending for picture in pictures] == [True, True, False]
+    urls = ["https://a.org/x.jpg?size=1", "https://b.org/x.png"]
+    assert stems(urls) == ["x.jpg", "x.png"]
+
+
+@pytest.mark.parametrize("inputs", [["a.jpg", "deep/a.jpg"], ["A.png", "deep/a.png"]])
 def test_two_results_of_one_name_are_refused(tree, inputs):
-    (tree / "A.png").touch()
+    for name in ("A.png", "deep/a.png"):
+        (tree / name).touch()
     with pytest.raises(InvalidArgumentError, match="would both be written as") as caught:
         find_pictures(inputs, out_folder=None)
     assert caught.value.exit_code == 2
