@@ -47,8 +47,8 @@ def person_kinds(annotations: Annotations) -> dict[PersonKind, BoolArray]:
     Returns:
         Kind -> (P,) bool. `standing` and `sitting`: an upright trunk, and thighs that go down or
         do not; `portrait`: shoulders but neither knees nor ankles, cut off by the lower edge of
-        the picture; `crowd`: see `CROWD_IOU` and `CROWD_PERSONS`; `from behind`: shoulders the
-        other way round, and neither nose nor eyes labelled.
+        the picture; `crowd`: see `CROWD_IOU` and `CROWD_PERSONS`; `from behind`: an upright
+        trunk, shoulders the other way round, and neither nose nor eyes labelled.
     """
     upright, drop = _posture(annotations)
     found = {
@@ -56,7 +56,7 @@ def person_kinds(annotations: Annotations) -> dict[PersonKind, BoolArray]:
         "sitting": upright & (drop < THIGH_DROP),
         "portrait": _cut_at_the_bottom(annotations),
         "crowd": _crowded(annotations),
-        "from behind": _from_behind(annotations),
+        "from behind": upright & _from_behind(annotations),
     }
     return {kind: found[kind] for kind in get_args(PersonKind)}
 

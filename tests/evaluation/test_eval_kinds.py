@@ -63,6 +63,13 @@ def test_postures(tmp_path):
     assert back == {"standing", "from behind"}
 
 
+def test_upside_down_is_no_back(tmp_path):
+    """Shoulders change sides on the picture when a person faces the camera upside down."""
+    faceless = {name: place for name, place in FRONT.items() if "eye" not in name}
+    turned = {name: (200 - x, 400 - y) for name, (x, y) in faceless.items() if name != "nose"}
+    assert kinds_of(tmp_path, turned) == [set()]
+
+
 def test_a_leg_stretched_while_the_other_kneels_still_stands(tmp_path):
     assert kinds_of(tmp_path, FRONT | LEGS | {"left_knee": (150, 185)}) == [{"standing"}]
 
