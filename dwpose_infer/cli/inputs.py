@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from ..errors import InputError, InvalidArgumentError
-from ..images import is_url
+from ..picture_url import is_url, without_password
 
 PICTURE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -60,8 +60,6 @@ class Clip:
     @property
     def name(self) -> str:
         """The source as it may be shown: with *** in place of a password."""
-        from ..media.opening import without_password
-
         return without_password(self.source)
 
 

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias, Union
 from urllib.parse import urlsplit
 
 from ..errors import InputError, InvalidArgumentError
+from ..picture_url import without_password
 from .frames import Source
 from .image_sequence import (
     DEFAULT_FRAME_RATE,
@@ -182,12 +183,3 @@ def _require_no_rate(frame_rate: float | Fraction | None, name: str) -> None:
 def _require_no_part(span: Span, name: str) -> None:
     if span != Span():
         raise InvalidArgumentError(f"{name} is live: it has no start, end or stride")
-
-
-def without_password(url: str) -> str:
-    """Returns a URL that may be shown: with *** in place of the password."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    place = parts.netloc.replace(f":{parts.password}@", ":***@")
-    return parts._replace(netloc=place).geturl()
