@@ -8,6 +8,7 @@ of JSON) takes little more memory than the file and the arrays themselves.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -23,6 +24,12 @@ from .formats.reading import read_bytes
 from .keypoints import NUM_KEYPOINTS, PARTS
 
 logger = logging.getLogger(__name__)
+
+POINTS_IN_ONE_LIST: Final[Mapping[int, tuple[str, ...]]] = {
+    23: ("body", "feet"),
+    NUM_KEYPOINTS: tuple(PARTS),
+}
+"""Number of points that `keypoints` may hold beside the body's 17 -> the parts they are of."""
 
 KeypointDtype = Literal["float32", "float64"]
 
@@ -228,6 +235,7 @@ def _persons(
         "valid": np.ones((count, len(VALID_FIELD_OF_PART)), np.bool_),
     }
     labels = []
+    missing: Counter[str] = Counter()  # part or field -> persons without it
     row = 0
     for number, entry in enumerate(entries):
         person = _object(msgspec, entry, f"{origin}: annotation number {number}")
@@ -235,29 +243,24 @@ def _persons(
             continue
         origin_id = f"{origin}: annotation number {number}"
         where = f"{origin}: annotation {_whole_number(person.get('id'), origin_id, 'id')}"
-        for name, value in _person(person, index_of_id, where).items():
+        for name, value in _person(person, index_of_id, where, missing).items():
             arrays[name][row] = value
         labels.append(str(person.get("label", "")))
         row += 1
+    _say_what_is_missing(missing, row, origin)
     found = {name: array[:row] for name, array in arrays.items()}
     return {**found, "labels": np.array(labels, np.str_)}
 
 
 def _person(
-    person: Mapping[str, Any], index_of_id: Mapping[int, int], where: str
+    person: Mapping[str, Any], index_of_id: Mapping[int, int], where: str, missing: Counter[str]
 ) -> dict[str, Any]:
     image_id = _whole_number(person.get("image_id"), where, "image_id")
     if image_id not in index_of_id:
         raise FormatError(f"{where}: there is no image {image_id}")
-    keypoints = np.zeros((NUM_KEYPOINTS, 3))
-    for part, field in FIELD_OF_PART.items():
-        span = PARTS[part]
-        expected = 3 * (span.stop - span.start)
-        if field not in person:
-            raise FormatError(
-                f"{where}: there is no {field}; COCO-WholeBody's labels are needed, not COCO's own"
-            )
-        keypoints[span] = _numbers(person[field], expected, where, field).reshape(-1, 3)
+    keypoints, present = _keypoints(person, where)
+    missing.update(FIELD_OF_PART.keys() - present)
+    missing.update({"area"} - person.keys())
     box = _numbers(person.get("bbox") or [0, 0, 0, 0], 4, where, "bbox")
     body = keypoints[PARTS["body"], 2]
     return {
@@ -270,8 +273,58 @@ def _person(
         "num_keypoints": _whole_number(
             person.get("num_keypoints", int((body > 0).sum())), where, "num_keypoints"
         ),
-        "valid": [bool(person.get(field, True)) for field in VALID_FIELD_OF_PART.values()],
+        "valid": [
+            part in present and bool(person.get(field, True))
+            for part, field in VALID_FIELD_OF_PART.items()
+        ],
     }
+
+
+def _keypoints(
+    person: Mapping[str, Any], where: str
+) -> tuple[npt.NDArray[np.float64], frozenset[str]]:
+    """Returns (133, 3) x, y, v, zeros where nothing is labelled, and the parts that have a field.
+
+    `keypoints` may hold more than the body: `POINTS_IN_ONE_LIST` of COCO-WholeBody's order.
+    """
+    keypoints = np.zeros((NUM_KEYPOINTS, 3))
+    present = {part for part, field in FIELD_OF_PART.items() if field in person}
+    count = len(person["keypoints"]) / 3 if _is_list(person.get("keypoints")) else 0.0
+    if present == {"body"} and count in POINTS_IN_ONE_LIST:
+        parts = POINTS_IN_ONE_LIST[int(count)]
+        flat = _numbers(person["keypoints"], 3 * int(count), where, "keypoints")
+        keypoints[: int(count)] = flat.reshape(-1, 3)
+        return keypoints, frozenset(parts)
+    if present == {"body"} and count.is_integer() and count not in (0, PARTS["body"].stop):
+        raise FormatError(
+            f"{where}: keypoints has {count:g} points; the body's 17, body and feet (23) or all "
+            f"{NUM_KEYPOINTS} in COCO-WholeBody's order are understood"
+        )
+    for part in present:
+        span, field = PARTS[part], FIELD_OF_PART[part]
+        expected = 3 * (span.stop - span.start)
+        keypoints[span] = _numbers(person[field], expected, where, field).reshape(-1, 3)
+    return keypoints, frozenset(present)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _say_what_is_missing(missing: Mapping[str, int], count: int, origin: str) -> None:
+    """One line for each kind of thing that a file leaves out, not one for each person."""
+    for name in sorted(missing):
+        if name == "area":
+            logger.warning(
+                "%s: %d of %d persons have no area: that of the box is taken, about twice the "
+                "outline's, COCO's own, which raises average precision",
+                *(origin, missing[name], count),
+            )
+        else:
+            logger.warning(
+                "%s: %d of %d persons have no points of the part %s: taken as not labelled",
+                *(origin, missing[name], count, name),
+            )
 
 
 def _numbers(values: object, expected: int, where: str, field: str) -> npt.NDArray[np.float64]:

@@ -153,10 +153,37 @@ def test_a_wrong_entry_is_named(tmp_path, document, entry, fields, message):
     assert str(path) in str(caught.value)
 
 
-def test_plain_coco_labels_are_told_apart(tmp_path, document):
-    del document["annotations"][0]["foot_kpts"]
-    with pytest.raises(FormatError, match="annotation 1: there is no foot_kpts; COCO-WholeBody"):
+@pytest.mark.parametrize(("points", "parts"), [(17, 1), (23, 2), (133, 5)])
+def test_points_in_one_list(tmp_path, document, caplog, points, parts):
+    """Own data often have one list: the body, body and feet, or everything."""
+    for entry in document["annotations"]:
+        flat = [value for field in SIZES for value in entry.pop(field)]
+        entry["keypoints"] = flat[: 3 * points]
+    labels = read_annotations(save(tmp_path, document))
+    assert (labels.keypoints[:, :points, 2] == 2).all()
+    assert not labels.keypoints[:, points:].any()
+    expected = [[part < parts for part in range(1, 5)]] * 2
+    expected[1] = [known and column != 1 for column, known in enumerate(expected[1])]
+    assert labels.valid.tolist() == expected  # the second's face is not valid by its own word
+    said = [
+        record.message for record in caplog.records if "taken as not labelled" in record.message
+    ]
+    assert len(said) == 5 - parts
+    assert all("2 of 2 persons have no points of the part" in line for line in said)
+
+
+def test_other_numbers_of_points_are_refused(tmp_path, document):
+    entry = document["annotations"][0]
+    flat = [value for field in SIZES for value in entry.pop(field)]
+    entry["keypoints"] = flat[: 3 * 26]
+    with pytest.raises(FormatError, match=r"annotation 1: keypoints has 26 points.*17.*23.*133"):
         read_annotations(save(tmp_path, document))
+
+
+def test_a_missing_area_is_said(tmp_path, document, caplog):
+    assert read_annotations(save(tmp_path, document)).areas.tolist() == [1200, 99.5]
+    assert "1 of 2 persons have no area" in caplog.text
+    assert "no points of the part" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -23,6 +24,8 @@ from ..annotations import Annotations
 from ..errors import InvalidArgumentError, MissingDependencyError
 from ..keypoints import BODY, NUM_KEYPOINTS, PARTS
 from .predictions import OKS_SIGMAS, Predictions, RankedPredictions, rank
+
+logger = logging.getLogger(__name__)
 
 PERSON: Final = 1
 """COCO's category of persons."""
@@ -84,9 +87,11 @@ def evaluate_wholebody(
         progress: Show a progress bar on standard error.
 
     Raises:
-        InvalidArgumentError: A person is in a picture that the annotations do not have.
+        InvalidArgumentError: A person is in a picture that the annotations do not have, or
+            labelled persons have no area, without which no distance means anything.
         MissingDependencyError: The package pycocotools is not installed.
     """
+    _require_areas(annotations)
     ranked = rank(predictions) if isinstance(predictions, Predictions) else predictions
     require_known_images(annotations, ranked.image_ids)
     coco, evaluator_class = import_pycocotools()
@@ -105,6 +110,22 @@ def evaluate_wholebody(
             evaluator.summarize()
         parts[name] = dict(zip(METRIC_NAMES, map(float, evaluator.stats), strict=True))
     return WholeBodyMetrics(parts=parts, persons=len(ranked))
+
+
+def _require_areas(annotations: Annotations) -> None:
+    labelled = (annotations.keypoints[..., 2] > 0).any(axis=1) & ~annotations.is_crowd
+    empty = int((labelled & (annotations.areas <= 0)).sum())
+    if empty and empty == labelled.sum():
+        raise InvalidArgumentError(
+            f"{annotations.path.name}: the field area of all {empty} labelled persons is 0, so "
+            "every distance would count as infinite; write their areas in square pixels, or leave "
+            "the field out to have those of the boxes taken"
+        )
+    if empty:
+        logger.warning(
+            "%s: %d of %d labelled persons have the area 0: they count as missed",
+            *(annotations.path.name, empty, int(labelled.sum())),
+        )
 
 
 def require_known_images(annotations: Annotations, image_ids: npt.NDArray[np.int64]) -> None:

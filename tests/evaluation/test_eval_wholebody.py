@@ -147,3 +147,15 @@ def test_results_of_another_data_set_are_refused(labels, rng):
     found.image_ids[:] += 1000
     with pytest.raises(InvalidArgumentError, match=r"no image with the id 1001.*3 image ids"):
         evaluate_wholebody(labels, found)
+
+
+def test_areas_of_zero_are_an_error_and_not_a_result_of_zero(labels, rng, caplog):
+    from dataclasses import replace
+
+    nothing = replace(labels, areas=np.zeros(len(labels)))
+    with pytest.raises(InvalidArgumentError, match="area of all"):
+        evaluate_wholebody(nothing, as_predictions(labels, rng))
+    some = labels.areas.copy()
+    some[0] = 0
+    evaluate_wholebody(replace(labels, areas=some), as_predictions(labels, rng))
+    assert "1 of" in caplog.text and "area 0" in caplog.text
