@@ -10,11 +10,12 @@ import onnx
 from .. import zoo
 from ..errors import InvalidArgumentError, ModelFormatError
 from ..zoo.files import sha256_of
+from ..zoo.model_file import is_checkpoint
 from .exporter import ExportOptions, convert, facts_of, read_source
 from .from_deploy import deploy_kind, deploy_reference
 from .graph import network_inputs, opset_of, shape_of
 from .metadata import read_facts, write_facts
-from .sources import Source, is_checkpoint, read_onnx
+from .sources import Source, read_onnx
 from .to_tensorrt import LAST_OPSET, MAX_TOP_K
 
 

@@ -19,6 +19,7 @@ from ..errors import InferenceError, InvalidArgumentError, ModelFormatError
 from ..keypoints import NUM_KEYPOINTS
 from ..simcc import SPLIT_RATIO
 from ..zoo.files import sha256_of
+from ..zoo.model_file import is_checkpoint
 from .from_checkpoint import DEFAULT_OPSET, OPSETS
 from .from_deploy import deploy_kind, deploy_reference, require_reversible, to_official
 from .graph import (
@@ -39,11 +40,6 @@ from .graph import (
 
 if TYPE_CHECKING:
     from ..models.checkpoints import Stage
-
-CHECKPOINT_STARTS = (b"PK\x03\x04", b"\x80")
-"""First bytes of torch's files: a zip archive, or a pickle."""
-
-CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 
 Reference = Callable[[Array], dict[str, Array]]
 
@@ -117,14 +113,6 @@ def load_source(
         )
     spec = zoo.find_spec(source)
     return _from_onnx(path, sha256, opset, name=spec.name if spec else path.stem)
-
-
-def is_checkpoint(path: Path) -> bool:
-    """Tells whether a file is one of torch's, by its name or its first bytes."""
-    if path.suffix.lower() in CHECKPOINT_SUFFIXES:
-        return True
-    with path.open("rb") as file:
-        return file.read(4).startswith(CHECKPOINT_STARTS)
 
 
 def _from_checkpoint(

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelFormatError, ModelNotFoundError
+from ..zoo.model_file import require_model_file
 from .restricted_pickle import RestrictedUnpickler, Storage, StoredTensor
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch/serialization.py
@@ -45,6 +46,8 @@ class TorchArchive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.is_file():
+            require_model_file(path)
         self.tree: object = None
         self._data: dict[str, tuple[int, int]] = {}  # storage key -> position and length in bytes
         try:
@@ -63,6 +66,11 @@ class TorchArchive:
                 self._open_legacy()
             else:
                 raise ModelFormatError("neither a zip archive nor a pickle")
+        except zipfile.BadZipFile as error:
+            self._file.close()
+            raise ModelFormatError(
+                f"{path} is cut off or damaged: its archive has no end; download or copy it again"
+            ) from error
         except Exception as error:  # damaged or hostile bytes can raise anything
             self._file.close()
             reason = str(error) or type(error).__name__

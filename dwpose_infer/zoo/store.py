@@ -15,6 +15,7 @@ from .download import download
 from .files import sha256_of
 from .lock import lock_path, read_lock
 from .manifest import ModelKind, ModelSpec, get_spec, list_models
+from .model_file import require_model_file
 from .places import StrPath, is_offline
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ def resolve_model(
     Args:
         name_or_path: Path of an existing file, or the name of a model of the manifest, which is
             downloaded if it is not on this machine yet. Once it is, the network is not used.
-        kind: The kind of model that is needed; paths are not checked against it.
+        kind: The kind of model that is needed, to run it; of paths it is only checked that they
+            are no checkpoints, which cannot be run as they are.
         offline: Never download; None takes this from `DWPOSE_OFFLINE`.
         progress: Draw a progress bar on standard error while downloading.
         home: Folder to use instead of `DWPOSE_HOME`.
@@ -64,10 +66,13 @@ def resolve_model(
     Raises:
         ModelNotFoundError: Neither a file nor a model has this name.
         InvalidArgumentError: The model is of another kind.
+        ModelFormatError: The file is empty, a Git LFS pointer, a web page, or, where `kind` is
+            given, a checkpoint.
         DownloadError: It has to be downloaded, which failed or is not allowed.
     """
     path = Path(name_or_path).expanduser()
     if path.is_file():
+        require_model_file(path, to_run=kind is not None)
         return path
     if not isinstance(name_or_path, str) or _looks_like_path(name_or_path):
         raise ModelNotFoundError(f"there is no model file {str(path)!r} (looked in {Path.cwd()})")
