@@ -20,9 +20,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import FormatError
-from ..formats.atomic import write_bytes
-from ..formats.json_text import parse, require, require_version
-from ..formats.reading import read_bytes
+from ..files.atomic import read_bytes, write_bytes
+from ..files.json_text import parse, require, require_version
 from .machine import Environment
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DwposeError, FormatError, InputError, InvalidArgumentError
-from ..formats.atomic import write_bytes
+from ..files.atomic import write_bytes
 
 if TYPE_CHECKING:
     import msgspec

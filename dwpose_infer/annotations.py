@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import FormatError, MissingDependencyError
+from .files.atomic import read_bytes
 from .formats.coco import FIELD_OF_PART, PERSON_CATEGORY
-from .formats.reading import read_bytes
 from .keypoints import NUM_KEYPOINTS, PARTS
 
 logger = logging.getLogger(__name__)

@@ -23,8 +23,7 @@ from ..backends.engine_record import (
 )
 from ..backends.tensorrt_library import import_tensorrt
 from ..errors import OutputError, ParityError
-from ..formats.atomic import write_bytes
-from ..zoo.files import part_file
+from ..files.atomic import part_file, write_bytes
 from .engine_source import EngineSource, load_engine_source
 from .exporter import ExportOptions, gate_samples, require_not_source
 from .parity import check_engine_parity

@@ -9,7 +9,7 @@ import onnx
 
 from .. import zoo
 from ..errors import InvalidArgumentError, ModelFormatError
-from ..zoo.files import sha256_of
+from ..files.atomic import sha256_of
 from ..zoo.model_file import is_checkpoint
 from .exporter import ExportOptions, convert, facts_of, read_source
 from .from_deploy import deploy_kind, deploy_reference

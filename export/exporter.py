@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from ..errors import InvalidArgumentError, OutputError
-from ..formats.atomic import write_bytes
+from ..files.atomic import write_bytes
 from .deploy import DEFAULT_TOP_K, DEPLOY_INPUTS, to_deploy_detector, to_deploy_pose
 from .from_checkpoint import DEFAULT_OPSET
 from .graph import Array, count_operators

@@ -16,9 +16,9 @@ from .. import zoo
 from ..backends import load_backend
 from ..detector import STRIDES
 from ..errors import InferenceError, InvalidArgumentError, ModelFormatError
+from ..files.atomic import sha256_of
 from ..keypoints import NUM_KEYPOINTS
 from ..simcc import SPLIT_RATIO
-from ..zoo.files import sha256_of
 from ..zoo.model_file import is_checkpoint
 from .from_checkpoint import DEFAULT_OPSET, OPSETS
 from .from_deploy import deploy_kind, deploy_reference, require_reversible, to_official

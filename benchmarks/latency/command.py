@@ -85,7 +85,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from ...formats.atomic import write_bytes
+    from ...files.atomic import write_bytes
     from ..document import read_document, write_document
     from .document import LatencyDocument
     from .tables import full_report

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidArgumentError, MissingDependencyError
-from ...formats.atomic import write_bytes
+from ...files.atomic import write_bytes
 from ..published import ORT_MACHINE, PUBLISHED, TRT_MACHINE, PublishedRow, find_published
 from .document import LatencyDocument
 from .tables import COLUMN_TITLES

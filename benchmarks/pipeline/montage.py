@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InvalidArgumentError
-from ...formats.atomic import write_bytes
+from ...files.atomic import write_bytes
 from ...images import read_image
 from ...letterbox import PAD_VALUE
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import MissingDependencyError, ModelFormatError, OutputError
-from ..zoo.files import remove_stale_parts, sha256_of
+from ..files.atomic import remove_stale_parts, sha256_of
 from ..zoo.places import engines_folder
 from .base import Backend
 from .cuda import Gpu

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, get_args
 
 from .._version import __version__
 from ..errors import InvalidArgumentError, ModelFormatError
-from ..formats.atomic import write_bytes
+from ..files.atomic import write_bytes
 
 RECORD_SCHEMA_VERSION: Final = 1
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from ..drawing import draw
 from ..errors import InvalidArgumentError, OutputError
+from ..files.atomic import write_bytes
 from ..formats import FORMATS, save
-from ..formats.atomic import write_bytes
 from ..results import PoseResult
 from .inputs import Picture
 

@@ -14,10 +14,8 @@ from typing import Literal
 
 from .._version import __version__
 from ..errors import FormatError, MissingDependencyError
-from ..formats.atomic import write_bytes
-from ..formats.json_text import parse, require, require_version
-from ..formats.reading import read_bytes
-from ..zoo.files import sha256_of
+from ..files.atomic import read_bytes, sha256_of, write_bytes
+from ..files.json_text import parse, require, require_version
 from .confidence import DoubtfulKind
 from .points import PointPart
 from .wholebody import EvaluatedPart

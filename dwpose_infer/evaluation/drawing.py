@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..formats.atomic import write_bytes
+from ..files.atomic import write_bytes
 from ..keypoints import BODY, FEET
 from ..results import PoseResult
 from .groups import Comparison

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..closing import ClosesOnExit
 from ..errors import InvalidArgumentError, OutputError
-from ..formats.json_text import shortest_decimals
+from ..files.json_text import shortest_decimals
 from ..keypoints import NUM_KEYPOINTS
 from .document import PredictionSettings
 from .predictions import FloatArray, Predictions

@@ -11,8 +11,8 @@ from .. import zoo
 from ..backends import BackendName, load_backend
 from ..detector import Detector, DetectorOptions
 from ..estimator import PoseEstimator
+from ..files.atomic import sha256_of
 from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE, Predictor
-from ..zoo.files import sha256_of
 from .detection import DETECTION_NMS_THRESHOLD, DETECTION_SCORE_THRESHOLD
 from .document import ModelFacts
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from ..errors import InvalidArgumentError
-from ..formats.atomic import write_bytes
+from ..files.atomic import write_bytes
 from .groups import FOUND_IOU, Comparison
 from .points import POINT_PARTS, part_errors
 

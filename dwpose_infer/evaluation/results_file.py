@@ -16,10 +16,9 @@ import msgspec
 import numpy as np
 
 from ..errors import FormatError, InputError
-from ..formats.atomic import write_bytes
+from ..files.atomic import read_bytes, write_bytes
+from ..files.json_text import dump, require, shortest_decimals
 from ..formats.coco import FIELD_OF_PART, PERSON_CATEGORY
-from ..formats.json_text import dump, require, shortest_decimals
-from ..formats.reading import read_bytes
 from ..keypoints import NUM_KEYPOINTS, PARTS
 from .predictions import Float64Array, Predictions, RankedPredictions, nobody
 

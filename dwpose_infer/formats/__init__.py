@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import FormatError, InvalidArgumentError
+from ..files.atomic import read_bytes, write_bytes
 from ..results import PoseResult, as_results
-from .atomic import write_bytes
-from .reading import read_bytes
 
 __all__ = ["FORMATS", "Format", "load", "save"]
 
@@ -144,7 +143,7 @@ def save(
         raise InvalidArgumentError("only a PoseResult or a sequence of them can be saved")
     data = encode(listed, **options)
     if not isinstance(data, bytes):
-        from .json_text import dump
+        from ..files.json_text import dump
 
         data = dump(data)
     return write_bytes(path, data)
@@ -172,7 +171,7 @@ def load(path: str | PathLike[str], *, format: str | None = None) -> list[PoseRe
     data, origin = read_bytes(path), fspath(path)
     if FORMATS[name].ending != ".json":
         return _decode(name, data, origin)
-    from .json_text import parse
+    from ..files.json_text import parse
 
     document = parse(data, origin)
     return _results_of_json(format or _kind_of_json(document, origin), document, origin)

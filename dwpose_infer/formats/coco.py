@@ -23,9 +23,9 @@ import numpy.typing as npt
 
 from .. import keypoints as kp
 from ..errors import InvalidArgumentError
+from ..files.json_text import numbers, require, shortest_decimals
 from ..results import Float32Array, PoseResult
 from .image_ids import Annotations, ImageIds, id_from_name
-from .json_text import numbers, require, shortest_decimals
 
 PERSON_CATEGORY: Final = 1
 """COCO's category of persons."""

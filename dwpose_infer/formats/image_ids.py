@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import FormatError, InvalidArgumentError
-from .json_text import parse, require
-from .reading import read_bytes
+from ..files.atomic import read_bytes
+from ..files.json_text import parse, require
 
 Annotations = str | PathLike[str] | Mapping[str, Any]
 """Path of a COCO annotation file, its parsed content, or a mapping from file name to image id."""

@@ -20,8 +20,8 @@ import numpy as np
 
 from .. import keypoints as kp
 from ..errors import FormatError
+from ..files.json_text import require, require_version
 from ..results import SCHEMA_VERSION, PoseResult
-from .json_text import require, require_version
 from .plain_json import KEYPOINT_ORDER
 from .stacked import Stacked, stack, unstack
 

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from .. import keypoints as kp
 from .. import openpose_layout as layout
 from ..errors import InvalidArgumentError
+from ..files.json_text import numbers, require, require_version, shortest_decimals
 from ..results import SCHEMA_VERSION, Float32Array, PoseResult
-from .json_text import numbers, require, require_version, shortest_decimals
 
 OPENPOSE_VERSION: Final = 1.3
 """Version of OpenPose's own layout that is written: the one with `person_id`."""

@@ -24,8 +24,8 @@ import numpy as np
 
 from .. import keypoints as kp
 from ..errors import FormatError
+from ..files.json_text import numbers, require, require_version, with_nulls
 from ..results import SCHEMA_VERSION, Float32Array, Int64Array, PoseResult
-from .json_text import numbers, require, require_version, with_nulls
 
 SCHEMA: Final = "dwpose_infer.result"
 """Value of `schema` in the object of one result."""

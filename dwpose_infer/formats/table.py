@@ -27,8 +27,8 @@ import numpy as np
 
 from .. import keypoints as kp
 from ..errors import FormatError, MissingDependencyError
+from ..files.json_text import require, require_version, shortest_decimals
 from ..results import SCHEMA_VERSION, Float32Array, Int64Array, PoseResult
-from .json_text import require, require_version, shortest_decimals
 from .stacked import stack
 
 UNKNOWN: Final = int(np.iinfo(np.int64).min)

@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import InvalidArgumentError
+from ..files.atomic import write_bytes
 from ..formats import save
-from ..formats.atomic import write_bytes
 from ..formats.npz import encode as encode_npz
 from ..formats.table import encode_csv, encode_parquet, import_pyarrow
 from ..results import PoseResult

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 
 from ..errors import InvalidArgumentError, MissingDependencyError
+from ..files.output_file import OutputFile
 from .audio_copy import AudioCopy
 from .frames import UInt8Array
 from .libraries import require_av
-from .output_file import OutputFile
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, Final
 
 from ..closing import ClosesOnExit
 from ..errors import FormatError, InputError, InvalidArgumentError, OutputError
-from ..formats.atomic import reason_of
-from ..formats.json_text import dump, require
+from ..files.atomic import reason_of
+from ..files.json_text import dump, require
 from ..formats.plain_json import result_from_dict, result_to_dict
 from ..results import PoseResult
 

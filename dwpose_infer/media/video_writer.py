@@ -18,14 +18,14 @@ import numpy.typing as npt
 
 from ..closing import ClosesOnExit
 from ..errors import DwposeError, InputError, InvalidArgumentError, OutputError
-from ..formats.atomic import reason_of
+from ..files.atomic import reason_of
+from ..files.output_file import OutputFile
 from .channel import Channel, ChannelClosedError
 from .decoding import Decoder
 from .encoding import Encoder, EncodingOptions, check_ending, choose_encoder
 from .fragments import cut_to_whole_fragments
 from .frames import Source, UInt8Array
 from .libraries import require_av
-from .output_file import OutputFile
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import DownloadError
-from .files import CHUNK_BYTES, MAX_FILE_BYTES, impostor
+from ..files.atomic import CHUNK_BYTES
+from .model_file import MAX_FILE_BYTES, impostor
 
 
 def extract_member(archive: Path, pattern: str, target: Path) -> tuple[int, str]:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import DownloadError, HashMismatchError
+from ..files.atomic import part_file, publish, remove_stale_parts, sha256_of
 from .archive import extract_member
 from .fetch import fetch
-from .files import impostor, part_file, publish, remove_stale_parts, sha256_of
 from .lock import FileRecord, lock_path, read_lock, write_lock
+from .model_file import impostor
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from .._version import __version__
 from ..errors import DownloadError
-from .files import CHUNK_BYTES, MAX_FILE_BYTES
+from ..files.atomic import CHUNK_BYTES
+from .model_file import MAX_FILE_BYTES
 
 
 def fetch(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import DownloadError
-from .files import part_file
+from ..files.atomic import part_file
 
 LOCK_SCHEMA_VERSION: Final = 1
 

@@ -14,6 +14,7 @@ ZIP_START: Final = b"PK\x03\x04"
 PICKLE_START: Final = b"\x80"
 CHECKPOINT_SUFFIXES: Final = (".pth", ".pt", ".ckpt", ".safetensors")
 HEAD_BYTES: Final = 512
+MAX_FILE_BYTES: Final = 2 << 30  # the largest model is 0.4 GB: more is a mistake or an attack
 
 
 def require_model_file(path: Path, *, to_run: bool = False) -> None:
@@ -51,6 +52,17 @@ def _stand_in(head: bytes) -> str | None:
             "confirmation); open the link in a browser, or take the link of the raw file"
         )
     return None
+
+
+def impostor(path: Path) -> str:
+    """Words for what often comes in the place of a model, or nothing."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith(b"<"):
+        return " but a web page (does this network ask to log in?)"
+    if head.startswith(b"version https://git-lfs"):
+        return " but a Git LFS pointer"
+    return ""
 
 
 def is_checkpoint(path: Path) -> bool:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import DownloadError, HashMismatchError, InvalidArgumentError, ModelNotFoundError
+from ..files.atomic import sha256_of
 from .download import download
-from .files import sha256_of
 from .lock import lock_path, read_lock
 from .manifest import ModelKind, ModelSpec, get_spec, list_models
 from .model_file import require_model_file

@@ -231,7 +231,7 @@ def _without_prefix(raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:
-    """As `formats.atomic`, but straight into the file: optimisers are too large for two copies."""
+    """As `files.atomic`, but straight into the file: optimisers are too large for two copies."""
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import FormatError, OutputError
-from ...formats.atomic import write_bytes
+from ...files.atomic import write_bytes
 
 STEP_COLUMN = "step"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import MissingDependencyError
-from ...formats.atomic import write_bytes
+from ...files.atomic import write_bytes
 from .csv_log import read_table
 
 if TYPE_CHECKING:

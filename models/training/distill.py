@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...errors import InputError
-from ...formats.atomic import write_bytes
-from ...zoo.files import sha256_of
+from ...files.atomic import sha256_of, write_bytes
 from ..checkpoints import Stage
 from .csv_log import read_table
 from .distill_plan import MODEL_NAME, STAGE_FOLDERS, DistillPlan

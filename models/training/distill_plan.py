@@ -90,7 +90,7 @@ def make_plan(
         ModelFormatError: It is no pose network.
         InvalidArgumentError: A setting is wrong, or teacher and student do not go together.
     """
-    from ...zoo.files import sha256_of
+    from ...files.atomic import sha256_of
 
     architecture = _architecture(teacher)
     first, second = stage_settings(architecture, size, teacher=teacher, folder=folder)

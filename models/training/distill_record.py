@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from ..._version import __version__
 from ...errors import FormatError, InvalidArgumentError
-from ...formats.atomic import write_bytes
-from ...formats.reading import read_bytes
+from ...files.atomic import read_bytes, write_bytes
 from .checkpoint import require_same
 from .resuming import HARMLESS
 

@@ -18,7 +18,7 @@ from ...errors import (
     ModelError,
     TrainingError,
 )
-from ...formats.atomic import write_bytes
+from ...files.atomic import write_bytes
 from .interruption import StopRequest
 from .run_options import TrainingSummary
 from .run_settings import settings_json

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import InvalidArgumentError
-from ...formats.reading import read_bytes
+from ...files.atomic import read_bytes
 from .data_settings import DataSettings, DataSource
 from .overrides import Kind, apply_overrides, settings_of_kind, to_plain
 from .recipes import recipe

@@ -7,8 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from ...errors import FormatError
-from ...formats.atomic import write_bytes
-from ...formats.reading import read_bytes
+from ...files.atomic import read_bytes, write_bytes
 from .run_options import TrainingSummary
 
 _PATHS = ("folder", "checkpoint", "best")

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, Protocol
 import torch
 
 from ...errors import TrainingError
-from ...formats.atomic import write_bytes
+from ...files.atomic import write_bytes
 from .checkpoint import (
     BEST_NAME,
     TrainingState,

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..._version import __version__
 from ...errors import InvalidArgumentError, ModelFormatError
-from ...formats.atomic import write_bytes
+from ...files.atomic import write_bytes
 from ..checkpoints import Stage, build_model, infer_architecture, load_weights
 from ..dwpose import DWPose, DWPoseArchitecture
 from ..restricted_pickle import StoredTensor

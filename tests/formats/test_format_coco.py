@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwpose_infer.errors import FormatError, InputError, InvalidArgumentError
+from dwpose_infer.files.json_text import dump, parse
 from dwpose_infer.formats import coco
 from dwpose_infer.formats.image_ids import ImageIds, id_from_name
-from dwpose_infer.formats.json_text import dump, parse
 from dwpose_infer.results import PoseResult
 
 FIELDS = {

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from dwpose_infer import keypoints as kp
 from dwpose_infer.errors import FormatError, InvalidArgumentError
+from dwpose_infer.files.json_text import dump, parse
 from dwpose_infer.formats import openpose
-from dwpose_infer.formats.json_text import dump, parse
 from dwpose_infer.results import PoseResult
 
 LENGTHS = {

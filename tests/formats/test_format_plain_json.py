@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwpose_infer.errors import FormatError
+from dwpose_infer.files.json_text import dump, parse
 from dwpose_infer.formats import plain_json
-from dwpose_infer.formats.json_text import dump, parse
 from dwpose_infer.results import PoseResult
 
 

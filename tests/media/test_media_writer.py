@@ -23,7 +23,8 @@ from video_samples import (
 )
 
 from dwpose_infer.errors import InvalidArgumentError, MissingDependencyError, OutputError
-from dwpose_infer.media import VideoWriter, encoding, open_source, output_file
+from dwpose_infer.files import output_file
+from dwpose_infer.media import VideoWriter, encoding, open_source
 from dwpose_infer.media.encoding import fit_into, holds_lead, pad_to_even
 
 

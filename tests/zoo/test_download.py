@@ -26,9 +26,9 @@ from model_server import (
 
 from dwpose_infer import zoo
 from dwpose_infer.errors import DownloadError, HashMismatchError
+from dwpose_infer.files.atomic import CHUNK_BYTES, sha256_of
 from dwpose_infer.zoo import fetch, manifest
 from dwpose_infer.zoo.download import Source, download
-from dwpose_infer.zoo.files import CHUNK_BYTES, sha256_of
 from dwpose_infer.zoo.lock import read_lock
 
 QUICK_S = (2.0, 2.0)

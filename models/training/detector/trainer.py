@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ....zoo.files import sha256_of
+from ....files.atomic import sha256_of
 from ..data import TrainLoader
 from ..resuming import HARMLESS
 from ..run_options import RunOptions, TrainingSummary

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from dwpose_infer.errors import InputError, OutputError
-from dwpose_infer.formats.atomic import write_bytes
-from dwpose_infer.formats.reading import read_bytes
+from dwpose_infer.files.atomic import read_bytes, write_bytes
 
 
 def test_writes_and_replaces(tmp_path):

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all.
+"""Files that appear whole or not at all, and are read whole.
 
 The bytes go to a new file beside the target, reach the disk, and only then take the target's
 name. Who reads meanwhile sees the old file or the new one, never half of one; who runs out of
@@ -7,16 +7,24 @@ disk keeps the old one.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import os
 import secrets
+import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ..errors import OutputError
+from ..errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from os import PathLike
+
+CHUNK_BYTES: Final = 1 << 20
+STALE_AFTER_S: Final = 24 * 3600.0
 
 _REASONS: Final[dict[int, str]] = {
     errno.EACCES: "no permission to write there",
@@ -79,3 +87,64 @@ def _replace(target: Path, data: bytes) -> None:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_bytes(path: str | PathLike[str]) -> bytes:
+    """Returns the content of a file.
+
+    Raises:
+        InputError: It does not exist or cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # the path holds a null character
+        raise InputError(f"{str(path)!r}: cannot be read: {error}") from error
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in lower-case hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def part_file(destination: Path) -> Iterator[Path]:
+    """A name beside the destination that nobody else uses; whatever is left there is deleted."""
+    path = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}.part")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def remove_stale_parts(folder: Path) -> None:
+    """Delete what killed processes left; a download under way is written to all the time."""
+    for path in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):  # another process may have deleted it first
+            if time.time() - path.stat().st_mtime > STALE_AFTER_S:
+                path.unlink()
+
+
+def publish(part: Path, destination: Path, sha256: str) -> None:
+    """Give a finished file its own name, in place of any earlier file of that name.
+
+    Args:
+        part: The finished file under its temporary name.
+        destination: Its own name, in the same folder.
+        sha256: SHA-256 of the file in lower-case hex.
+    """
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    try:
+        part.replace(destination)
+    except PermissionError:
+        # Windows does not replace a file in use: fine if another process put the same one there.
+        if not destination.is_file() or sha256_of(destination) != sha256:
+            raise

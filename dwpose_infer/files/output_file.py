@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import OutputError
-from ..formats.atomic import reason_of
+from .atomic import reason_of
 
 
 class OutputFile:
