@@ -8,8 +8,10 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -54,6 +56,7 @@ CPU_FLAGS = (
 """Instruction sets, as Linux calls them, that decide how fast a network runs."""
 
 GIB = 2**30
+MB = 1e6
 
 
 class Cpu(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -219,3 +222,31 @@ def _gpus() -> tuple[Gpu, ...]:
         for name, driver, memory in rows
         if memory.isdigit()
     )
+
+
+def resident_mb() -> float:
+    """Returns the resident set size of this process now, in MB (1e6 bytes)."""
+    return float(psutil.Process().memory_info().rss) / MB
+
+
+def peak_resident_mb() -> float:
+    """Returns the largest resident set size of this process so far, in MB (1e6 bytes).
+
+    On Linux it is read from /proc: `getrusage` there reports that of the program which started
+    this one, if it was larger.
+    """
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / MB
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return _peak_by_getrusage_mb()
+    found = re.search(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 / MB if found else _peak_by_getrusage_mb()
+
+
+def _peak_by_getrusage_mb() -> float:
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB

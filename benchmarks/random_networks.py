@@ -7,6 +7,7 @@ as its numbers stay in the usual range.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingDependencyError
@@ -70,6 +71,14 @@ def as_exportable(row: PublishedRow, module: Any) -> TorchNetwork:
     sides = {"simcc_x": 2 * width, "simcc_y": 2 * height}
     shapes: dict[str, tuple[int, ...]] = {name: (points, side) for name, side in sides.items()}
     return TorchNetwork(module, "pose", row.name, (width, height), shapes)
+
+
+def sides(input_shape: Sequence[int]) -> str:
+    """Returns height x width of an input (N, 3, H, W) or (N, H, W, 3), else all its sizes."""
+    sizes = list(input_shape[1:])
+    if len(sizes) == 3 and 3 in (sizes[0], sizes[2]):
+        sizes = sizes[1:] if sizes[0] == 3 else sizes[:2]
+    return "x".join(map(str, sizes))
 
 
 def import_torch() -> Any:

@@ -111,13 +111,22 @@ class Detector:
         canvases, ratios = zip(
             *(letterbox(image, size_wh=self.input_size_wh) for image in images_bgr), strict=True
         )
-        outputs = self.backend.run({self._input.name: self._network_input(canvases)})
+        outputs = self.backend.run({self._input.name: self.network_input(canvases)})
         return [
             self._persons({name: array[index] for name, array in outputs.items()}, ratio)
             for index, ratio in enumerate(ratios)
         ]
 
-    def _network_input(self, canvases: Sequence[UInt8Array]) -> Array:
+    def network_input(self, canvases: Sequence[UInt8Array]) -> Array:
+        """Returns letterboxed pictures as the graph takes them.
+
+        Args:
+            canvases: Pictures of the size of the input, each (height, width, 3) uint8, BGR.
+
+        Returns:
+            (N, height, width, 3) uint8 for the form "deploy"; else (N, 3, height, width), of the
+            type of the graph's input.
+        """
         if self.form == "deploy":
             return np.stack(canvases)
         width, height = self.input_size_wh

@@ -164,15 +164,21 @@ class PoseEstimator:
         Returns:
             `simcc_x` (N, 133, 2 * width) and `simcc_y` (N, 133, 2 * height), float32.
         """
-        outputs = self.backend.run({self._input.name: self._network_input(images_bgr)})
+        outputs = self.backend.run({self._input.name: self.network_input(images_bgr)})
         simcc_x = outputs["simcc_x"].astype(np.float32, copy=False)
         simcc_y = outputs["simcc_y"].astype(np.float32, copy=False)
         return simcc_x, simcc_y
 
-    def _network_input(self, images_bgr: UInt8Array) -> Array:
-        """Crops as the network wants them: (N, 3, H, W), RGB, normalised.
+    def network_input(self, images_bgr: UInt8Array) -> Array:
+        """Returns crops as a graph of the form "simcc" takes them: RGB, normalised.
 
         A byte has 256 values, so a table per channel replaces the arithmetic, exactly.
+
+        Args:
+            images_bgr: (N, height, width, 3) uint8 crops.
+
+        Returns:
+            (N, 3, height, width), of the type of the graph's input.
         """
         count, height, width = images_bgr.shape[:3]
         planes = np.empty((count, 3, height, width), np.float32)

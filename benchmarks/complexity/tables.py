@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..document import read_document
 from ..markdown import markdown_table
-from ..shapes import sides
+from ..random_networks import sides
 from .document import ComplexityDocument
 
 MISSING = "-"

@@ -150,7 +150,7 @@ def measure_sweep(arguments: argparse.Namespace) -> SweepDocument:
     from ...predictor import DEFAULT_DETECTOR, DEFAULT_POSE
     from ...zoo import resolve_model
     from ..machine import capture_environment
-    from ..pipeline.networks import random_pose
+    from ..peers.networks import random_pose
     from .document import SweepDocument
     from .sweep import sweep
 
@@ -199,7 +199,7 @@ def _run_cold_start(arguments: argparse.Namespace) -> int:
 def measure_cold_start(arguments: argparse.Namespace) -> ColdStartDocument:
     """Returns all that is measured, as the parsed arguments say."""
     from ..machine import capture_environment
-    from ..pipeline.montage import write_montages
+    from ..peers.montage import write_montages
     from .cold_start import cold_starts
     from .document import ColdStartDocument
 
@@ -233,7 +233,7 @@ def measure_soak(arguments: argparse.Namespace) -> SoakDocument:
     from ...images import read_image
     from ...predictor import Predictor
     from ..machine import capture_environment
-    from ..pipeline.montage import montage_jpeg
+    from ..peers.montage import montage_jpeg
     from .document import SoakDocument
     from .soak import MAX_GROWTH_MB, MAX_SLOWDOWN, soak
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from tqdm import tqdm
 
 from ...errors import InvalidArgumentError
-from ..resident_memory import resident_mb
+from ..machine import resident_mb
 from .document import SoakHundred
 
 HUNDRED = 100

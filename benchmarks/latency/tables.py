@@ -8,7 +8,7 @@ from pathlib import Path
 from ..document import read_document
 from ..markdown import markdown_table
 from ..published import ORT_MACHINE, PUBLISHED, TRT_MACHINE, find_published
-from ..shapes import sides
+from ..random_networks import sides
 from .document import LatencyDocument
 
 MISSING = "-"

@@ -76,7 +76,7 @@ def measure_all(persons: Sequence[int], *, repeats: int) -> OutsideDocument:
         MissingDependencyError: The package `onnx` is not installed.
     """
     from ..machine import capture_environment
-    from .constant_networks import CROP_WH, DETECTOR_WH, PICTURE_WH
+    from ..peers.constant_networks import CROP_WH, DETECTOR_WH, PICTURE_WH
     from .document import TARGET_RATIO, OutsideDocument
     from .timing import measure
 

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from ..document import Document
-from .contenders import OURS, ContenderName
+from ..peers.baselines import OURS, ContenderName
 
 TARGET_RATIO = 1 / 3
 """Ours must cost at most so much of what rtmlib costs."""

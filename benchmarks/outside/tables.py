@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..document import read_document
 from ..markdown import markdown_table
-from .clock import NETWORKS
-from .contenders import CONTENDERS, OURS, RTMLIB, ContenderName
+from ..peers.baselines import CONTENDERS, OURS, RTMLIB, ContenderName
+from ..peers.clock import NETWORKS
 from .document import TARGET_RATIO, OutsideDocument
 
 RTMLIB_REMEDY = (

@@ -11,9 +11,7 @@ from tqdm import tqdm
 
 from ... import detector, estimator, geometry
 from ...errors import InvalidArgumentError
-from .clock import Clock, take_turns, watch_networks
-from .constant_networks import synthetic_picture
-from .contenders import (
+from ..peers.baselines import (
     OURS,
     Contender,
     ContenderName,
@@ -21,6 +19,8 @@ from .contenders import (
     check_agreement,
     constant_contenders,
 )
+from ..peers.clock import Clock, take_turns, watch_networks
+from ..peers.constant_networks import synthetic_picture
 from .document import Cost, Row
 
 MAX_PERSONS = 100
@@ -30,11 +30,11 @@ WARM_UP = 3
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("letterbox", detector, "letterbox"),
-    ("detector input", detector.Detector, "_network_input"),
+    ("detector input", detector.Detector, "network_input"),
     ("decode boxes", detector, "decode_yolox"),
     ("suppression (NMS)", detector, "nms"),
     ("crop", geometry, "crop_boxes"),
-    ("normalise", estimator.PoseEstimator, "_network_input"),
+    ("normalise", estimator.PoseEstimator, "network_input"),
     ("decode SimCC", estimator, "decode_simcc"),
     ("map back", geometry, "crop_to_picture"),
 )

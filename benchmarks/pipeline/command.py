@@ -13,7 +13,7 @@ from ...errors import InvalidArgumentError
 from ..result_options import add_result_options, show_result
 
 if TYPE_CHECKING:
-    from ..outside.contenders import NetworkFiles
+    from ..peers.baselines import NetworkFiles
     from .document import PipelineDocument, Row
 
 DEFAULT_PERSONS = (1, 2, 5, 10)
@@ -133,7 +133,7 @@ def models_of(arguments: argparse.Namespace, folder: Path) -> tuple[str | Path, 
     detector = arguments.det or DEFAULT_DETECTOR
     if arguments.random_weights is None:
         return arguments.pose or DEFAULT_POSE, detector
-    from .networks import random_pose
+    from ..peers.networks import random_pose
 
     return random_pose(arguments.random_weights, folder)[0], detector
 
@@ -179,9 +179,9 @@ def measure_all(arguments: argparse.Namespace) -> PipelineDocument:
         DwposeError: Networks or pictures cannot be had, or the contenders do not agree.
     """
     from ..machine import capture_environment
+    from ..peers.montage import PICTURE_WH, write_montages
+    from ..peers.networks import official_files
     from .document import PipelineDocument
-    from .montage import PICTURE_WH, write_montages
-    from .networks import official_files
 
     if arguments.repeats < 1:
         raise InvalidArgumentError(f"--repeats is {arguments.repeats}, must be at least 1")

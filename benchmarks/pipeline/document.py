@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from ..document import Document
-from ..outside.contenders import OURS, RTMLIB, ContenderName
+from ..peers.baselines import OURS, RTMLIB, ContenderName
 
 TARGET_OUTSIDE_RATIO = 1 / 3
 """Outside the networks ours must cost at most so much of what rtmlib costs."""

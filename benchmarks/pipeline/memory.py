@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ...errors import InferenceError
-from ..outside.contenders import (
+from ..peers.baselines import (
     OURS,
     RTMLIB,
     Contender,
@@ -114,7 +114,7 @@ def work(task: MemoryTask) -> MemoryUsed:
     """Does a task in this process and returns what it took."""
     from ...images import read_image
     from ...predictor import Predictor
-    from ..resident_memory import peak_resident_mb
+    from ..machine import peak_resident_mb
 
     files, threshold = task.files, task.score_threshold
     if task.contender == OURS:

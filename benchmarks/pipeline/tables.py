@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..document import read_document
 from ..markdown import markdown_table
-from ..outside.contenders import CONTENDERS, OURS, RTMLIB, ContenderName
 from ..outside.tables import MISSING, RTMLIB_REMEDY, SHORT_NAMES
+from ..peers.baselines import CONTENDERS, OURS, RTMLIB, ContenderName
 from .document import PipelineDocument, Row, misses
 
 

@@ -19,8 +19,10 @@ from ...errors import InputError
 from ...images import read_image
 from ...predictor import Predictor
 from ...results import PoseResult
-from ..outside.clock import Clock, take_turns, watch_networks
-from ..outside.contenders import (
+from ..outside.timing import REST
+from ..outside.timing import STAGES as OUTSIDE_STAGES
+from ..peers.agreement import check_found
+from ..peers.baselines import (
     OURS,
     Contender,
     ContenderName,
@@ -28,9 +30,7 @@ from ..outside.contenders import (
     Picture,
     load_contenders,
 )
-from ..outside.timing import REST
-from ..outside.timing import STAGES as OUTSIDE_STAGES
-from .agreement import check_found
+from ..peers.clock import Clock, take_turns, watch_networks
 from .document import Times
 
 WARM_UP = 2

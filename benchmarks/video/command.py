@@ -86,8 +86,8 @@ def measure_all(arguments: argparse.Namespace) -> VideoDocument:
         DwposeError: Networks cannot be had, or a package is missing.
     """
     from ..machine import capture_environment
-    from ..pipeline.montage import PICTURE_WH
-    from ..pipeline.networks import official_files
+    from ..peers.montage import PICTURE_WH
+    from ..peers.networks import official_files
     from .document import VideoDocument
     from .scene import write_clip
     from .timing import measure_clip

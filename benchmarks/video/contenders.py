@@ -21,7 +21,7 @@ from ...errors import InputError
 from ...media import VideoWriter
 from ...predictor import Predictor
 from ...results import PoseResult
-from ..outside.contenders import NetworkFiles, Rtmlib, sessions_of
+from ..peers.baselines import NetworkFiles, Rtmlib, sessions_of
 from .document import PLAIN_LOOP, RTMLIB, STREAM, VideoContender
 from .scene import FRAME_RATE
 

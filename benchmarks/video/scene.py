@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...letterbox import PAD_VALUE
 from ...media import VideoWriter
-from ..pipeline.montage import PICTURE_WH, montage
+from ..peers.montage import PICTURE_WH, montage
 
 UInt8Array = npt.NDArray[np.uint8]
 

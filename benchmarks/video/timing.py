@@ -8,8 +8,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...predictor import Predictor
-from ..outside.clock import take_turns
-from ..outside.contenders import NetworkFiles
+from ..peers.baselines import NetworkFiles
+from ..peers.clock import take_turns
 from .contenders import Round, video_contenders
 from .document import STREAM, Row, Stage, VideoContender
 

@@ -299,7 +299,7 @@ def test_bundled_pose_network_agrees_with_onnx_runtime(astronaut):
         estimator = predictor.estimator
         images_bgr = estimator.crop(image_bgr, boxes).images_bgr
         deploy = estimator.form == "deploy"
-        inputs = images_bgr if deploy else estimator._network_input(images_bgr)
+        inputs = images_bgr if deploy else estimator.network_input(images_bgr)
     expected, found = both("dwpose-t-bundled", inputs)
     if deploy:
         assert_close(found["scores"], expected["scores"])
@@ -320,7 +320,7 @@ def test_bundled_detector_agrees_with_onnx_runtime(photos):
         canvases = [
             letterbox(read_image(path), size_wh=detector.input_size_wh)[0] for path in photos
         ]
-        inputs = detector._network_input(canvases)
+        inputs = detector.network_input(canvases)
     expected, found = both("yolox-nano-person-bundled", inputs)
     assert list(found) == list(expected)
     for name, array in expected.items():

@@ -9,7 +9,7 @@ from dwpose_infer.benchmarks.endurance import command, tables
 from dwpose_infer.benchmarks.endurance import sweep as sweeps
 from dwpose_infer.benchmarks.endurance.document import SweepDocument, SweepRow
 from dwpose_infer.benchmarks.machine import capture_environment
-from dwpose_infer.benchmarks.outside.constant_networks import save_constant_network
+from dwpose_infer.benchmarks.peers.constant_networks import save_constant_network
 from dwpose_infer.errors import InvalidArgumentError
 
 

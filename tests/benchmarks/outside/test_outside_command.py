@@ -6,9 +6,9 @@ import pytest
 
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.document import read_document
-from dwpose_infer.benchmarks.outside import contenders as rivals
 from dwpose_infer.benchmarks.outside import tables, timing
 from dwpose_infer.benchmarks.outside.document import OutsideDocument
+from dwpose_infer.benchmarks.peers import baselines as rivals
 
 REPEATS = 2
 

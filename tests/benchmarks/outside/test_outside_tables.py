@@ -10,8 +10,8 @@ import pytest
 from dwpose_infer.benchmarks.document import read_document, write_document
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.outside import tables
-from dwpose_infer.benchmarks.outside.contenders import OFFICIAL, OURS, RTMLIB
 from dwpose_infer.benchmarks.outside.document import TARGET_RATIO, Cost, OutsideDocument, Row
+from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB
 from dwpose_infer.errors import FormatError, InputError
 
 

@@ -4,9 +4,9 @@ import importlib.util
 
 import pytest
 
-from dwpose_infer.benchmarks.outside import clock as clocks
-from dwpose_infer.benchmarks.outside import contenders as rivals
 from dwpose_infer.benchmarks.outside import timing
+from dwpose_infer.benchmarks.peers import baselines as rivals
+from dwpose_infer.benchmarks.peers import clock as clocks
 from dwpose_infer.errors import InvalidArgumentError
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None

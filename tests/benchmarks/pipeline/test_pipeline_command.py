@@ -11,11 +11,11 @@ import pytest
 
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.document import read_document
-from dwpose_infer.benchmarks.outside import contenders as rivals
+from dwpose_infer.benchmarks.peers import baselines as rivals
+from dwpose_infer.benchmarks.peers.montage import write_montages
+from dwpose_infer.benchmarks.peers.networks import official_files
 from dwpose_infer.benchmarks.pipeline import memory, timing
 from dwpose_infer.benchmarks.pipeline.document import PipelineDocument
-from dwpose_infer.benchmarks.pipeline.montage import write_montages
-from dwpose_infer.benchmarks.pipeline.networks import official_files
 from dwpose_infer.detector import DetectorOptions
 from dwpose_infer.errors import InferenceError, InputError, InvalidArgumentError
 from dwpose_infer.predictor import DEFAULT_DETECTOR, DEFAULT_POSE

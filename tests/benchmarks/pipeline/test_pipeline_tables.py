@@ -8,7 +8,7 @@ import pytest
 
 from dwpose_infer.benchmarks.document import read_document, write_document
 from dwpose_infer.benchmarks.machine import capture_environment
-from dwpose_infer.benchmarks.outside.contenders import OFFICIAL, OURS, RTMLIB
+from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB
 from dwpose_infer.benchmarks.pipeline import tables
 from dwpose_infer.benchmarks.pipeline.document import (
     PipelineDocument,

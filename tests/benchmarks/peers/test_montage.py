@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dwpose_infer import Predictor
-from dwpose_infer.benchmarks.pipeline import montage as made
+from dwpose_infer.benchmarks.peers import montage as made
 from dwpose_infer.errors import InvalidArgumentError
 from dwpose_infer.images import read_image
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dwpose_infer import PoseResult
-from dwpose_infer.benchmarks.outside.contenders import OFFICIAL, OURS, RTMLIB, DisagreementError
-from dwpose_infer.benchmarks.pipeline.agreement import check_found
+from dwpose_infer.benchmarks.peers.agreement import check_found
+from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB, DisagreementError
 
 CROP_WH = (192, 256)
 

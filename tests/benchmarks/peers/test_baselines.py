@@ -5,8 +5,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from dwpose_infer.benchmarks.outside import constant_networks as networks
-from dwpose_infer.benchmarks.outside import contenders as rivals
+from dwpose_infer.benchmarks.peers import baselines as rivals
+from dwpose_infer.benchmarks.peers import constant_networks as networks
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
 

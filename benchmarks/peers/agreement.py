@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ... import geometry
 from ...results import PoseResult
 from ...simcc import SPLIT_RATIO
-from ..outside.contenders import Array, ContenderName, DisagreementError
+from ..peers.baselines import Array, ContenderName, DisagreementError
 
 AGREEMENT_BINS = 1.5
 """Points may differ by less than two bins of SimCC: where two bins next to each other are almost

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...errors import InvalidArgumentError, MissingDependencyError
 from ...zoo import ModelKind
-from ..outside.contenders import NetworkFiles
+from ..peers.baselines import NetworkFiles
 
 
 def official_files(

@@ -1,0 +1,1 @@
+"""What is measured beside what, and on what: other programs, networks, pictures, clocks."""
