@@ -291,7 +291,7 @@ def test_gpu_is_used_or_an_error():
 def test_importing_the_package_loads_nothing_heavy():
     code = (
         "import sys, dwpose_infer; "
-        "heavy = {'numpy', 'cv2', 'onnxruntime', 'PIL', 'pooch', 'requests', 'tqdm', 'torch'}; "
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'PIL', 'requests', 'tqdm', 'torch'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,6 @@ from fractions import Fraction
 from os import PathLike, fspath
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
 from typing import Any, Final
 
 import numpy as np
@@ -283,12 +282,7 @@ class VideoWriter(ClosesOnExit):
         self._thread.join()
         return True
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, error_type: object = None, *_: object) -> None:
         """Closes; after an error aborts."""
         if error_type is None:
             self.close()

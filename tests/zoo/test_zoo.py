@@ -279,7 +279,7 @@ def test_offline_advice_for_a_file_of_the_wrong_size(small, downloads):
 def test_importing_the_zoo_loads_no_network_library():
     program = (
         "import sys, dwpose_infer.zoo\n"
-        "heavy = {'pooch', 'requests', 'tqdm', 'platformdirs', 'numpy', 'cv2', 'onnxruntime'}\n"
+        "heavy = {'requests', 'tqdm', 'platformdirs', 'numpy', 'cv2', 'onnxruntime'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     folder = Path(zoo.__file__).parents[2]
