@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -108,8 +109,7 @@ def export_engine(
     built = build_engine(
         graph.model.SerializeToString(), engine, device=device, label=label, show_bar=show_bars
     )
-    with part_file(target) as part:
-        write_bytes(part, built.plan)
+    with _part_of(target, built.plan) as part:
         say(f"comparing with the source on {len(samples)} pictures")
         with load(part) as backend:
             parity = check_engine_parity(
@@ -130,7 +130,7 @@ def export_engine(
         if report is not None:
             write_bytes(report, (json.dumps(asdict(record), indent=2) + "\n").encode())
         _require_parity(parity, engine)
-        _publish(part, target, record)
+    write_record(target, record)  # whoever finds the engine beside an older one knows by its hash
     return EngineResult(target, record, parity)
 
 
@@ -189,10 +189,13 @@ def _require_parity(parity: ParityReport, engine: EngineOptions) -> None:
         raise ParityError(f"the engine was not kept: {error}. Remedy: {remedy}") from error
 
 
-def _publish(part: Path, target: Path, record: EngineRecord) -> None:
-    """Gives the engine its name; whoever finds it beside an older record knows by its hash."""
+@contextlib.contextmanager
+def _part_of(target: Path, plan: bytes) -> Iterator[Path]:
+    """The engine under a temporary name; it gets its own where the block ends without an error."""
     try:
-        part.replace(target)
+        with part_file(target) as part:
+            part.write_bytes(plan)
+            yield part
+            part.replace(target)
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
-    write_record(target, record)

@@ -10,21 +10,28 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
-import secrets
+import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import InputError, OutputError
 
+if sys.platform != "win32":
+    import fcntl
+
 if TYPE_CHECKING:
     from os import PathLike
 
 CHUNK_BYTES: Final = 1 << 20
 STALE_AFTER_S: Final = 24 * 3600.0
+UNLOCKED_STALE_AFTER_S: Final = 60.0
+"""Downloads are written to more often: in case another machine's lock does not show."""
+
+_NAME_LENGTH: Final = 60  # characters of at most 4 bytes: a file's name has at most 255
 
 _REASONS: Final[dict[int, str]] = {
     errno.EACCES: "no permission to write there",
@@ -62,7 +69,6 @@ def write_bytes(path: str | PathLike[str], data: bytes) -> Path:
         if target.exists() and not target.is_file():
             target.write_bytes(data)
         else:
-            target.parent.mkdir(parents=True, exist_ok=True)
             _replace(target, data)
     except OSError as error:
         raise OutputError(f"cannot write {given}: {reason_of(error)}") from error
@@ -77,16 +83,12 @@ def reason_of(error: OSError) -> str:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        # "x" obeys the umask, which the private files of `tempfile` do not.
-        with temporary.open("xb") as file:
+    with part_file(target) as part:
+        with part.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        part.replace(target)
 
 
 def read_bytes(path: str | PathLike[str]) -> bytes:
@@ -116,20 +118,61 @@ def sha256_of(path: Path) -> str:
 
 @contextlib.contextmanager
 def part_file(destination: Path) -> Iterator[Path]:
-    """A name beside the destination that nobody else uses; whatever is left there is deleted."""
-    path = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}.part")
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+    """Makes an empty file beside the destination to write to; what is left of it is deleted.
+
+    It is called `.<destination>.<number>.part`, with the first number that is free, and locked
+    until the `with` block ends. What a killed process leaves is not: it is deleted by the next
+    that writes to the same destination, a minute after the last byte. Where there are no such
+    locks (Windows, some network file systems), a day after it. Missing folders are made.
+
+    Args:
+        destination: The file that is to be.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count():
+        path = destination.with_name(f".{destination.name[:_NAME_LENGTH]}.{number}.part")
+        _remove_stale(path)
+        try:
+            file = path.open("xb")  # which obeys the umask, unlike the files of `tempfile`
+        except FileExistsError:  # of somebody at work
+            continue
+        with file:
+            made = path.stat()
+            if sys.platform == "win32":
+                file.close()  # an open file cannot be renamed
+            else:
+                with contextlib.suppress(OSError):  # the file system has no locks
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                yield path
+            finally:
+                # Once it has been renamed, somebody else's may stand there.
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(made, path.stat()):
+                        path.unlink()
+        return
 
 
 def remove_stale_parts(folder: Path) -> None:
-    """Delete what killed processes left; a download under way is written to all the time."""
+    """Deletes what killed processes left of `part_file` in a folder, by the rule told there."""
     for path in folder.glob(".*.part"):
-        with contextlib.suppress(OSError):  # another process may have deleted it first
-            if time.time() - path.stat().st_mtime > STALE_AFTER_S:
-                path.unlink()
+        _remove_stale(path)
+
+
+def _remove_stale(path: Path) -> None:
+    with contextlib.suppress(OSError):  # it is not there, or somebody is at work
+        found = path.stat()
+        quiet_s = time.time() - found.st_mtime
+        if quiet_s > STALE_AFTER_S:
+            path.unlink()
+        elif quiet_s > UNLOCKED_STALE_AFTER_S and sys.platform != "win32":
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(found, path.stat()):
+                    path.unlink()
 
 
 def publish(part: Path, destination: Path, sha256: str) -> None:

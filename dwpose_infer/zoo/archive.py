@@ -20,7 +20,7 @@ def extract_member(archive: Path, pattern: str, target: Path) -> tuple[int, str]
     Args:
         archive: The zip.
         pattern: Pattern of the member's name, which exactly one file in the zip must fit.
-        target: Path of a file that does not exist yet.
+        target: File to write.
 
     Returns:
         Size in bytes and SHA-256 of the member.
@@ -33,7 +33,7 @@ def extract_member(archive: Path, pattern: str, target: Path) -> tuple[int, str]
     try:
         with zipfile.ZipFile(archive) as bundle:
             member = _find_member(bundle, pattern)
-            with bundle.open(member) as file, target.open("xb") as sink:
+            with bundle.open(member) as file, target.open("wb") as sink:
                 return _copy_hashed(file, sink)
     # zipfile raises RuntimeError for members that claim to be encrypted, and NotImplementedError
     # for unknown compression: what damaged bytes can look like.

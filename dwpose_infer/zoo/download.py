@@ -7,13 +7,14 @@ and processes that download the same model at the same time do not disturb each 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from ..errors import DownloadError, HashMismatchError
+from ..errors import DownloadError, HashMismatchError, OutputError
 from ..files.atomic import part_file, publish, remove_stale_parts, sha256_of
 from .archive import extract_member
 from .fetch import fetch
@@ -81,7 +82,7 @@ def download(
             except DownloadError as error:
                 logger.info("%s: %s", url, error)
                 failures.append((url, error))
-    except OSError as error:
+    except (OSError, OutputError) as error:
         raise DownloadError(
             f"cannot write to {destination.parent} ({error}); free space or rights are missing: "
             f"name another folder in the environment variable DWPOSE_HOME"
@@ -98,17 +99,16 @@ def _download_from(
     progress: bool,
     timeout_s: tuple[float, float],
 ) -> FileRecord:
-    with part_file(destination) as fetched, part_file(destination) as extracted:
+    with contextlib.ExitStack() as parts:
+        part = fetched = parts.enter_context(part_file(destination))
         # A zip may be larger or smaller than the file inside: its size is not known.
         known_bytes = None if source.archive_member else source.size_bytes
         fetch(url, fetched, known_bytes, progress, timeout_s)
-        if source.archive_member is None:
-            part, record = fetched, FileRecord(url, fetched.stat().st_size, sha256_of(fetched))
-        else:
-            size_bytes, sha256 = extract_member(fetched, source.archive_member, extracted)
-            archive_size_bytes, archive_sha256 = fetched.stat().st_size, sha256_of(fetched)
-            part = extracted
-            record = FileRecord(url, size_bytes, sha256, archive_size_bytes, archive_sha256)
+        record = FileRecord(url, fetched.stat().st_size, sha256_of(fetched))
+        if source.archive_member is not None:
+            part = parts.enter_context(part_file(destination))
+            size_bytes, sha256 = extract_member(fetched, source.archive_member, part)
+            record = FileRecord(url, size_bytes, sha256, record.size_bytes, record.sha256)
         _check(part, record, source, locked, destination)
         write_lock(destination, record)
         publish(part, destination, record.sha256)

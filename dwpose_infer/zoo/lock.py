@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import DownloadError
-from ..files.atomic import part_file
+from ..files.atomic import write_bytes
 
 LOCK_SCHEMA_VERSION: Final = 1
 
@@ -70,8 +70,10 @@ def read_lock(destination: Path) -> FileRecord | None:
 
 
 def write_lock(destination: Path, record: FileRecord) -> None:
-    """Record what was downloaded, in place of any earlier record."""
-    with part_file(lock_path(destination)) as part:
-        entry = {"schema_version": LOCK_SCHEMA_VERSION, **asdict(record)}
-        part.write_text(json.dumps(entry, indent=2) + "\n", encoding="utf-8")
-        part.replace(lock_path(destination))
+    """Record what was downloaded, in place of any earlier record.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    entry = {"schema_version": LOCK_SCHEMA_VERSION, **asdict(record)}
+    write_bytes(lock_path(destination), (json.dumps(entry, indent=2) + "\n").encode())

@@ -12,7 +12,6 @@ import json
 import os
 import pickle
 import re
-import secrets
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from ..._version import __version__
 from ...errors import InvalidArgumentError, ModelFormatError, OutputError
+from ...files.atomic import part_file
 
 FORMAT: Final = 1
 """Version of the layout."""
@@ -232,18 +232,15 @@ def _without_prefix(raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     """As `files.atomic`, but straight into the file: optimisers are too large for two copies."""
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            torch.save(dict(document), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with part_file(path) as part:
+            with part.open("wb") as file:
+                torch.save(dict(document), file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
     except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
         raise OutputError(f"cannot write {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

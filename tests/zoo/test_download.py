@@ -26,7 +26,7 @@ from model_server import (
 
 from dwpose_infer import zoo
 from dwpose_infer.errors import DownloadError, HashMismatchError
-from dwpose_infer.files.atomic import CHUNK_BYTES, sha256_of
+from dwpose_infer.files.atomic import CHUNK_BYTES, UNLOCKED_STALE_AFTER_S, sha256_of
 from dwpose_infer.zoo import manifest
 from dwpose_infer.zoo.download import Source, download
 from dwpose_infer.zoo.lock import read_lock
@@ -154,8 +154,8 @@ def test_a_killed_process_leaves_nothing_usable_and_its_rest_is_swept_up(server,
     download(source, destination)
     assert destination.read_bytes() == MODEL
     assert rest.exists()  # it might belong to a download under way
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(rest, (two_days_ago, two_days_ago))
+    long_ago = time.time() - UNLOCKED_STALE_AFTER_S - 1
+    os.utime(rest, (long_ago, long_ago))
     download(source, destination)
     assert files_in(destination.parent) == ["net.onnx", "net.onnx.lock.json"]
 
