@@ -22,6 +22,7 @@ from .flip import official_form
 from .given_boxes import boxes_per_picture
 from .images import MAX_PIXELS, ColorOrder, ImageSource, as_sources, read_image
 from .results import PoseResult
+from .zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
 if TYPE_CHECKING:
     from .backends import Precision
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from .tracking import SmootherSettings, TrackerSettings
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_POSE = "dwpose-s-bundled"
-DEFAULT_DETECTOR = "yolox-nano-person-bundled"
 
 GROUP_PICTURES = 8
 """Pictures that are in memory and searched for persons together when a list is given."""

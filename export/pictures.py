@@ -12,13 +12,12 @@ import numpy.typing as npt
 
 from .. import geometry, zoo
 from ..backends import load_backend
-from ..cli.inputs import find_pictures
 from ..detector import Detector
 from ..errors import InputError
 from ..estimator import MEAN_RGB, STD_RGB
 from ..images import read_image
+from ..inputs import find_pictures
 from ..letterbox import letterbox
-from ..predictor import DEFAULT_DETECTOR
 from ..zoo import ModelKind
 from .graph import Array
 
@@ -105,7 +104,7 @@ def _letterboxed(sources: list[str], size_wh: tuple[int, int]) -> Iterator[UInt8
 
 
 def _persons(sources: list[str], size_wh: tuple[int, int]) -> Iterator[UInt8Array]:
-    path = zoo.resolve_model(DEFAULT_DETECTOR, kind="detector")
+    path = zoo.resolve_model(zoo.DEFAULT_DETECTOR, kind="detector")
     with load_backend("ort", path) as backend:
         detector = Detector(backend)
         for source in sources:

@@ -147,8 +147,7 @@ def _run_sweep(arguments: argparse.Namespace) -> int:
 
 def measure_sweep(arguments: argparse.Namespace) -> SweepDocument:
     """Returns all that is measured, as the parsed arguments say."""
-    from ...predictor import DEFAULT_DETECTOR, DEFAULT_POSE
-    from ...zoo import resolve_model
+    from ...zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
     from ..machine import capture_environment
     from ..peers.networks import random_pose
     from .document import SweepDocument

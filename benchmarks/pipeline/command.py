@@ -128,7 +128,7 @@ def models_of(arguments: argparse.Namespace, folder: Path) -> tuple[str | Path, 
         arguments: Parsed options of `add_network_options`.
         folder: Where a network with random weights is written, if one is asked for.
     """
-    from ...predictor import DEFAULT_DETECTOR, DEFAULT_POSE
+    from ...zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
     detector = arguments.det or DEFAULT_DETECTOR
     if arguments.random_weights is None:
@@ -224,7 +224,7 @@ def measure_all(arguments: argparse.Namespace) -> PipelineDocument:
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    from ...cli.inputs import find_pictures
+    from ...inputs import find_pictures
 
     return [Path(picture.source) for picture in find_pictures([str(folder)], out_folder=None)]
 

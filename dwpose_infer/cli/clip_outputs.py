@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..drawing import draw
 from ..errors import FormatError, InvalidArgumentError
+from ..inputs import Clip
 from ..media import (
     FrameLog,
     Source,
@@ -25,7 +26,6 @@ from ..media.encoding import CONTAINERS
 from ..media.libraries import require_av
 from ..results import PoseResult
 from ..streaming import FrameResult
-from .inputs import Clip
 from .outputs import DrawStyle, OutputPlan
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def out_video(out: Path | None) -> Path | None:
     Raises:
         InvalidArgumentError: It is a video of a kind that cannot be written.
     """
-    from .inputs import VIDEO_SUFFIXES
+    from ..inputs import VIDEO_SUFFIXES
 
     if out is None or out.is_dir() or out.suffix.lower() not in VIDEO_SUFFIXES:
         return None

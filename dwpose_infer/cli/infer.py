@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .._version import __version__
-from .argument_values import key_and_value, positive_number, share_number, size_wh
+from .argument_values import positive_number, share_number, size_wh
 from .exit_status import exit_status
-from .video_options import add_video_options
+from .model_options import add_model_options
 
 DEFAULT_OUT = Path("dwpose-out")
 
@@ -100,11 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         "--env", action="store_true", help="print what this machine can run and why not, and stop"
     )
     _add_outputs(parser.add_argument_group("results"))
-    models = parser.add_argument_group("models and where they run")
-    add_model_options(models)
-    _add_provider_option(models)
+    add_model_options(parser.add_argument_group("models and where they run"))
     _add_persons(parser.add_argument_group("persons and keypoints"))
-    add_video_options(parser.add_argument_group("videos and cameras"))
+    _add_videos(parser.add_argument_group("videos and cameras"))
     _add_formats(parser.add_argument_group("formats and drawings"))
     return parser
 
@@ -144,72 +142,6 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         "written only if --out, --format or --draw is given too",
     )
     group.add_argument("--quiet", action="store_true", help="print errors only")
-
-
-def add_model_options(group: argparse._ArgumentGroup) -> None:
-    """Adds the options that choose models, backend and device, for every command that predicts."""
-    group.add_argument(
-        "--pose",
-        metavar="MODEL",
-        help="name of a pose model (see `dwpose-models list`), path of an ONNX file, or with "
-        "--backend trt of a TensorRT engine (.engine, .plan)",
-    )
-    group.add_argument(
-        "--detector",
-        "--det",
-        metavar="MODEL",
-        help="name of a person detector or path of such a file",
-    )
-    group.add_argument(
-        "--backend",
-        choices=("ort", "trt", "openvino"),
-        default="ort",
-        help="runtime: ort (ONNX Runtime), trt (TensorRT) or openvino (default: ort)",
-    )
-    group.add_argument(
-        "--device",
-        metavar="NAME",
-        help="cpu, cuda or cuda:N; it is used, or an error says why it cannot be (default: cpu, "
-        "with --backend trt cuda:0)",
-    )
-    group.add_argument(
-        "--provider",
-        choices=("cpu", "cuda", "tensorrt"),
-        help="execution provider of ONNX Runtime (default: the device's own)",
-    )
-    group.add_argument(
-        "--threads",
-        type=positive_number,
-        metavar="N",
-        help="CPU threads of a network (default: cores)",
-    )
-    group.add_argument(
-        "--precision",
-        choices=("fp32", "fp16", "bf16"),
-        help="what is calculated in: fp16 (where it is safe) or fp32 with --backend trt (default: "
-        "fp16); fp32 or, on a CPU that has it, bf16 with --backend openvino (default: fp32); "
-        "ort takes the precision of the file",
-    )
-    group.add_argument(
-        "--max-batch",
-        type=positive_number,
-        default=16,
-        metavar="N",
-        help="persons per call of the pose network at most (default: 16); with --backend trt the "
-        "engine is built for it",
-    )
-    group.add_argument("--offline", action="store_true", help="never download a model")
-
-
-def _add_provider_option(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--provider-option",
-        action="append",
-        type=key_and_value,
-        metavar="KEY=VALUE",
-        help="an option of the execution provider in ONNX Runtime's own words, such as "
-        "gpu_mem_limit=2147483648 or cudnn_conv_algo_search=HEURISTIC; may be given several times",
-    )
 
 
 def _add_persons(group: argparse._ArgumentGroup) -> None:
@@ -269,6 +201,84 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="refuse pictures of more pixels (default: 178 million)",
     )
+
+
+def _add_videos(group: argparse._ArgumentGroup) -> None:
+    _add_sources(group)
+    group.add_argument(
+        "--detect-every",
+        type=positive_number,
+        default=1,
+        metavar="N",
+        help="search every N frames for persons and follow them in between (default: 1)",
+    )
+    group.add_argument("--track", action="store_true", help="give persons ids that stay")
+    group.add_argument(
+        "--smooth", action="store_true", help="take the jitter out of keypoints; tracks too"
+    )
+    group.add_argument(
+        "--prefer",
+        choices=("score", "largest", "center"),
+        default="score",
+        help="whom --max-persons keeps with --track: the best scores, the largest or those "
+        "nearest to the middle (default: score)",
+    )
+    group.add_argument(
+        "--preview",
+        action="store_true",
+        help="show the frames in a window; q ends it; needs an OpenCV with windows",
+    )
+
+
+def _add_sources(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--camera",
+        action="append",
+        type=_camera_number,
+        default=[],
+        metavar="N",
+        help="a camera, the first one is 0; may be given several times; Ctrl-C ends it",
+    )
+    group.add_argument(
+        "--start",
+        metavar="TIME",
+        help="begin there: seconds (12.5), 1:30, 1:02:03.5, or a frame (300f)",
+    )
+    group.add_argument("--end", metavar="TIME", help="stop there, the same way")
+    group.add_argument(
+        "--stride",
+        type=positive_number,
+        default=1,
+        metavar="N",
+        help="take every N frames (default: 1)",
+    )
+    group.add_argument(
+        "--sequence",
+        action="store_true",
+        help="take each folder or pattern for one video, whose frames are the pictures in it",
+    )
+    group.add_argument(
+        "--frame-rate",
+        type=_frame_rate,
+        metavar="FPS",
+        help="frames per second of --sequence (default: 25)",
+    )
+
+
+def _camera_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a camera")
+    return int(text)
+
+
+def _frame_rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of frames per second")
+    return rate
 
 
 def _add_formats(group: argparse._ArgumentGroup) -> None:

@@ -15,8 +15,8 @@ from ..drawing import draw
 from ..errors import InvalidArgumentError, OutputError
 from ..files.atomic import write_bytes
 from ..formats import FORMATS, save
+from ..inputs import Picture
 from ..results import PoseResult
-from .inputs import Picture
 
 DrawStyle = Literal["overlay", "openpose"]
 

@@ -20,12 +20,12 @@ import numpy.typing as npt
 from ..errors import DwposeError, InvalidArgumentError
 from ..formats.image_ids import ImageIds, id_from_name
 from ..images import MAX_PIXELS, read_image
-from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE, GROUP_PICTURES, GROUP_PIXELS, Predictor
+from ..inputs import STDIN, Clip, Picture, find_inputs
+from ..predictor import GROUP_PICTURES, GROUP_PIXELS, Predictor
 from ..results import PoseResult
-from ..zoo import get_spec
+from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE, get_spec
 from .clip_outputs import ClipPlan, out_video
 from .infer import DEFAULT_OUT
-from .inputs import STDIN, Clip, Picture, find_inputs
 from .outputs import DrawStyle, OutputPlan, check_paths
 from .video import ClipRun, ClipTally, check_clips
 

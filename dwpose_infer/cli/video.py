@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ..errors import DwposeError
 from ..formats.plain_json import result_to_dict
+from ..inputs import Clip, is_live
 from ..media import PreviewWindow, Source, open_source
 from ..media.span import make_span
 from ..predictor import Predictor
@@ -23,7 +24,6 @@ from ..streaming import FrameResult, Stream, StreamReport
 from ..streaming.opening import open_stream, require_tracking
 from ..tracking import TrackerSettings
 from .clip_outputs import ClipPlan, ClipWriter
-from .inputs import Clip, is_live
 
 Finish = Callable[[PoseResult, str], PoseResult]
 """Puts the name of its source into a result and takes out what is not wanted."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from .._version import __version__
 from ..cli.argument_values import positive_number, share_number
 from ..cli.exit_status import exit_status
-from ..cli.infer import add_model_options
+from ..cli.model_options import add_model_options
 
 _EPILOG = """\
 examples:

@@ -212,6 +212,7 @@ class PredictionSettings(_Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         backend: Runtime and device in words.
         provider: Execution provider of ONNX Runtime asked for, or None for the device's own.
         precision: Precision asked for, or None for the runtime's own.
+        provider_options: Options of the execution provider that were given.
         score_threshold: Persons of the detector score above this.
         nms_threshold: Of two boxes whose IoU is above this, the better one stayed.
         cut: "portrait" where pictures were cut above the waist, see `portraits`.
@@ -234,6 +235,7 @@ class PredictionSettings(_Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cut: Literal["portrait"] | None
     frame_step: int
     limit: int | None
+    provider_options: dict[str, str] = {}
 
 
 class LabelCounts(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

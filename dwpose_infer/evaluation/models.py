@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import zoo
 from ..backends import BackendName, load_backend
 from ..detector import Detector, DetectorOptions
 from ..estimator import PoseEstimator
 from ..files.atomic import sha256_of
-from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE, Predictor
+from ..predictor import Predictor
+from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from .detection import DETECTION_NMS_THRESHOLD, DETECTION_SCORE_THRESHOLD
 from .document import ModelFacts
 
@@ -43,6 +44,7 @@ class ModelOptions:
     backend: BackendName = "ort"
     device: str = "cpu"
     provider: Provider | None = None
+    provider_options: Mapping[str, Any] | None = None
     threads: int | None = None
     precision: Precision | None = None
     max_batch: int = 16
@@ -89,6 +91,7 @@ def load_models(options: ModelOptions) -> Iterator[LoadedModels]:
         backend=options.backend,
         device=options.device,
         provider=options.provider,
+        provider_options=options.provider_options,
         threads=options.threads,
         precision=options.precision,
         max_batch=options.max_batch,
@@ -124,6 +127,7 @@ def _load_detector(options: ModelOptions) -> Iterator[Detector]:
         path,
         device=options.device,
         provider=options.provider,
+        provider_options=options.provider_options,
         threads=options.threads,
         precision=options.precision,
     ) as backend:

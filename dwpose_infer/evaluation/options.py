@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InvalidArgumentError
-from ..predictor import DEFAULT_DETECTOR, DEFAULT_POSE
+from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from .models import BoxOrigin, ModelOptions
 from .per_person import check_suffix
 
@@ -71,6 +71,7 @@ def model_options(arguments: argparse.Namespace) -> ModelOptions:
         backend=arguments.backend,
         device=arguments.device or ("cuda" if arguments.backend == "trt" else "cpu"),
         provider=arguments.provider,
+        provider_options=dict(arguments.provider_option or ()),
         threads=arguments.threads,
         precision=arguments.precision,
         max_batch=arguments.max_batch,
@@ -99,6 +100,9 @@ def command_line(arguments: argparse.Namespace) -> str:
         option = f"--{name.replace('_', '-')}"
         if value is True:
             words.append(option)
+        elif name == "provider_option":
+            for key, text in value or ():
+                words += [option, f"{key}={text}"]
         elif value not in (None, False):
             plain = Path(value).name if isinstance(value, Path) or name == "boxes" else str(value)
             if name in ("pose", "detector"):

@@ -145,6 +145,7 @@ def _settings(
         backend=models.backend,
         provider=options.provider,
         precision=options.precision,
+        provider_options=dict(options.provider_options or {}),
         score_threshold=thresholds.score_threshold if thresholds else None,
         nms_threshold=thresholds.nms_threshold if thresholds else None,
         cut=arguments.cut,

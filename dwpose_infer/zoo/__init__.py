@@ -8,11 +8,22 @@ set. With `DWPOSE_OFFLINE=1` nothing is ever downloaded.
 
 from __future__ import annotations
 
-from .manifest import ModelKind, ModelSpec, PublicAccuracy, find_spec, get_spec, list_models
+from .manifest import (
+    DEFAULT_DETECTOR,
+    DEFAULT_POSE,
+    ModelKind,
+    ModelSpec,
+    PublicAccuracy,
+    find_spec,
+    get_spec,
+    list_models,
+)
 from .places import StrPath, cache_folder, is_offline
 from .store import download_model, find_model, resolve_model
 
 __all__ = [
+    "DEFAULT_DETECTOR",
+    "DEFAULT_POSE",
     "ModelKind",
     "ModelSpec",
     "PublicAccuracy",

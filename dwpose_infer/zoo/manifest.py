@@ -16,6 +16,9 @@ ModelKind: TypeAlias = Literal["pose", "detector"]
 
 MANIFEST_SCHEMA_VERSION: Final = 1
 
+DEFAULT_POSE: Final = "dwpose-s-bundled"
+DEFAULT_DETECTOR: Final = "yolox-nano-person-bundled"
+
 
 @dataclass(frozen=True, slots=True)
 class PublicAccuracy:

@@ -219,7 +219,8 @@ class _Distillation:
         import cv2
 
         from ...images import read_image
-        from ...predictor import DEFAULT_DETECTOR, Predictor
+        from ...predictor import Predictor
+        from ...zoo import DEFAULT_DETECTOR
 
         picture, boxes = self._plan.picture, None
         if picture is None:

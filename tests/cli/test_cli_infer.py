@@ -18,8 +18,7 @@ from dwpose_infer import Predictor, formats
 from dwpose_infer.cli import run as cli_run
 from dwpose_infer.cli.infer import main
 from dwpose_infer.environment import find_driver
-from dwpose_infer.predictor import DEFAULT_DETECTOR
-from dwpose_infer.zoo import get_spec
+from dwpose_infer.zoo import DEFAULT_DETECTOR, get_spec
 
 
 @pytest.fixture

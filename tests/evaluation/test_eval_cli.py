@@ -25,8 +25,7 @@ from dwpose_infer.evaluation.cli import main
 from dwpose_infer.evaluation.document import read_document
 from dwpose_infer.evaluation.predictions import rank
 from dwpose_infer.evaluation.results_file import read_results, write_results
-from dwpose_infer.predictor import DEFAULT_POSE
-from dwpose_infer.zoo import get_spec
+from dwpose_infer.zoo import DEFAULT_POSE, get_spec
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +150,16 @@ def test_an_interrupted_run_goes_on(poses, tmp_path, monkeypatch, capsys):
     assert run(poses, out) == 0
     assert seen == [1, 2, 2, 3]
     assert read_document(out).parts["wholebody"].ap == pytest.approx(1.0)
+
+
+def test_options_of_the_provider_reach_the_networks_and_the_document(poses, tmp_path, capsys):
+    out = tmp_path / "metrics.json"
+    assert run(poses, out, "--provider-option", "gpu_mem_limit=1") == 0
+    document = read_document(out)
+    assert document.prediction.provider_options == {"gpu_mem_limit": "1"}
+    assert "--provider-option gpu_mem_limit=1" in document.command
+    assert run(poses, out, "--backend", "openvino", "--provider-option", "a=b") == 2
+    assert "it is an option of backend='ort'" in capsys.readouterr().err
 
 
 def test_restart_begins_anew(poses, tmp_path):

@@ -18,8 +18,7 @@ from dwpose_infer.benchmarks.pipeline import memory, timing
 from dwpose_infer.benchmarks.pipeline.document import PipelineDocument
 from dwpose_infer.detector import DetectorOptions
 from dwpose_infer.errors import InferenceError, InputError, InvalidArgumentError
-from dwpose_infer.predictor import DEFAULT_DETECTOR, DEFAULT_POSE
-from dwpose_infer.zoo import get_spec
+from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, get_spec
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
 POSE, DETECTOR = DEFAULT_POSE, DEFAULT_DETECTOR

@@ -22,7 +22,7 @@ from dwpose_infer.benchmarks.video.document import (
 )
 from dwpose_infer.benchmarks.video.scene import moving_people
 from dwpose_infer.benchmarks.video.tables import readme_table, summary_table, verdict
-from dwpose_infer.predictor import DEFAULT_DETECTOR, DEFAULT_POSE
+from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
 

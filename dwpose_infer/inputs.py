@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from ..errors import InputError, InvalidArgumentError
-from ..picture_url import is_url, without_password
+from .errors import InputError, InvalidArgumentError
+from .picture_url import is_url, without_password
 
 PICTURE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -101,7 +101,7 @@ def find_inputs(
 
 def is_live(source: str) -> bool:
     """Tells whether an input is the device of a camera or a URL of a live stream."""
-    from ..media.opening import LIVE_SCHEMES
+    from .media.opening import LIVE_SCHEMES
 
     if source.startswith("/dev/video"):
         return True

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dwpose_infer.cli.inputs import find_inputs, find_pictures
 from dwpose_infer.errors import InputError, InvalidArgumentError
+from dwpose_infer.inputs import find_inputs, find_pictures
 
 
 @pytest.fixture
