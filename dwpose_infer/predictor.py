@@ -95,6 +95,7 @@ class Predictor(ClosesOnExit):
         score_threshold: float | None = None,
         nms_threshold: float | None = None,
         max_persons: int | None = None,
+        square_input: bool = False,
         drop_weak_hands: bool = False,
         flip_test: bool = False,
         color: ColorOrder = "bgr",
@@ -128,6 +129,9 @@ class Predictor(ClosesOnExit):
             nms_threshold: Of two boxes whose IoU is above this the better one stays; None
                 takes 0.45.
             max_persons: Keep at most so many persons of a picture, the best ones.
+            square_input: Give the detector every picture on its whole square, as the official
+                code does. Off, a detector that takes inputs of any size, as the bundled one,
+                gets a canvas cut to the picture, on CPUs.
             drop_weak_hands: Leave out hands that cannot be believed, see
                 `PoseResult.without_weak_hands`.
             flip_test: Look at every person's mirror image too, in the same batch, and decode the
@@ -174,6 +178,8 @@ class Predictor(ClosesOnExit):
             self.detector: Detector | None = None
             if detector is not None:
                 options = _detector_options(detector, score_threshold, nms_threshold, max_persons)
+                on_gpu = device not in (None, "cpu")
+                options = replace(options, square_input=square_input or on_gpu)
                 loaded = on_error.enter_context(load(detector, "detector"))
                 self.detector = Detector(loaded, options)
             if flip_test:
@@ -411,7 +417,7 @@ class Predictor(ClosesOnExit):
     def warmup(self) -> None:
         """Runs the networks once on empty pictures, so that the first real call is not slower."""
         if self.detector is not None:
-            self.detector.backend.warmup()
+            self.detector.warmup()
         self.estimator.backend.warmup()
 
     def close(self) -> None:

@@ -181,6 +181,7 @@ def _options(arguments: argparse.Namespace, *, precision: Precision) -> ExportOp
         detector_size_wh=arguments.input_size,
         distiller_stage=arguments.distiller_stage,
         top_k=arguments.top_k,
+        fixed_size=arguments.fixed_size,
         calibration=arguments.calibration,
         verify=arguments.verify,
         allow_undecided=arguments.allow_undecided,
@@ -240,6 +241,12 @@ def _add_source_options(group: argparse._ArgumentGroup) -> None:
         default=300,
         metavar="K",
         help="boxes a detector in deploy form hands over, before suppression (default: 300)",
+    )
+    group.add_argument(
+        "--fixed-size",
+        action="store_true",
+        help="let a detector in deploy form take its own input size alone (default: any height "
+        "and width in multiples of 32, so that wide pictures cost less; fp16 and engines: fixed)",
     )
 
 

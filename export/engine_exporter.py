@@ -92,7 +92,9 @@ def export_engine(
         InvalidArgumentError: Options contradict each other or the source.
     """
     engine, device = engine or EngineOptions(), device or Device("cuda")
-    options = replace(options or ExportOptions(), form="deploy", precision=engine.precision)
+    options = replace(
+        options or ExportOptions(), form="deploy", precision=engine.precision, fixed_size=True
+    )
     load = load or _loader(device)
     say = progress or (lambda _line: None)
     trt = import_tensorrt()

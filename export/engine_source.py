@@ -93,7 +93,9 @@ def _load_mixed(
         )
     _, height, width, _ = shape_of(network_inputs(model)[0])
     if height is None or width is None:
-        raise ModelFormatError(f"the input of {path} has no fixed height and width")
+        raise ModelFormatError(
+            f"the input of {path} has no fixed height and width; export it with --fixed-size"
+        )
     reference = deploy_reference(model, kind)
     loaded = Source(path, sha256_of(path), kind, facts.name, (width, height), model, reference)
     return EngineSource(loaded, model)

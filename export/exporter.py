@@ -15,6 +15,7 @@ import onnx
 from ..errors import InvalidArgumentError, OutputError
 from ..files.atomic import write_bytes
 from .deploy import DEFAULT_TOP_K, DEPLOY_INPUTS, to_deploy_detector, to_deploy_pose
+from .free_sides import free_sides
 from .from_checkpoint import DEFAULT_OPSET
 from .graph import Array, count_operators
 from .metadata import FORMS, PRECISIONS, Form, ModelFacts, Precision, write_facts
@@ -43,6 +44,9 @@ class ExportOptions:
             None takes the published size.
         distiller_stage: Stage of one of DWPose's own training files; None finds out.
         top_k: Boxes that a detector in deploy form hands over.
+        fixed_size: Let a detector in deploy form take its own input size alone. Off, it takes
+            any height and width in multiples of 32; in half precision, which is for GPUs, where
+            every new shape costs time, and in engines the size is always fixed.
         calibration: Folder of pictures of people for int8.
         verify: Folder of pictures for the parity gate besides those of the package.
         allow_undecided: Accept the raw outputs as evidence where the network is not sure of
@@ -56,6 +60,7 @@ class ExportOptions:
     detector_size_wh: tuple[int, int] | None = None
     distiller_stage: Stage | None = None
     top_k: int = DEFAULT_TOP_K
+    fixed_size: bool = False
     calibration: Path | None = None
     verify: Path | None = None
     allow_undecided: bool = False
@@ -224,6 +229,8 @@ def convert(source: Source, options: ExportOptions) -> onnx.ModelProto:
         model = to_deploy_pose(source.model)
     else:
         model = to_deploy_detector(source.model, top_k=options.top_k)
+        if not (options.fixed_size or options.precision == "fp16"):
+            model = free_sides(model, top_k=options.top_k) or model
     if options.precision == "fp16-stored":
         from .fp16 import store_weights_fp16
 

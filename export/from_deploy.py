@@ -64,9 +64,12 @@ def to_official(deploy: onnx.ModelProto, kind: ModelKind) -> onnx.ModelProto:
     model = onnx.ModelProto()
     model.CopyFrom(deploy)
     del model.graph.value_info[:]
+    facts = read_facts({entry.key: entry.value for entry in model.metadata_props})
     forget_facts(model)
     (fed,) = network_inputs(model)
     batch, height, width, _ = shape_of(fed)
+    if facts is not None and (height is None or width is None):
+        width, height = facts.input_size_wh  # a detector that takes any: this is its own size
     if height is None or width is None:
         raise ModelFormatError(f"the input {fed.name} has no fixed height and width")
     outputs = OFFICIAL_OUTPUTS[kind]

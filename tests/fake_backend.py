@@ -19,10 +19,11 @@ class FakeBackend:
         inputs: TensorSpec,
         *outputs: TensorSpec,
         answer: Callable[[Array], dict[str, Array]] | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         self.inputs = (inputs,)
         self.outputs = outputs
-        self.metadata: Mapping[str, str] = {}
+        self.metadata: Mapping[str, str] = metadata or {}
         self.description = "a fake backend"
         self.answer = answer
         self.calls: list[Array] = []

@@ -213,3 +213,49 @@ def test_letterbox_ratio_is_undone():
     rows = raw_rows([(9, 0.5, 0.5, 0, 0, 0.9, 1)])
     (found,) = raw_detector(rows)[0]([picture(50, 80)])
     np.testing.assert_allclose(found.boxes_xyxy[0] * ratio, [8, 8, 16, 16], rtol=1e-6)
+
+
+def deploy_detector(options=None, *, sides=(None, None), metadata=None):
+    """Finds one person as large as the canvas, so that its size can be seen from outside."""
+
+    def answer(images):
+        height, width = images.shape[1:3]
+        box = np.array([0, 0, width, height], np.float32)
+        return {
+            "boxes_xyxy": np.tile(box, (len(images), 1, 1)),
+            "scores": np.full((len(images), 1), 0.9, np.float32),
+        }
+
+    fake = FakeBackend(
+        spec("images", None, *sides, 3, dtype=np.uint8),
+        spec("boxes_xyxy", None, None, 4),
+        spec("scores", None, None),
+        answer=answer,
+        metadata={"dwpose_infer.input_size": "416x416"} if metadata is None else metadata,
+    )
+    return Detector(fake, options), fake
+
+
+def test_pictures_get_a_canvas_cut_to_them_and_share_batches_by_shape():
+    detector, fake = deploy_detector()
+    assert detector.input_size_wh == (416, 416)
+    wide, tall = picture(720, 1280), picture(1280, 720)
+    found = detector([wide, tall, wide])
+    assert [len(call) for call in fake.calls] == [2, 1]
+    # Boxes come back in the order of the pictures, in pixels of each: 256 / (416 / 1280) rows.
+    heights = [each.boxes_xyxy[0, 3] for each in found]
+    np.testing.assert_allclose(heights, [787.69, 1280, 787.69], atol=0.01)
+
+
+def test_the_square_stays_reachable():
+    detector, fake = deploy_detector(DetectorOptions(square_input=True))
+    detector([picture(720, 1280), picture(1280, 720)])
+    assert [len(call) for call in fake.calls] == [2]
+    detector, _ = deploy_detector(sides=(416, 416))
+    (found,) = detector([picture(720, 1280)])
+    assert found.boxes_xyxy[0, 3] == pytest.approx(1280)
+
+
+def test_free_sides_need_the_exporters_word():
+    with pytest.raises(ModelFormatError, match="no fixed height and width"):
+        deploy_detector(metadata={})

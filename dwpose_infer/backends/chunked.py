@@ -11,6 +11,9 @@ from ..closing import ClosesOnExit
 from .base import Array, TensorSpec
 from .batching import check_inputs, run_in_chunks
 
+FREE_SIDE = 64
+"""Height and width of zeros for graphs that take any: a multiple of every stride there is."""
+
 
 class ChunkedBackend(ClosesOnExit):
     """A backend that has only to run batches of a size its graph takes.
@@ -40,8 +43,10 @@ class ChunkedBackend(ClosesOnExit):
     def warmup(self) -> None:
         """Runs the graph once on zeros."""
         self._run_once(
-            {
-                spec.name: np.zeros([size or 1 for size in spec.shape], spec.dtype)
-                for spec in self.inputs
-            }
+            {spec.name: np.zeros(_whole_shape(spec), spec.dtype) for spec in self.inputs}
         )
+
+
+def _whole_shape(spec: TensorSpec) -> list[int]:
+    first, *others = spec.shape
+    return [first or 1, *(size or FREE_SIDE for size in others)]

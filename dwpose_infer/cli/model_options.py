@@ -67,4 +67,10 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
         help="persons per call of the pose network at most (default: 16); with --backend trt the "
         "engine is built for it",
     )
+    group.add_argument(
+        "--square-input",
+        action="store_true",
+        help="give the detector every picture on its whole square, as the official code does "
+        "(default: on a CPU, a canvas cut to the picture where the detector takes any size)",
+    )
     group.add_argument("--offline", action="store_true", help="never download a model")

@@ -125,7 +125,7 @@ def _pose_settings(arguments: argparse.Namespace) -> str:
     names = (
         *("pose", "detector", "backend", "device", "provider", "precision", "drop_weak_hands"),
         *("score_threshold", "nms_threshold", "max_persons", "whole_image", "track"),
-        *("detect_every", "start", "end", "stride", "frame_rate", "flip_test"),
+        *("square_input", "detect_every", "start", "end", "stride", "frame_rate", "flip_test"),
     )
     return " ".join(f"{name}={getattr(arguments, name)}" for name in names)
 
@@ -241,6 +241,7 @@ def _predictor(arguments: argparse.Namespace, *, limit: bool) -> Iterator[Predic
         score_threshold=arguments.score_threshold,
         nms_threshold=arguments.nms_threshold,
         max_persons=arguments.max_persons if limit or not arguments.track else None,
+        square_input=arguments.square_input,
         drop_weak_hands=arguments.drop_weak_hands,
         flip_test=arguments.flip_test,
         offline=True if arguments.offline else None,

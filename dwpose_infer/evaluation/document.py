@@ -215,6 +215,8 @@ class PredictionSettings(_Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         provider_options: Options of the execution provider that were given.
         score_threshold: Persons of the detector score above this.
         nms_threshold: Of two boxes whose IoU is above this, the better one stayed.
+        square_input: Whether the detector got every picture on its whole square; files of
+            earlier versions, which knew nothing else, do not say so.
         cut: "portrait" where pictures were cut above the waist, see `portraits`.
         frame_step: Only pictures whose id is a multiple of it.
         limit: Only the first so many pictures.
@@ -232,6 +234,7 @@ class PredictionSettings(_Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     precision: str | None
     score_threshold: float | None
     nms_threshold: float | None
+    square_input: bool = True
     cut: Literal["portrait"] | None
     frame_step: int
     limit: int | None

@@ -34,6 +34,7 @@ class ModelOptions:
         flip_test: Whether mirrored crops take part; a pose model in deploy form is converted.
         score_threshold: None takes the detector's own for poses, and 0.01 for the detector alone.
         nms_threshold: None takes 0.45 for poses, and 0.65 for the detector alone.
+        square_input: Give the detector its whole square, see `DetectorOptions`.
     """
 
     task: Literal["pose", "detector"] = "pose"
@@ -50,6 +51,7 @@ class ModelOptions:
     max_batch: int = 16
     score_threshold: float | None = None
     nms_threshold: float | None = None
+    square_input: bool = False
     offline: bool | None = None
     progress: bool = False
 
@@ -97,6 +99,7 @@ def load_models(options: ModelOptions) -> Iterator[LoadedModels]:
         max_batch=options.max_batch,
         score_threshold=options.score_threshold,
         nms_threshold=options.nms_threshold,
+        square_input=options.square_input,
         flip_test=options.flip_test,
         offline=options.offline,
         progress=options.progress,
@@ -121,6 +124,7 @@ def _load_detector(options: ModelOptions) -> Iterator[Detector]:
     thresholds = DetectorOptions(
         score_threshold=_or(options.score_threshold, DETECTION_SCORE_THRESHOLD),
         nms_threshold=_or(options.nms_threshold, DETECTION_NMS_THRESHOLD),
+        square_input=options.square_input or options.device not in (None, "cpu"),
     )
     with load_backend(
         options.backend,

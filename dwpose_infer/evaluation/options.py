@@ -77,6 +77,7 @@ def model_options(arguments: argparse.Namespace) -> ModelOptions:
         max_batch=arguments.max_batch,
         score_threshold=arguments.score_threshold,
         nms_threshold=arguments.nms_threshold,
+        square_input=arguments.square_input,
         offline=True if arguments.offline else None,
         progress=shows_progress(arguments),
     )

@@ -148,6 +148,7 @@ def _settings(
         provider_options=dict(options.provider_options or {}),
         score_threshold=thresholds.score_threshold if thresholds else None,
         nms_threshold=thresholds.nms_threshold if thresholds else None,
+        square_input=thresholds is None or thresholds.square_input,
         cut=arguments.cut,
         frame_step=arguments.frame_step,
         limit=arguments.limit,
