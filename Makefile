@@ -29,7 +29,7 @@ lint: $(VENV)/.dev-ready
 	$(BIN)/codespell
 	# Types are checked on what is installed: in the tree, models/ and benchmarks/ stand outside
 	# the package that they belong to.
-	rm -rf build/types
+	rm -rf build/types build/lib
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/types .
 	cd build/types && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p dwpose_infer
 

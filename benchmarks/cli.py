@@ -1,19 +1,20 @@
 """The command `dwpose-bench`: speed and size of the networks and of the package.
 
-Every subcommand is a module `command.py` of its own package, with a function
-`add_parser(subparsers)` that describes its options and sets `run`, a function of the parsed
-arguments that returns the exit status, as default. These modules import what they need inside
-`run`, so that `--help` is quick and works without the optional packages.
+The benchmarks declare themselves, see `benchmark`; parsed arguments end there, in settings of
+their own type.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .._version import __version__
 from ..cli.exit_status import exit_status
-from ..errors import MissingDependencyError
+from ..errors import InvalidArgumentError, MissingDependencyError
+from .catalogue import BENCHMARKS
 
 _EPILOG = """\
 `dwpose-bench COMMAND --help` explains a command. All of them print a table and, with --json, write
@@ -63,14 +64,6 @@ def _measure(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from . import readme_tables
-    from .complexity import command as complexity
-    from .endurance import command as endurance
-    from .latency import command as latency
-    from .outside import command as outside
-    from .pipeline import command as pipeline
-    from .video import command as video
-
     parser = argparse.ArgumentParser(
         prog="dwpose-bench",
         description="Measure the networks and the package, so that anyone can repeat it.",
@@ -81,14 +74,64 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", dest="command", required=True, metavar="COMMAND"
     )
-    complexity.add_parser(commands)
-    latency.add_parser(commands)
-    outside.add_parser(commands)
-    pipeline.add_parser(commands)
-    endurance.add_parsers(commands)
-    video.add_parser(commands)
-    readme_tables.add_parsers(commands)
+    for benchmark in BENCHMARKS:
+        benchmark.add_parser(commands)
+    _add_readme(commands)
+    _add_schema(commands)
     return parser
+
+
+def _add_readme(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "readme",
+        help="write the tables of Markdown files from committed results",
+        description="Write every table that stands between '<!-- table: KIND from RESULT.json -->' "
+        "and '<!-- end of table -->' anew from its "
+        "result; paths are relative to the Markdown file.",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Markdown file")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a table is out of date"
+    )
+    parser.set_defaults(run=_run_readme)
+
+
+def _add_schema(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of a result",
+        description="Print the JSON Schema (2020-12) of the files that a benchmark writes.",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="benchmark; without it, all names")
+    parser.set_defaults(run=_run_schema)
+
+
+def _run_readme(arguments: argparse.Namespace) -> int:
+    from .readme_tables import OutdatedTableError, update
+
+    changed = [path for path in arguments.files if update(path, check=arguments.check)]
+    if arguments.check and changed:
+        names = " ".join(map(str, changed))
+        raise OutdatedTableError(f"tables are out of date; write them: dwpose-bench readme {names}")
+    for path in changed:
+        print(f"dwpose-bench readme: wrote {path}", file=sys.stderr)
+    return 0
+
+
+def _run_schema(arguments: argparse.Namespace) -> int:
+    from .document import document_header, json_schema
+    from .readme_tables import document_types
+
+    kinds = {document_header(kind)[0]: kind for kind in document_types()}
+    if arguments.name is None:
+        print("\n".join(kinds))
+        return 0
+    if arguments.name not in kinds:
+        raise InvalidArgumentError(
+            f"no benchmark is called {arguments.name!r}; there are {', '.join(kinds)}"
+        )
+    print(json_schema(kinds[arguments.name]))
+    return 0
 
 
 if __name__ == "__main__":

@@ -11,15 +11,14 @@ made from, relative to the folder of the Markdown file:
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DwposeError, FormatError, InputError, InvalidArgumentError
+from ..errors import DwposeError, FormatError, InputError
 from ..files.atomic import write_bytes
+from .catalogue import BENCHMARKS
 
 if TYPE_CHECKING:
     import msgspec
@@ -40,49 +39,21 @@ class OutdatedTableError(DwposeError):
 def renderers() -> dict[str, Renderer]:
     """Returns what a table can show, by the word in its marker."""
     from ..evaluation import report as accuracy
-    from .complexity import tables as complexity
-    from .endurance import tables as endurance
-    from .latency import tables as latency
-    from .outside import tables as outside
-    from .pipeline import tables as pipeline
-    from .video import tables as video
 
+    loaded = [benchmark.load() for benchmark in BENCHMARKS]
     return {
         "accuracy": accuracy.readme_table,
         "accuracy-curve": accuracy.curve_table,
         "accuracy-kinds": accuracy.kinds_table,
-        "cold-start": endurance.cold_start_readme_table,
-        "complexity": complexity.readme_table,
-        "latency": latency.readme_table,
-        "outside": outside.readme_table,
-        "pipeline": pipeline.readme_table,
-        "soak": endurance.soak_readme_table,
-        "sweep": endurance.sweep_readme_table,
-        "video": video.readme_table,
+        **{work.table: work.table_of for work in loaded},
     }
 
 
 def document_types() -> tuple[type[msgspec.Struct], ...]:
     """Returns the classes of all results."""
     from ..evaluation.document import EvaluationDocument
-    from .complexity.document import ComplexityDocument
-    from .endurance.document import ColdStartDocument, SoakDocument, SweepDocument
-    from .latency.document import LatencyDocument
-    from .outside.document import OutsideDocument
-    from .pipeline.document import PipelineDocument
-    from .video.document import VideoDocument
 
-    return (
-        EvaluationDocument,
-        ColdStartDocument,
-        ComplexityDocument,
-        LatencyDocument,
-        OutsideDocument,
-        PipelineDocument,
-        SoakDocument,
-        SweepDocument,
-        VideoDocument,
-    )
+    return EvaluationDocument, *(benchmark.load().document for benchmark in BENCHMARKS)
 
 
 def with_tables(text: str, folder: Path, *, origin: str) -> str:
@@ -143,50 +114,3 @@ def update(path: Path, *, check: bool = False) -> bool:
     if renewed != text and not check:
         write_bytes(path, renewed.encode())
     return renewed != text
-
-
-def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the subcommands `readme` and `schema`."""
-    parser = commands.add_parser(
-        "readme",
-        help="write the tables of Markdown files from committed results",
-        description="Write every table that stands between '<!-- table: KIND from RESULT.json -->' "
-        f"and '{END}' anew from its result; paths are relative to the Markdown file.",
-    )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Markdown file")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail where a table is out of date"
-    )
-    parser.set_defaults(run=_run_readme)
-    parser = commands.add_parser(
-        "schema",
-        help="print the JSON Schema of a result",
-        description="Print the JSON Schema (2020-12) of the files that a benchmark writes.",
-    )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="benchmark; without it, all names")
-    parser.set_defaults(run=_run_schema)
-
-
-def _run_readme(arguments: argparse.Namespace) -> int:
-    changed = [path for path in arguments.files if update(path, check=arguments.check)]
-    if arguments.check and changed:
-        names = " ".join(map(str, changed))
-        raise OutdatedTableError(f"tables are out of date; write them: dwpose-bench readme {names}")
-    for path in changed:
-        print(f"dwpose-bench readme: wrote {path}", file=sys.stderr)
-    return 0
-
-
-def _run_schema(arguments: argparse.Namespace) -> int:
-    from .document import document_header, json_schema
-
-    kinds = {document_header(kind)[0]: kind for kind in document_types()}
-    if arguments.name is None:
-        print("\n".join(kinds))
-        return 0
-    if arguments.name not in kinds:
-        raise InvalidArgumentError(
-            f"no benchmark is called {arguments.name!r}; there are {', '.join(kinds)}"
-        )
-    print(json_schema(kinds[arguments.name]))
-    return 0

@@ -1,9 +1,16 @@
-"""`dwpose-bench complexity`."""
+"""The command `dwpose-bench complexity`."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..benchmark import Benchmark, Settings, Work
+
+if TYPE_CHECKING:
+    from .document import ComplexityDocument
 
 _DESCRIPTION = """\
 Count what the networks hold and compute, beside the published table.
@@ -25,38 +32,40 @@ examples:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the subcommand."""
-    parser = commands.add_parser(
-        "complexity",
-        help="parameters and GFLOPs of the networks, or of ONNX files",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+@dataclass(frozen=True, kw_only=True)
+class ComplexitySettings(Settings):
+    """What is counted.
+
+    Attributes:
+        models: Names of models or ONNX files; none takes the five networks, built with torch.
+    """
+
+    models: Sequence[str]
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models",
         nargs="*",
         metavar="MODEL",
         help="name of a model or ONNX file (default: the five networks, built with torch)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every count")
-    parser.set_defaults(run=_run)
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
-    from ..document import write_document
-    from ..published import PUBLISHED
-    from .counting import count_files, count_published
+def _load() -> Work[ComplexitySettings, ComplexityDocument]:
+    from .counting import count
+    from .document import ComplexityDocument
     from .tables import full_table
 
-    if arguments.models:
-        document = count_files(arguments.models)
-    else:
-        document = count_published(tqdm(PUBLISHED, "networks", leave=False, disable=None))
-    print(full_table(document))
-    if arguments.json is not None:
-        write_document(arguments.json, document)
-    return 0
+    return Work(document=ComplexityDocument, measure=count, report=full_table, table="complexity")
+
+
+COMPLEXITY = Benchmark(
+    name="complexity",
+    help="parameters and GFLOPs of the networks, or of ONNX files",
+    description=_DESCRIPTION,
+    epilog=_EPILOG,
+    add_options=_add_options,
+    settings=ComplexitySettings,
+    load=_load,
+)

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from ...zoo import resolve_model
 from ..machine import capture_environment
 from ..published import PUBLISHED, PublishedRow, find_published
 from ..random_networks import as_exportable, build_network
+from .command import ComplexitySettings
 from .document import ComplexityDocument, ComplexityRow
 from .onnx_count import count_file, count_model
 from .torch_count import count_products, count_with_fvcore, parameter_count
+
+
+def count(settings: ComplexitySettings) -> ComplexityDocument:
+    """Counts as the settings say; raises as `count_files` and `count_published` do."""
+    if settings.models:
+        return count_files(settings.models)
+    return count_published(tqdm(PUBLISHED, "networks", leave=False, disable=None))
 
 
 def count_published(rows: Iterable[PublishedRow] = PUBLISHED) -> ComplexityDocument:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from ..document import read_document
 from ..markdown import markdown_table
 from ..random_networks import sides
 from .document import ComplexityDocument
@@ -36,16 +33,6 @@ def full_table(document: ComplexityDocument) -> str:
         for row in document.rows
     )
     return markdown_table(header, rows, text_columns=2)
-
-
-def readme_table(path: Path) -> str:
-    """Returns the table of a result, for a README.
-
-    Raises:
-        InputError: The file cannot be read.
-        FormatError: It is no such result.
-    """
-    return full_table(read_document(path, ComplexityDocument))
 
 
 def _giga(count: int | None) -> str:

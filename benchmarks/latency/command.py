@@ -1,12 +1,15 @@
-"""`dwpose-bench table`."""
+"""The command `dwpose-bench table`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ..benchmark import Benchmark, Settings, Work
 
 if TYPE_CHECKING:
     from .document import LatencyDocument
@@ -43,15 +46,34 @@ examples:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the subcommand."""
-    parser = commands.add_parser(
-        "table",
-        help="latency of the networks, beside the published table",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+@dataclass(frozen=True, kw_only=True)
+class TableSettings(Settings):
+    """What is measured, on what, and how often.
+
+    Attributes:
+        models: Networks; none takes the five of the published table.
+        random_weights: Whether they are built with random weights.
+        backends: Keys of backends with commas; None takes those that can be used here.
+        threads: Threads of one call on the CPU; None takes one a physical core.
+        warmup: Calls before those that count, in each repetition.
+        runs: Calls that count, in each repetition.
+        repetitions: Times all that is repeated.
+        markdown: Where the tables are written, or None.
+        plot: Where the plot is written, or None.
+    """
+
+    models: Sequence[str]
+    random_weights: bool
+    backends: str | None
+    threads: int | None
+    warmup: int
+    runs: int
+    repetitions: int
+    markdown: Path | None
+    plot: Path | None
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help="see below (default: the five networks)"
     )
@@ -67,70 +89,74 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--warmup", type=int, default=50, metavar="N", help="default: 50")
     parser.add_argument("--runs", type=int, default=200, metavar="N", help="default: 200")
     parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="default: 3")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="write the tables to a file, too"
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw published AP against latency, as PNG"
     )
-    parser.add_argument(
-        "--from",
-        dest="source",
-        type=Path,
-        metavar="FILE",
-        help="measure nothing: show what --json wrote to FILE",
-    )
-    parser.set_defaults(run=_run)
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    from ...files.atomic import write_bytes
-    from ..document import read_document, write_document
+def _load() -> Work[TableSettings, LatencyDocument]:
     from .document import LatencyDocument
-    from .tables import full_report
+    from .tables import full_report, readme_table
 
-    if arguments.source is not None:
-        document = read_document(arguments.source, LatencyDocument)
-    else:
-        document = _measure(arguments)
-    report = full_report(document)
-    print(report)
-    if arguments.json is not None:
-        write_document(arguments.json, document)
-    if arguments.markdown is not None:
-        write_bytes(arguments.markdown, f"{report}\n".encode())
-    if arguments.plot is not None:
-        from .plot import save_plot
-
-        save_plot(document, arguments.plot)
-    return 0
+    return Work(
+        document=LatencyDocument,
+        measure=_measure,
+        report=full_report,
+        table="latency",
+        readme_table=readme_table,
+        finish=_write_markdown_and_plot,
+    )
 
 
-def _measure(arguments: argparse.Namespace) -> LatencyDocument:
+def _measure(settings: TableSettings) -> LatencyDocument:
+    import tempfile
+
     from ..machine import physical_cores
     from .backends import WHERE_PRESENT, parse_backends
     from .timing import Protocol, measure_latency
 
-    chosen = arguments.backends
-    protocol = Protocol(arguments.warmup, arguments.runs, arguments.repetitions)
-    backends = WHERE_PRESENT if chosen is None else parse_backends(chosen)
-    threads = physical_cores() if arguments.threads is None else arguments.threads
+    chosen = settings.backends
     with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as folder:
         return measure_latency(
-            _networks(arguments, Path(folder)),
-            backends,
-            threads=threads,
-            protocol=protocol,
+            _networks(settings, Path(folder)),
+            WHERE_PRESENT if chosen is None else parse_backends(chosen),
+            threads=physical_cores() if settings.threads is None else settings.threads,
+            protocol=Protocol(settings.warmup, settings.runs, settings.repetitions),
             where_present=chosen is None,
             say=lambda line: print(f"dwpose-bench table: {line}", file=sys.stderr),
         )
 
 
-def _networks(arguments: argparse.Namespace, folder: Path) -> list[Network]:
+def _networks(settings: TableSettings, folder: Path) -> list[Network]:
     from .networks import find_networks, random_networks
 
     progress = sys.stderr.isatty()
-    if arguments.random_weights:
-        return random_networks(arguments.models, folder, progress=progress)
-    return find_networks(arguments.models, progress=progress)
+    if settings.random_weights:
+        return random_networks(settings.models, folder, progress=progress)
+    return find_networks(settings.models, progress=progress)
+
+
+def _write_markdown_and_plot(settings: TableSettings, document: LatencyDocument) -> int:
+    from ...files.atomic import write_bytes
+    from .plot import save_plot
+    from .tables import full_report
+
+    if settings.markdown is not None:
+        write_bytes(settings.markdown, f"{full_report(document)}\n".encode())
+    if settings.plot is not None:
+        save_plot(document, settings.plot)
+    return 0
+
+
+LATENCY = Benchmark(
+    name="table",
+    help="latency of the networks, beside the published table",
+    description=_DESCRIPTION,
+    epilog=_EPILOG,
+    add_options=_add_options,
+    settings=TableSettings,
+    load=_load,
+)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from ..document import read_document
 from ..markdown import markdown_table
 from ..published import ORT_MACHINE, PUBLISHED, TRT_MACHINE, find_published
 from ..random_networks import sides
@@ -144,14 +142,8 @@ def full_report(document: LatencyDocument) -> str:
     return "\n\n".join([table for table in tables if table] + [caption(document)])
 
 
-def readme_table(path: Path) -> str:
-    """Returns the tables of a result, for a README.
-
-    Raises:
-        InputError: The file cannot be read.
-        FormatError: It is no such result.
-    """
-    document = read_document(path, LatencyDocument)
+def readme_table(document: LatencyDocument) -> str:
+    """Returns the tables for a README: all but that of every figure."""
     tables = [published_table(document), ratio_table(document), caption(document)]
     return "\n\n".join(table for table in tables if table)
 

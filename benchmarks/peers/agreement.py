@@ -1,4 +1,4 @@
-"""Whether the contenders find the same persons and the same points with real networks."""
+"""Whether the methods find the same persons and the same points with real networks."""
 
 from __future__ import annotations
 
@@ -8,47 +8,79 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import geometry
+from ...errors import DwposeError
+from ...keypoints import NUM_KEYPOINTS
 from ...results import PoseResult
 from ...simcc import SPLIT_RATIO
-from ..peers.baselines import Array, ContenderName, DisagreementError
+from ..peers.baselines import OURS, Array, MethodName
+
+AGREEMENT_PX = 1e-3
+"""Keypoints of two methods may differ by this much, in pixels of the picture."""
 
 AGREEMENT_BINS = 1.5
 """Points may differ by less than two bins of SimCC: where two bins next to each other are almost
 equally sure, the last bit of a crop or of a sum decides between them."""
 
 AGREEMENT_SHARE = 0.98
-"""At least this share of all points must agree. The contenders' crops and sums differ in their
+"""At least this share of all points must agree. The methods' crops and sums differ in their
 last bits (float64 or float32, one crop or several in a call), and where a network is undecided
 between two places far apart, that can decide too."""
 
 
+class DisagreementError(DwposeError):
+    """The methods do not find the same keypoints: their times cannot be compared."""
+
+
+def check_equal(found: Mapping[MethodName, Array], *, persons: int) -> None:
+    """Checks that every method found the same keypoints.
+
+    Args:
+        found: Method -> keypoints (P, 133, 2), pixels of the picture.
+        persons: Number of persons there are.
+
+    Raises:
+        DisagreementError: One of them found something else.
+    """
+    expected = (persons, NUM_KEYPOINTS, 2)
+    for name, keypoints in found.items():
+        if keypoints.shape != expected:
+            raise DisagreementError(
+                f"{name} found keypoints of the shape {keypoints.shape}, there are {expected}"
+            )
+        difference_px = float(np.abs(keypoints - found[OURS]).max())
+        if not difference_px <= AGREEMENT_PX:
+            raise DisagreementError(
+                f"{name} and {OURS} differ by {difference_px:g} px; {AGREEMENT_PX:g} are allowed"
+            )
+
+
 def check_found(
-    found: Mapping[ContenderName, Array],
+    found: Mapping[MethodName, Array],
     ours: PoseResult,
     *,
     crop_wh: tuple[int, int],
     name: str,
 ) -> float:
-    """Checks that all contenders found the same persons, in whatever order, and the same points.
+    """Checks that all methods found the same persons, in whatever order, and the same points.
 
     Args:
-        found: Contender -> keypoints (P, 133, 2), pixels of the picture.
+        found: Method -> keypoints (P, 133, 2), pixels of the picture.
         ours: What this package found, with its boxes.
         crop_wh: (width, height) of the pose network's input in pixels.
         name: The picture, for messages.
 
     Returns:
-        The least share of points that agree, over the contenders; 1 where nobody is found.
+        The least share of points that agree, over the methods; 1 where nobody is found.
 
     Raises:
         DisagreementError: One of them found something else; times cannot be compared.
     """
     least = 1.0
     bins_px = _bins_px(ours, crop_wh)
-    for contender, keypoints in found.items():
+    for method, keypoints in found.items():
         if len(keypoints) != len(ours):
             raise DisagreementError(
-                f"{name}: {contender} finds {len(keypoints)} persons, dwpose_infer {len(ours)}; "
+                f"{name}: {method} finds {len(keypoints)} persons, dwpose_infer {len(ours)}; "
                 "choose a --score-threshold to which no person's score is close"
             )
         if not len(ours):
@@ -58,7 +90,7 @@ def check_found(
         share = float((distances <= AGREEMENT_BINS).all(axis=2).mean())
         if not share >= AGREEMENT_SHARE:
             raise DisagreementError(
-                f"{name}: only {100 * share:.1f} % of the points of {contender} are where "
+                f"{name}: only {100 * share:.1f} % of the points of {method} are where "
                 f"dwpose_infer finds them, at least {100 * AGREEMENT_SHARE:g} % must be"
             )
         least = min(least, share)
@@ -78,5 +110,5 @@ def _match(ours: Array, theirs: Array) -> npt.NDArray[np.intp]:
     distances = np.median(np.abs(ours[:, None] - theirs[None]).sum(axis=3), axis=2)
     matched: npt.NDArray[np.intp] = distances.argmin(axis=1)
     if len(set(matched.tolist())) < len(matched):
-        raise DisagreementError("a contender finds one person twice and misses another")
+        raise DisagreementError("a method finds one person twice and misses another")
     return matched

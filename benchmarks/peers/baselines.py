@@ -1,4 +1,4 @@
-"""The contenders of the benchmarks: this package, rtmlib and the official recipe.
+"""The methods of the benchmarks: this package, rtmlib and the official recipe.
 
 All of them call the very same two sessions of ONNX Runtime, so that nobody's network has other
 threads or other options. Their times may be compared only while they find the same keypoints,
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -23,7 +23,6 @@ import numpy.typing as npt
 from ... import estimator, geometry
 from ...backends.onnxruntime import OrtBackend
 from ...detector import PERSON_CLASS, DetectorOptions
-from ...errors import DwposeError
 from ...keypoints import NUM_KEYPOINTS
 from ...nms import nms
 from ...predictor import Predictor
@@ -39,16 +38,20 @@ from .constant_networks import (
 Array = npt.NDArray[Any]
 UInt8Array = npt.NDArray[np.uint8]
 
-ContenderName = Literal["dwpose_infer", "rtmlib", "official recipe"]
+MethodName = Literal["dwpose_infer", "rtmlib", "official recipe"]
 
-OURS, RTMLIB, OFFICIAL = CONTENDERS = get_args(ContenderName)
+OURS, RTMLIB, OFFICIAL = METHODS = get_args(MethodName)
 
-AGREEMENT_PX = 1e-3
-"""Keypoints of two contenders may differ by this much, in pixels of the picture."""
+RTMLIB_REMEDY = (
+    "rtmlib is left out, for it is not installed: pip install --no-deps rtmlib==0.0.16 "
+    "(with its dependencies it would replace cv2)"
+)
 
+MISSING = "-"
+"""Stands in the table for a method that was not measured."""
 
-class DisagreementError(DwposeError):
-    """The contenders do not find the same keypoints: their times cannot be compared."""
+SHORT_NAMES = {OURS: "ours", RTMLIB: RTMLIB}
+"""Method -> its name in the heads of columns, where that is another one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,13 +75,13 @@ class Picture:
         return cls(image_bgr, np.ascontiguousarray(image_bgr[..., ::-1]))
 
 
-Contender = Callable[[Picture], Array]
+Method = Callable[[Picture], Array]
 """A picture in; keypoints (P, 133, 2), pixels of the picture, out."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkFiles:
-    """The two networks, ONNX files in official form, that every contender runs.
+    """The two networks, ONNX files in official form, that every method runs.
 
     Attributes:
         detector: YOLOX, (N, 3, H, W) -> (N, A, 5 + classes).
@@ -242,28 +245,26 @@ class OfficialRecipe:
 
 
 @contextlib.contextmanager
-def load_contenders(
+def load_methods(
     files: NetworkFiles, *, threads: int, score_threshold: float | None = None
-) -> Iterator[tuple[Predictor, dict[ContenderName, Contender]]]:
-    """Loads every contender that is installed, all on the same two sessions.
+) -> Iterator[tuple[Predictor, dict[MethodName, Method]]]:
+    """Loads every method that is installed, all on the same two sessions.
 
     Args:
         files: The networks.
         threads: Threads inside one operator of ONNX Runtime.
         score_threshold: Persons must score above this; None takes the threshold that each
-            contender has by itself.
+            method has by itself.
 
     Yields:
-        Our own predictor, and all contenders by name.
+        Our own predictor, and all methods by name.
     """
     threshold = DetectorOptions().score_threshold if score_threshold is None else score_threshold
     with Predictor(
         files.pose, files.detector, threads=threads, score_threshold=threshold
     ) as predictor:
         sessions = sessions_of(predictor)
-        loaded: dict[ContenderName, Contender] = {
-            OURS: lambda picture: predictor(picture.bgr).keypoints
-        }
+        loaded: dict[MethodName, Method] = {OURS: lambda picture: predictor(picture.bgr).keypoints}
         with contextlib.suppress(ImportError):
             loaded[RTMLIB] = Rtmlib(files, sessions, score_threshold=score_threshold)
         loaded[OFFICIAL] = OfficialRecipe(files, sessions, score_threshold=score_threshold)
@@ -271,8 +272,8 @@ def load_contenders(
 
 
 @contextlib.contextmanager
-def constant_contenders(persons: int) -> Iterator[dict[ContenderName, Contender]]:
-    """Loads every contender with networks that find so many persons, on one thread.
+def constant_methods(persons: int) -> Iterator[dict[MethodName, Method]]:
+    """Loads every method with networks that find so many persons, on one thread.
 
     With one thread there is no pool of idle threads that spin beside what is timed.
 
@@ -287,28 +288,5 @@ def constant_contenders(persons: int) -> Iterator[dict[ContenderName, Contender]
             DETECTOR_WH,
             CROP_WH,
         )
-        with load_contenders(files, threads=1) as (_, loaded):
+        with load_methods(files, threads=1) as (_, loaded):
             yield loaded
-
-
-def check_agreement(found: Mapping[ContenderName, Array], *, persons: int) -> None:
-    """Checks that every contender found the same keypoints.
-
-    Args:
-        found: Contender -> keypoints (P, 133, 2), pixels of the picture.
-        persons: Number of persons there are.
-
-    Raises:
-        DisagreementError: One of them found something else.
-    """
-    expected = (persons, NUM_KEYPOINTS, 2)
-    for name, keypoints in found.items():
-        if keypoints.shape != expected:
-            raise DisagreementError(
-                f"{name} found keypoints of the shape {keypoints.shape}, there are {expected}"
-            )
-        difference_px = float(np.abs(keypoints - found[OURS]).max())
-        if not difference_px <= AGREEMENT_PX:
-            raise DisagreementError(
-                f"{name} and {OURS} differ by {difference_px:g} px; {AGREEMENT_PX:g} are allowed"
-            )

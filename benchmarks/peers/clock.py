@@ -1,4 +1,4 @@
-"""Clocks around functions, and contenders that take turns."""
+"""Clocks around functions, and methods that take turns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from unittest import mock
 
+from ... import detector, estimator, geometry
+
 NETWORKS = "InferenceSession.run"
+
+STAGES: tuple[tuple[str, Any, str], ...] = (
+    ("letterbox", detector, "letterbox"),
+    ("detector input", detector.Detector, "network_input"),
+    ("decode boxes", detector, "decode_yolox"),
+    ("suppression (NMS)", detector, "nms"),
+    ("crop", geometry, "crop_boxes"),
+    ("normalise", estimator.PoseEstimator, "network_input"),
+    ("decode SimCC", estimator, "decode_simcc"),
+    ("map back", geometry, "crop_to_picture"),
+)
+"""Stage -> the function of this package that does it: its owner and its name there."""
+
+REST = "everything else"
 
 Name = TypeVar("Name")
 Turn = TypeVar("Turn")

@@ -1,6 +1,6 @@
 """A made-up picture, and ONNX networks that find what they are told to find on it.
 
-The outputs of the networks are constants, so that every contender of a benchmark finds the same
+The outputs of the networks are constants, so that every method of a benchmark finds the same
 persons and the same keypoints, and the networks themselves take next to no time.
 """
 
@@ -52,7 +52,7 @@ def person_boxes(persons: int) -> npt.NDArray[np.float64]:
 def detector_output(persons: int, seed: int = 0) -> npt.NDArray[np.float32]:
     """Returns YOLOX's raw output for a picture of so many persons, (1, 8400, 85) float32.
 
-    Each person has a sure box, 3 more that every contender suppresses, 8 above a score of 0.3
+    Each person has a sure box, 3 more that every method suppresses, 8 above a score of 0.3
     and 12 above 0.1 that only some look at; 40 boxes of other classes score 0.1 to 0.6; the
     rest is background. The counts are those of YOLOX on photographs, roughly.
     """
@@ -61,7 +61,7 @@ def detector_output(persons: int, seed: int = 0) -> npt.NDArray[np.float32]:
     rows = rng.uniform(0.0, 2e-3, (len(cells), 5 + CLASSES)).astype(np.float32)
     rows[:, :2] = rng.uniform(0.0, 1.0, (len(cells), 2))
     rows[:, 2:4] = rng.normal(0.5, 0.7, (len(cells), 2))
-    # Scores of persons differ by more than rounding: all contenders must put them in one order.
+    # Scores of persons differ by more than rounding: all methods must put them in one order.
     sure = np.linspace(0.92, 0.88, persons)[:, None]
     scores = np.concatenate(
         [

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from ..document import Document
-from ..peers.baselines import OURS, RTMLIB, ContenderName
+from ..peers.baselines import OURS, RTMLIB, MethodName
 
 TARGET_OUTSIDE_RATIO = 1 / 3
 """Outside the networks ours must cost at most so much of what rtmlib costs."""
@@ -21,7 +21,7 @@ TARGET_SPEED_SEVERAL = 1.0
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Medians of one contender, milliseconds per picture, from decoded picture to keypoints.
+    """Medians of one method, milliseconds per picture, from decoded picture to keypoints.
 
     Attributes:
         total_ms: The whole call.
@@ -42,14 +42,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         pictures: Number of pictures.
         persons_shown: Persons on the made-up picture; None for a folder.
         persons: Persons that the detector finds, on all pictures together; the same for every
-            contender.
-        agreement: Share of the points that agree, of the contender that agrees least.
-        times: Contender -> its medians.
-        ratios: Other contender -> our whole time as a share of its time.
+            method.
+        agreement: Share of the points that agree, of the method that agrees least.
+        times: Method -> its medians.
+        ratios: Baseline -> our whole time as a share of its time.
         outside_ratios: The same of the time outside the networks.
         stages_ms: Stage of ours -> median in milliseconds per picture, from picture file to
             drawn picture.
-        peak_mb: Contender -> largest resident memory of a process that does only this, in 1e6
+        peak_mb: Method -> largest resident memory of a process that does only this, in 1e6
             bytes; empty where it was not measured.
     """
 
@@ -58,11 +58,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     persons_shown: int | None
     persons: int
     agreement: float
-    times: dict[ContenderName, Times]
-    ratios: dict[ContenderName, float]
-    outside_ratios: dict[ContenderName, float]
+    times: dict[MethodName, Times]
+    ratios: dict[MethodName, float]
+    outside_ratios: dict[MethodName, float]
     stages_ms: dict[str, float]
-    peak_mb: dict[ContenderName, float]
+    peak_mb: dict[MethodName, float]
 
     def __post_init__(self) -> None:
         """Checks what the types do not say; msgspec names the place in its message."""
@@ -74,7 +74,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             or set(self.ratios) != others
             or set(self.outside_ratios) != others
         ):
-            raise ValueError(f"times must name {OURS}, and the ratios every other contender")
+            raise ValueError(f"times must name {OURS}, and the ratios every baseline")
 
 
 class PipelineDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,7 +87,7 @@ class PipelineDocument(Document, frozen=True, kw_only=True, forbid_unknown_field
         crop_wh: (width, height) of the pose network's input in pixels.
         detector_wh: Those of the detector's.
         picture_wh: Those of the made-up pictures.
-        score_threshold: Persons score above this, with every contender.
+        score_threshold: Persons score above this, with every method.
         threads: Threads inside one operator of ONNX Runtime.
         repeats: Rounds.
         rows: One for each number of persons, and one for the folder.
@@ -112,8 +112,8 @@ class PipelineDocument(Document, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("rows is empty")
 
 
-def ratios_of(times: Mapping[ContenderName, float]) -> dict[ContenderName, float]:
-    """Returns our time as a share of every other contender's."""
+def ratios_of(times: Mapping[MethodName, float]) -> dict[MethodName, float]:
+    """Returns our time as a share of every baseline's."""
     return {name: times[OURS] / spent for name, spent in times.items() if name != OURS}
 
 

@@ -1,4 +1,4 @@
-"""The largest memory of every contender, each in a fresh process that does nothing else."""
+"""The largest memory of every method, each in a fresh process that does nothing else."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ...errors import InferenceError
 from ..peers.baselines import (
     OURS,
     RTMLIB,
-    Contender,
-    ContenderName,
+    Method,
+    MethodName,
     NetworkFiles,
     OfficialRecipe,
     Picture,
@@ -32,14 +32,14 @@ class MemoryTask(msgspec.Struct, frozen=True, kw_only=True):
     """What a fresh process is to do.
 
     Attributes:
-        contender: Who works.
+        method: Who works.
         files: The networks.
         pictures: Picture files.
         threads: Threads inside one operator of ONNX Runtime.
         score_threshold: Persons must score above this.
     """
 
-    contender: ContenderName
+    method: MethodName
     files: NetworkFiles
     pictures: tuple[Path, ...]
     threads: int
@@ -59,29 +59,29 @@ class MemoryUsed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def peaks_mb(
-    contenders: Iterable[ContenderName],
+    methods: Iterable[MethodName],
     files: NetworkFiles,
     pictures: Sequence[Path],
     *,
     threads: int,
     score_threshold: float,
-) -> dict[ContenderName, float]:
-    """Returns the largest memory of each contender, from the start of Python to its third result.
+) -> dict[MethodName, float]:
+    """Returns the largest memory of each method, from the start of Python to its third result.
 
     Raises:
         InferenceError: A process failed.
     """
     return {
-        contender: in_fresh_process(
+        method: in_fresh_process(
             MemoryTask(
-                contender=contender,
+                method=method,
                 files=files,
                 pictures=tuple(pictures),
                 threads=threads,
                 score_threshold=score_threshold,
             )
         ).peak_mb
-        for contender in contenders
+        for method in methods
     }
 
 
@@ -104,10 +104,10 @@ def in_fresh_process(task: MemoryTask) -> MemoryUsed:
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise InferenceError(
-            f"measuring the memory of {task.contender} failed: {' '.join(last)}"
+            f"measuring the memory of {task.method} failed: {' '.join(last)}"
         ) from error
     except (subprocess.TimeoutExpired, msgspec.DecodeError) as error:
-        raise InferenceError(f"measuring the memory of {task.contender} failed: {error}") from error
+        raise InferenceError(f"measuring the memory of {task.method} failed: {error}") from error
 
 
 def work(task: MemoryTask) -> MemoryUsed:
@@ -117,7 +117,7 @@ def work(task: MemoryTask) -> MemoryUsed:
     from ..machine import peak_resident_mb
 
     files, threshold = task.files, task.score_threshold
-    if task.contender == OURS:
+    if task.method == OURS:
         with Predictor(
             files.pose, files.detector, threads=task.threads, score_threshold=threshold
         ) as predictor:
@@ -125,8 +125,8 @@ def work(task: MemoryTask) -> MemoryUsed:
                 persons = sum(map(len, predictor(list(task.pictures))))
         return MemoryUsed(persons=persons, peak_mb=peak_resident_mb())
     sessions = open_sessions(files, threads=task.threads)
-    kind = Rtmlib if task.contender == RTMLIB else OfficialRecipe
-    contender: Contender = kind(files, sessions, score_threshold=threshold)
+    kind = Rtmlib if task.method == RTMLIB else OfficialRecipe
+    method: Method = kind(files, sessions, score_threshold=threshold)
     for _ in range(CALLS):
-        found = [contender(Picture.of(read_image(path))) for path in task.pictures]
+        found = [method(Picture.of(read_image(path))) for path in task.pictures]
     return MemoryUsed(persons=sum(map(len, found)), peak_mb=peak_resident_mb())

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from ..document import read_document
 from ..markdown import markdown_table
-from ..outside.tables import MISSING, RTMLIB_REMEDY, SHORT_NAMES
-from ..peers.baselines import CONTENDERS, OURS, RTMLIB, ContenderName
+from ..peers.baselines import METHODS, MISSING, OURS, RTMLIB, RTMLIB_REMEDY, SHORT_NAMES, MethodName
 from .document import PipelineDocument, Row, misses
 
 
-def readme_table(path: Path) -> str:
-    """Reads a result and returns the short table and where it comes from.
-
-    Raises:
-        InputError: The file cannot be read.
-        FormatError: It is no such file, or one of another release.
-    """
-    document = read_document(path, PipelineDocument)
+def readme_table(document: PipelineDocument) -> str:
+    """Returns the short table and where it comes from."""
     return f"{summary_table(document)}\n\n{origin(document)}"
 
 
@@ -39,24 +29,23 @@ def _workload(row: Row) -> str:
     return f"{row.persons}{missed} person{'s'[row.persons == 1 :]}"
 
 
-def _present(document: PipelineDocument) -> list[ContenderName]:
-    return [name for name in CONTENDERS if name in document.rows[0].times]
+def _present(document: PipelineDocument) -> list[MethodName]:
+    return [name for name in METHODS if name in document.rows[0].times]
 
 
 def summary_table(document: PipelineDocument) -> str:
     """Returns the short table: whole milliseconds per picture, and how many times as fast."""
-    others = [name for name in CONTENDERS if name != OURS]
+    others = [name for name in METHODS if name != OURS]
     header = [
         "picture",
-        *(f"{SHORT_NAMES.get(name, name)}, ms" for name in CONTENDERS),
+        *(f"{SHORT_NAMES.get(name, name)}, ms" for name in METHODS),
         *(f"times as fast as {name}" for name in others),
         f"outside the networks, ours / {RTMLIB}",
     ]
     lines = []
     for row in document.rows:
         totals = [
-            f"{row.times[name].total_ms:.1f}" if name in row.times else MISSING
-            for name in CONTENDERS
+            f"{row.times[name].total_ms:.1f}" if name in row.times else MISSING for name in METHODS
         ]
         speeds = [
             f"{1 / row.ratios[name]:.2f}" if name in row.ratios else MISSING for name in others
@@ -66,8 +55,8 @@ def summary_table(document: PipelineDocument) -> str:
     return markdown_table(header, lines)
 
 
-def contenders_table(document: PipelineDocument) -> str:
-    """Returns the long table of the contenders: times inside and outside, ratios, memory."""
+def methods_table(document: PipelineDocument) -> str:
+    """Returns the long table of the methods: times inside and outside, ratios, memory."""
     rows, names = document.rows, _present(document)
     lines = []
     for name in names:
@@ -118,7 +107,7 @@ def report(document: PipelineDocument) -> str:
     parts = (
         origin(document),
         summary_table(document),
-        contenders_table(document),
+        methods_table(document),
         stages_table(document),
         verdict(document),
     )

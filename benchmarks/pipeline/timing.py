@@ -1,15 +1,17 @@
-"""The whole pipeline of every contender, in turns, and the stages of ours."""
+"""The whole pipeline of every method, in turns, and the stages of ours."""
 
 from __future__ import annotations
 
 import contextlib
 import statistics
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
@@ -17,24 +19,36 @@ from tqdm import tqdm
 from ...drawing import draw_overlay
 from ...errors import InputError
 from ...images import read_image
+from ...inputs import find_pictures
 from ...predictor import Predictor
 from ...results import PoseResult
-from ..outside.timing import REST
-from ..outside.timing import STAGES as OUTSIDE_STAGES
+from ..machine import capture_environment
+from ..network_options import at_least_one, model_name
 from ..peers.agreement import check_found
 from ..peers.baselines import (
     OURS,
-    Contender,
-    ContenderName,
+    Method,
+    MethodName,
     NetworkFiles,
     Picture,
-    load_contenders,
+    load_methods,
 )
-from ..peers.clock import Clock, take_turns, watch_networks
-from .document import Times
+from ..peers.clock import REST, Clock, take_turns, watch_networks
+from ..peers.clock import STAGES as WATCHED
+from ..peers.montage import PICTURE_WH, write_montages
+from ..peers.networks import official_files
+from .command import PipelineSettings
+from .document import PipelineDocument, Row, Times, ratios_of
+from .memory import peaks_mb
+
+PERSONS = (1, 2, 5, 10)
+FOLDER_PERSONS = tuple(range(1, 11))
+"""Persons on the pictures of the made-up folder."""
+
+REPEATS = 30
 
 WARM_UP = 2
-"""Rounds of all contenders before any is timed."""
+"""Rounds of all methods before any is timed."""
 
 READ, DETECT, POSE, DRAW = "read picture", "detector network", "pose network", "draw"
 
@@ -62,15 +76,111 @@ class Measured:
 
     Attributes:
         persons: Persons found on all pictures together.
-        agreement: Share of points that agree, of the contender that agrees least.
-        times: Contender -> its medians per picture.
+        agreement: Share of points that agree, of the method that agrees least.
+        times: Method -> its medians per picture.
         stages_ms: Stage of ours -> its median per picture.
     """
 
     persons: int
     agreement: float
-    times: dict[ContenderName, Times]
+    times: dict[MethodName, Times]
     stages_ms: dict[str, float]
+
+
+def measure(settings: PipelineSettings) -> PipelineDocument:
+    """Returns all that is measured, as the settings say.
+
+    Raises:
+        DwposeError: Networks or pictures cannot be had, or the methods do not agree.
+    """
+    repeats = REPEATS if settings.repeats is None else settings.repeats
+    at_least_one(repeats=repeats)
+    threads, counts = settings.thread_count(), settings.persons or PERSONS
+    if settings.opencv_threads is not None:
+        cv2.setNumThreads(settings.opencv_threads)
+    environment = capture_environment(threads={"onnxruntime_intra_op": threads})
+    with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as temporary:
+        folder = Path(temporary)
+        paths = write_montages(folder / "persons", counts)
+        if settings.pictures is None:
+            in_folder = write_montages(folder / "folder", FOLDER_PERSONS)
+        else:
+            in_folder = _pictures_in(settings.pictures)
+        pose, detector = settings.models(folder)
+        score_threshold = settings.threshold(detector)
+        files = official_files(folder, pose=pose, detector=detector)
+        rows = [
+            _row(
+                files,
+                pictures,
+                shown=shown,
+                threads=threads,
+                score_threshold=score_threshold,
+                repeats=repeats,
+                memory=not settings.no_memory,
+            )
+            for pictures, shown in [
+                *(([path], shown) for path, shown in zip(paths, counts, strict=True)),
+                (in_folder, None),
+            ]
+        ]
+    return PipelineDocument(
+        environment=environment,
+        pose=settings.random_weights or model_name(pose),
+        detector=model_name(detector),
+        random_weights=settings.random_weights is not None,
+        crop_wh=files.crop_wh,
+        detector_wh=files.detector_wh,
+        picture_wh=PICTURE_WH,
+        score_threshold=score_threshold,
+        threads=threads,
+        repeats=repeats,
+        rows=tuple(rows),
+    )
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return [Path(picture.source) for picture in find_pictures([str(folder)], out_folder=None)]
+
+
+def _row(
+    files: NetworkFiles,
+    paths: Sequence[Path],
+    *,
+    shown: int | None,
+    threads: int,
+    score_threshold: float,
+    repeats: int,
+    memory: bool,
+) -> Row:
+    measured = measure_pictures(
+        files,
+        paths,
+        threads=threads,
+        score_threshold=score_threshold,
+        repeats=repeats,
+        title="folder" if shown is None else f"{shown} person{'s'[shown == 1 :]}",
+    )
+    peaks = peaks_mb(
+        measured.times if memory else (),
+        files,
+        paths,
+        threads=threads,
+        score_threshold=score_threshold,
+    )
+    times = measured.times.items()
+    return Row(
+        workload="folder" if shown is None else "persons",
+        pictures=len(paths),
+        persons_shown=shown,
+        persons=measured.persons,
+        agreement=measured.agreement,
+        times=measured.times,
+        ratios=ratios_of({name: each.total_ms for name, each in times}),
+        outside_ratios=ratios_of({name: each.outside_ms for name, each in times}),
+        stages_ms=measured.stages_ms,
+        peak_mb=peaks,
+    )
 
 
 def measure_pictures(
@@ -82,7 +192,7 @@ def measure_pictures(
     repeats: int,
     title: str,
 ) -> Measured:
-    """Times every contender on the same pictures, in turn, round by round.
+    """Times every method on the same pictures, in turn, round by round.
 
     The pictures are decoded beforehand, for decoding is the same work for all. Ours gets the list
     in one call, the others picture by picture, as they are made.
@@ -96,20 +206,20 @@ def measure_pictures(
         title: What the progress bar says.
 
     Raises:
-        DisagreementError: The contenders do not find the same.
+        DisagreementError: The methods do not find the same.
         InputError: A picture cannot be read, or nobody is found on any.
     """
     pictures = [Picture.of(read_image(path)) for path in paths]
     clock = Clock()
-    samples: dict[ContenderName, list[tuple[float, float]]] = {}
+    samples: dict[MethodName, list[tuple[float, float]]] = {}
     stages: dict[str, list[float]] = {}
     with (
-        load_contenders(files, threads=threads, score_threshold=score_threshold) as loaded,
+        load_methods(files, threads=threads, score_threshold=score_threshold) as loaded,
         watch_networks(clock),
     ):
-        predictor, contenders = loaded
-        persons, agreement = _check(predictor, contenders, pictures, paths, files.crop_wh)
-        turns = _turns(predictor, contenders, pictures)
+        predictor, methods = loaded
+        persons, agreement = _check(predictor, methods, pictures, paths, files.crop_wh)
+        turns = _turns(predictor, methods, pictures)
         for number in tqdm(range(-WARM_UP, repeats), title, leave=False, disable=None):
             for name, turn in take_turns(turns, number):
                 spent = clock.call(turn)
@@ -129,7 +239,7 @@ def measure_pictures(
 
 def _check(
     predictor: Predictor,
-    contenders: Mapping[ContenderName, Contender],
+    methods: Mapping[MethodName, Method],
     pictures: Sequence[Picture],
     paths: Sequence[Path],
     crop_wh: tuple[int, int],
@@ -138,7 +248,7 @@ def _check(
     persons, agreement = 0, 1.0
     for picture, path in zip(pictures, paths, strict=True):
         result = predictor(picture.bgr)
-        found = {name: contender(picture) for name, contender in contenders.items()}
+        found = {name: method(picture) for name, method in methods.items()}
         agreement = min(agreement, check_found(found, result, crop_wh=crop_wh, name=path.name))
         persons += len(result)
     if not persons:
@@ -151,17 +261,17 @@ def _check(
 
 def _turns(
     predictor: Predictor,
-    contenders: Mapping[ContenderName, Contender],
+    methods: Mapping[MethodName, Method],
     pictures: Sequence[Picture],
-) -> dict[ContenderName, Callable[[], object]]:
+) -> dict[MethodName, Callable[[], object]]:
     images: list[Any] = [picture.bgr for picture in pictures]
 
-    def one_by_one(contender: Contender) -> None:
+    def one_by_one(method: Method) -> None:
         for picture in pictures:
-            contender(picture)
+            method(picture)
 
-    turns: dict[ContenderName, Callable[[], object]] = {
-        name: partial(one_by_one, contender) for name, contender in contenders.items()
+    turns: dict[MethodName, Callable[[], object]] = {
+        name: partial(one_by_one, method) for name, method in methods.items()
     }
     turns[OURS] = lambda: predictor(images)
     return turns
@@ -193,7 +303,7 @@ def time_stages(clock: Clock, predictor: Predictor, paths: Sequence[Path]) -> di
             _timed_draw(clock, image, result)
 
     with contextlib.ExitStack() as watched:
-        for stage, owner, attribute in OUTSIDE_STAGES:
+        for stage, owner, attribute in WATCHED:
             watched.enter_context(clock.watch(owner, attribute, stage))
         for stage, backend in backends:
             watched.enter_context(clock.watch(backend, "run", stage))

@@ -8,12 +8,12 @@ import msgspec
 
 from ..document import Document
 
-VideoContender = Literal["stream", "plain loop", "rtmlib"]
+VideoMethod = Literal["stream", "plain loop", "rtmlib"]
 """`Predictor.stream`; a loop of OpenCV's reader and `Predictor`; rtmlib's `PoseTracker`."""
 
-STREAM: VideoContender = "stream"
-PLAIN_LOOP: VideoContender = "plain loop"
-RTMLIB: VideoContender = "rtmlib"
+STREAM: VideoMethod = "stream"
+PLAIN_LOOP: VideoMethod = "plain loop"
+RTMLIB: VideoMethod = "rtmlib"
 
 TARGET_ONE_PERSON = 1.5
 """At one person the stream gives at least so many times the frames per second of a plain loop."""
@@ -44,19 +44,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     Attributes:
         persons: Persons in the clip.
-        fps: Contender -> frames per second, median of the rounds.
-        all_fps: Contender -> frames per second of each round, in order.
-        persons_found: Contender -> persons found per frame, in the mean.
-        speed: Other contender -> our frames per second as a multiple of its.
+        fps: Method -> frames per second, median of the rounds.
+        all_fps: Method -> frames per second of each round, in order.
+        persons_found: Method -> persons found per frame, in the mean.
+        speed: Baseline -> our frames per second as a multiple of its.
         stages: Stages of the stream, in the order frames pass them.
         searched_frames: Frames in which the stream's detector searched.
     """
 
     persons: int
-    fps: dict[VideoContender, float]
-    all_fps: dict[VideoContender, tuple[float, ...]]
-    persons_found: dict[VideoContender, float]
-    speed: dict[VideoContender, float]
+    fps: dict[VideoMethod, float]
+    all_fps: dict[VideoMethod, tuple[float, ...]]
+    persons_found: dict[VideoMethod, float]
+    speed: dict[VideoMethod, float]
     stages: tuple[Stage, ...]
     searched_frames: int
 
@@ -66,7 +66,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if STREAM not in names or set(self.all_fps) != names or set(self.persons_found) != names:
             raise ValueError(f"fps, all_fps and persons_found must name {STREAM} and the same ones")
         if set(self.speed) != names - {STREAM}:
-            raise ValueError("speed must name every other contender")
+            raise ValueError("speed must name every baseline")
 
 
 class VideoDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,7 +79,7 @@ class VideoDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=T
         picture_wh: (width, height) of the clips.
         frames: Frames of each clip.
         detect_every: The stream and rtmlib search every so many frames, the plain loop all.
-        score_threshold: Persons score above this, with every contender.
+        score_threshold: Persons score above this, with every method.
         threads: Threads inside one operator of ONNX Runtime.
         repeats: Rounds.
         rows: One for each number of persons.

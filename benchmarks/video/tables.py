@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from ..document import read_document
 from ..markdown import markdown_table
-from ..outside.tables import MISSING, RTMLIB_REMEDY
+from ..peers.baselines import MISSING, RTMLIB_REMEDY
 from .document import (
     PLAIN_LOOP,
     RTMLIB,
@@ -19,14 +16,8 @@ from .document import (
 )
 
 
-def readme_table(path: Path) -> str:
-    """Reads a result and returns the short table and where it comes from.
-
-    Raises:
-        InputError: The file cannot be read.
-        FormatError: It is no such file, or one of another release.
-    """
-    document = read_document(path, VideoDocument)
+def readme_table(document: VideoDocument) -> str:
+    """Returns the short table and where it comes from."""
     return f"{summary_table(document)}\n\n{origin(document)}"
 
 
@@ -87,7 +78,7 @@ def stages_table(document: VideoDocument) -> str:
 
 
 def found_table(document: VideoDocument) -> str:
-    """Returns the table of what the contenders found."""
+    """Returns the table of what the methods found."""
     names = list(document.rows[0].persons_found)
     lines = [
         [

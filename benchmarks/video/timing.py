@@ -1,20 +1,76 @@
-"""The rounds: all contenders on the same clip, in turn."""
+"""The rounds: all methods on the same clip, in turn."""
 
 from __future__ import annotations
 
 import statistics
+import tempfile
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ...predictor import Predictor
+from ..machine import capture_environment
+from ..network_options import at_least_one, model_name
 from ..peers.baselines import NetworkFiles
 from ..peers.clock import take_turns
-from .contenders import Round, video_contenders
-from .document import STREAM, Row, Stage, VideoContender
+from ..peers.montage import PICTURE_WH
+from ..peers.networks import official_files
+from .command import VideoSettings
+from .document import STREAM, Row, Stage, VideoDocument, VideoMethod
+from .methods import Round, video_methods
+from .scene import write_clip
+
+PERSONS = (1, 4)
+REPEATS = 5
 
 WARM_UP = 1
-"""Rounds of all contenders before any is timed."""
+"""Rounds of all methods before any is timed."""
+
+
+def measure(settings: VideoSettings) -> VideoDocument:
+    """Returns all that is measured, as the settings say.
+
+    Raises:
+        DwposeError: Networks cannot be had, or a package is missing.
+    """
+    repeats = REPEATS if settings.repeats is None else settings.repeats
+    at_least_one(repeats=repeats, frames=settings.frames, detect_every=settings.detect_every)
+    threads = settings.thread_count()
+    environment = capture_environment(threads={"onnxruntime_intra_op": threads})
+    with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as temporary:
+        folder = Path(temporary)
+        clips = {
+            persons: write_clip(folder / f"{persons}.mp4", persons=persons, frames=settings.frames)
+            for persons in settings.persons or PERSONS
+        }
+        pose, detector = settings.models(folder)
+        score_threshold = settings.threshold(detector)
+        files = official_files(folder, pose=pose, detector=detector)
+        rows = tuple(
+            measure_clip(
+                files,
+                clip,
+                persons=persons,
+                detect_every=settings.detect_every,
+                score_threshold=score_threshold,
+                threads=threads,
+                repeats=repeats,
+            )
+            for persons, clip in clips.items()
+        )
+    return VideoDocument(
+        environment=environment,
+        pose=settings.random_weights or model_name(pose),
+        detector=model_name(detector),
+        random_weights=settings.random_weights is not None,
+        picture_wh=PICTURE_WH,
+        frames=settings.frames,
+        detect_every=settings.detect_every,
+        score_threshold=score_threshold,
+        threads=threads,
+        repeats=repeats,
+        rows=rows,
+    )
 
 
 def measure_clip(
@@ -27,7 +83,7 @@ def measure_clip(
     threads: int,
     repeats: int,
 ) -> Row:
-    """Returns what every contender does with a clip.
+    """Returns what every method does with a clip.
 
     Args:
         files: The networks.
@@ -41,24 +97,24 @@ def measure_clip(
     Raises:
         InputError: The clip cannot be read.
     """
-    rounds: dict[VideoContender, list[Round]] = {}
+    rounds: dict[VideoMethod, list[Round]] = {}
     drawn = clip.with_name("drawn.mp4")
     with Predictor(
         files.pose, files.detector, threads=threads, score_threshold=score_threshold
     ) as predictor:
-        contenders = video_contenders(
+        methods = video_methods(
             predictor, files, detect_every=detect_every, score_threshold=score_threshold
         )
         title = f"{persons} person{'s'[persons == 1 :]}"
         for number in tqdm(range(-WARM_UP, repeats), title, leave=False, disable=None):
-            for name, contender in take_turns(contenders, number):
-                done = contender(clip, drawn)
+            for name, method in take_turns(methods, number):
+                done = method(clip, drawn)
                 if number >= 0:
                     rounds.setdefault(name, []).append(done)
     return _row(rounds, persons)
 
 
-def _row(rounds: dict[VideoContender, list[Round]], persons: int) -> Row:
+def _row(rounds: dict[VideoMethod, list[Round]], persons: int) -> Row:
     all_fps = {
         name: tuple(done.frames / done.seconds for done in each) for name, each in rounds.items()
     }

@@ -60,18 +60,18 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it():
 
 
 def test_a_module_of_our_own_that_is_missing_is_no_missing_package(monkeypatch):
-    def broken(_arguments):
+    def broken(_settings):
         raise ModuleNotFoundError("No module", name="dwpose_infer.nonsense")
 
-    monkeypatch.setattr("dwpose_infer.benchmarks.complexity.command._run", broken)
+    monkeypatch.setattr("dwpose_infer.benchmarks.complexity.counting.count", broken)
     with pytest.raises(ModuleNotFoundError):
         cli.main(["complexity"])
 
 
 def test_interrupted(monkeypatch, capsys):
-    def interrupted(_arguments):
+    def interrupted(_settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dwpose_infer.benchmarks.complexity.command._run", interrupted)
+    monkeypatch.setattr("dwpose_infer.benchmarks.complexity.counting.count", interrupted)
     assert cli.main(["complexity"]) == 130
     assert "interrupted" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import cv2
 import pytest
 
 from dwpose_infer.benchmarks.document import write_document
+from dwpose_infer.benchmarks.latency.command import LATENCY
 from dwpose_infer.benchmarks.latency.document import LatencyDocument, LatencyRow, LatencySettings
 from dwpose_infer.benchmarks.latency.plot import save_plot
 from dwpose_infer.benchmarks.latency.tables import (
@@ -16,7 +17,6 @@ from dwpose_infer.benchmarks.latency.tables import (
     full_report,
     published_table,
     ratio_table,
-    readme_table,
 )
 from dwpose_infer.benchmarks.machine import Cpu, Environment
 from dwpose_infer.errors import FormatError, InvalidArgumentError
@@ -120,11 +120,11 @@ def test_caption_says_what_has_to_be_known(document):
 def test_for_a_readme(document, tmp_path):
     path = write_document(tmp_path / "latency.json", document)
     parts = [published_table(document), ratio_table(document), caption(document)]
-    assert readme_table(path) == "\n\n".join(parts)
+    assert LATENCY.load().table_of(path) == "\n\n".join(parts)
     assert set(parts) < set(full_report(document).split("\n\n"))
     path.write_text(path.read_text().replace("repetitions", "rounds"))
     with pytest.raises(FormatError, match=r"latency\.json: .*settings"):
-        readme_table(path)
+        LATENCY.load().table_of(path)
 
 
 def test_plot(document, tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dwpose_infer import PoseResult
-from dwpose_infer.benchmarks.peers.agreement import check_found
-from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB, DisagreementError
+from dwpose_infer.benchmarks.peers.agreement import DisagreementError, check_equal, check_found
+from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB
 
 CROP_WH = (192, 256)
 
@@ -22,8 +22,8 @@ def ours(rng):
     )
 
 
-def check(ours, theirs, contender=RTMLIB):
-    found = {OURS: ours.keypoints, contender: theirs}
+def check(ours, theirs, method=RTMLIB):
+    found = {OURS: ours.keypoints, method: theirs}
     return check_found(found, ours, crop_wh=CROP_WH, name="a.jpg")
 
 
@@ -62,3 +62,18 @@ def test_nobody(ours):
     assert check(ours.select([]), np.zeros((0, 133, 2))) == 1
     with pytest.raises(DisagreementError, match="finds 1 persons"):
         check(ours.select([]), ours.keypoints[:1])
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (np.full((2, 133, 2), 2e-3), "differ by 0.002 px"),
+        (np.full((2, 133, 2), np.nan), "differ by nan px"),
+        (np.zeros((1, 133, 2)), r"shape \(1, 133, 2\)"),
+    ],
+)
+def test_equal_keypoints(other, message):
+    ours = np.zeros((2, 133, 2), np.float32)
+    check_equal({OURS: ours, "close": ours + 5e-4}, persons=2)
+    with pytest.raises(DisagreementError, match=message):
+        check_equal({OURS: ours, "other": other}, persons=2)

@@ -11,30 +11,15 @@ from dwpose_infer.benchmarks.peers import constant_networks as networks
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
 
 
-@pytest.mark.parametrize(
-    ("other", "message"),
-    [
-        (np.full((2, 133, 2), 2e-3), "differ by 0.002 px"),
-        (np.full((2, 133, 2), np.nan), "differ by nan px"),
-        (np.zeros((1, 133, 2)), r"shape \(1, 133, 2\)"),
-    ],
-)
-def test_agreement_check(other, message):
-    ours = np.zeros((2, 133, 2), np.float32)
-    rivals.check_agreement({rivals.OURS: ours, "close": ours + 5e-4}, persons=2)
-    with pytest.raises(rivals.DisagreementError, match=message):
-        rivals.check_agreement({rivals.OURS: ours, "other": other}, persons=2)
-
-
 @pytest.mark.skipif(not HAS_RTMLIB, reason="rtmlib is not installed")
 def test_rtmlib_is_silent(capsys):
-    with rivals.constant_contenders(1) as loaded:
+    with rivals.constant_methods(1) as loaded:
         assert rivals.RTMLIB in loaded
     assert capsys.readouterr().out == ""
 
 
-def test_all_contenders_call_the_same_two_sessions():
-    with rivals.constant_contenders(2) as loaded:
+def test_all_methods_call_the_same_two_sessions():
+    with rivals.constant_methods(2) as loaded:
         official = loaded[rivals.OFFICIAL]
         assert official._detector is not official._pose
         if HAS_RTMLIB:
@@ -54,7 +39,7 @@ def test_sessions_have_the_options_of_our_own(tmp_path):
         networks.CROP_WH,
     )
     theirs = rivals.open_sessions(files, threads=2)
-    with rivals.load_contenders(files, threads=2) as (predictor, _):
+    with rivals.load_methods(files, threads=2) as (predictor, _):
         ours = rivals.sessions_of(predictor)
         for one, other in ((ours.detector, theirs.detector), (ours.pose, theirs.pose)):
             assert one.get_providers() == other.get_providers()
@@ -74,12 +59,12 @@ def test_a_picture_in_both_orders_of_channels():
 
 
 def test_where_nobody_is_found_nothing_is_done():
-    with rivals.constant_contenders(1) as loaded:
+    with rivals.constant_methods(1) as loaded:
         picture = rivals.Picture.of(networks.synthetic_picture())
         for name in set(loaded) - {rivals.OURS}:
-            contender = loaded[name]
+            method = loaded[name]
             if name == rivals.OFFICIAL:
-                contender._score_threshold = 0.99
+                method._score_threshold = 0.99
             else:
-                contender.detector.score_thr = 0.99
-            assert contender(picture).shape == (0, 133, 2)
+                method.detector.score_thr = 0.99
+            assert method(picture).shape == (0, 133, 2)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dwpose_infer.benchmarks.outside.timing import MAX_PERSONS
 from dwpose_infer.benchmarks.peers import constant_networks as networks
+from dwpose_infer.benchmarks.pipeline.overhead import MAX_PERSONS
 from dwpose_infer.detector import decode_yolox
 from dwpose_infer.nms import nms
 

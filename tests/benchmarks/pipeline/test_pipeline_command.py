@@ -12,6 +12,7 @@ import pytest
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.document import read_document
 from dwpose_infer.benchmarks.peers import baselines as rivals
+from dwpose_infer.benchmarks.peers.agreement import DisagreementError
 from dwpose_infer.benchmarks.peers.montage import write_montages
 from dwpose_infer.benchmarks.peers.networks import official_files
 from dwpose_infer.benchmarks.pipeline import memory, timing
@@ -45,7 +46,7 @@ def test_whole_run(tmp_path, astronaut, capsys, monkeypatch):
     own = get_spec("yolox-nano-person-bundled").score_threshold
     assert document.score_threshold == own != DetectorOptions().score_threshold
     assert not document.random_weights
-    expected = set(rivals.CONTENDERS) - (set() if HAS_RTMLIB else {rivals.RTMLIB})
+    expected = set(rivals.METHODS) - (set() if HAS_RTMLIB else {rivals.RTMLIB})
     two, folder = document.rows
     assert (two.persons_shown, two.persons, two.pictures) == (2, 2, 1)
     assert (folder.workload, folder.persons, folder.pictures) == ("folder", 1, 1)
@@ -70,7 +71,7 @@ def test_whole_run(tmp_path, astronaut, capsys, monkeypatch):
 @pytest.mark.skipif(not HAS_RTMLIB, reason="rtmlib is not installed")
 def test_the_wrong_order_of_channels_is_noticed(files, tmp_path, monkeypatch):
     monkeypatch.setattr(rivals.Picture, "of", classmethod(lambda cls, bgr: cls(bgr, bgr)))
-    with pytest.raises(rivals.DisagreementError, match=r"000_2_persons\.jpg: only"):
+    with pytest.raises(DisagreementError, match=r"000_2_persons\.jpg: only"):
         measure(files, write_montages(tmp_path, [2]))
 
 
@@ -80,12 +81,12 @@ def measure(files, paths):
     )
 
 
-def test_nothing_is_timed_when_a_contender_finds_other_points(files, tmp_path, monkeypatch):
+def test_nothing_is_timed_when_a_method_finds_other_points(files, tmp_path, monkeypatch):
     honest = rivals.OfficialRecipe.__call__
     monkeypatch.setattr(
         rivals.OfficialRecipe, "__call__", lambda self, picture: honest(self, picture) + 9.0
     )
-    with pytest.raises(rivals.DisagreementError, match="of the points of official recipe"):
+    with pytest.raises(DisagreementError, match="of the points of official recipe"):
         measure(files, write_montages(tmp_path, [1]))
 
 
@@ -98,10 +99,10 @@ def test_nobody_on_the_pictures(files, tmp_path):
         measure(files, [path])
 
 
-@pytest.mark.parametrize("contender", [rivals.OURS, rivals.OFFICIAL])
-def test_memory_in_a_process_of_its_own(files, tmp_path, contender):
+@pytest.mark.parametrize("method", [rivals.OURS, rivals.OFFICIAL])
+def test_memory_in_a_process_of_its_own(files, tmp_path, method):
     task = memory.MemoryTask(
-        contender=contender,
+        method=method,
         files=files,
         pictures=tuple(write_montages(tmp_path, [2])),
         threads=1,
@@ -114,7 +115,7 @@ def test_memory_in_a_process_of_its_own(files, tmp_path, contender):
 
 def test_a_process_that_fails_is_told(files, tmp_path):
     task = memory.MemoryTask(
-        contender=rivals.OURS,
+        method=rivals.OURS,
         files=files,
         pictures=(tmp_path / "missing.jpg",),
         threads=1,

@@ -10,6 +10,7 @@ from dwpose_infer.benchmarks.document import read_document, write_document
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB
 from dwpose_infer.benchmarks.pipeline import tables
+from dwpose_infer.benchmarks.pipeline.command import PIPELINE
 from dwpose_infer.benchmarks.pipeline.document import (
     PipelineDocument,
     Row,
@@ -122,7 +123,7 @@ def test_all_tables(tmp_path):
     path = tmp_path / "pipeline.json"
     write_document(path, document)
     assert read_document(path, PipelineDocument) == document
-    assert tables.readme_table(path).startswith(tables.summary_table(document))
+    assert PIPELINE.load().table_of(path).startswith(tables.summary_table(document))
 
 
 def test_without_rtmlib_the_remedy_is_told():
@@ -133,7 +134,7 @@ def test_without_rtmlib_the_remedy_is_told():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("ratios", {}, "ratios every other contender"),
+        ("ratios", {}, "ratios every baseline"),
         ("times", {}, "times must name dwpose_infer"),
         ("pictures", 0, "at least one picture"),
         ("workload", "video", "workload"),
@@ -147,8 +148,8 @@ def test_damaged_documents(tmp_path, field, value, message):
     plain["rows"][0][field] = value
     path.write_text(json.dumps(plain))
     with pytest.raises(FormatError, match=message):
-        tables.readme_table(path)
+        PIPELINE.load().table_of(path)
     plain["rows"] = []
     path.write_text(json.dumps(plain))
     with pytest.raises(FormatError, match="rows is empty"):
-        tables.readme_table(path)
+        PIPELINE.load().table_of(path)

@@ -13,6 +13,7 @@ from dwpose_infer import Predictor
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.document import read_document
 from dwpose_infer.benchmarks.video import timing
+from dwpose_infer.benchmarks.video.command import VIDEO
 from dwpose_infer.benchmarks.video.document import (
     PLAIN_LOOP,
     RTMLIB,
@@ -21,7 +22,7 @@ from dwpose_infer.benchmarks.video.document import (
     misses,
 )
 from dwpose_infer.benchmarks.video.scene import moving_people
-from dwpose_infer.benchmarks.video.tables import readme_table, summary_table, verdict
+from dwpose_infer.benchmarks.video.tables import summary_table, verdict
 from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
@@ -55,7 +56,7 @@ def test_whole_run(measured, capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert summary_table(document) in printed
     assert printed.rstrip().endswith(verdict(document).splitlines()[-1])
-    assert readme_table(measured).startswith("| persons |")
+    assert VIDEO.load().table_of(measured).startswith("| persons |")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_targets(measured, persons, plain, rtmlib, missed):
 
 def test_rows_that_contradict_themselves_are_refused(measured):
     row = read_document(measured, VideoDocument).rows[0]
-    with pytest.raises(ValueError, match="every other contender"):
+    with pytest.raises(ValueError, match="every baseline"):
         msgspec.structs.replace(row, speed={}).__post_init__()
     with pytest.raises(ValueError, match="must name stream"):
         msgspec.structs.replace(row, all_fps={}).__post_init__()

@@ -7,10 +7,10 @@ import pytest
 
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.document import read_document
-from dwpose_infer.benchmarks.endurance import soak as runs
-from dwpose_infer.benchmarks.endurance import tables
-from dwpose_infer.benchmarks.endurance.document import SoakDocument, SoakHundred
 from dwpose_infer.benchmarks.machine import capture_environment
+from dwpose_infer.benchmarks.soak import soak as runs
+from dwpose_infer.benchmarks.soak.command import SOAK
+from dwpose_infer.benchmarks.soak.soak import SoakDocument, SoakHundred
 from dwpose_infer.errors import InvalidArgumentError
 
 FILES = [b"picture"] * 10
@@ -54,7 +54,7 @@ def test_a_leak_is_caught():
     document = document_of(*((each.resident_mb, 1.0) for each in hundreds))
     assert 26 < document.growth_mb < 40  # 100 x 0.262 MB
     assert not document.passed
-    assert "limit 20 MB, EXCEEDED" in tables.soak_verdict(document)
+    assert "limit 20 MB, EXCEEDED" in runs.verdict(document)
 
 
 def test_slower_and_slower_is_caught(monkeypatch):
@@ -64,7 +64,7 @@ def test_slower_and_slower_is_caught(monkeypatch):
     document = document_of(*((100.0, each.median_ms) for each in hundreds))
     assert document.slowdown == pytest.approx(301 / 101)  # the times are 2, 4, 6 ... 400 s
     assert not document.passed
-    assert "of the first, limit 1.25, EXCEEDED" in tables.soak_verdict(document)
+    assert "of the first, limit 1.25, EXCEEDED" in runs.verdict(document)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_exit_status_and_file(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == printed
     hundreds[1] = SoakHundred(pictures=200, resident_mb=101.0, median_ms=10.0)
     assert cli.main(["soak", "--threads", "1"]) == 0
-    assert tables.soak_readme_table(path) in printed
+    assert SOAK.load().table_of(path) in printed
 
 
 def test_pictures_of_a_real_run(monkeypatch, capsys):

@@ -5,11 +5,11 @@ import pytest
 
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.document import read_document
-from dwpose_infer.benchmarks.endurance import command, tables
-from dwpose_infer.benchmarks.endurance import sweep as sweeps
-from dwpose_infer.benchmarks.endurance.document import SweepDocument, SweepRow
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.constant_networks import save_constant_network
+from dwpose_infer.benchmarks.sweep import sweep as sweeps
+from dwpose_infer.benchmarks.sweep.command import SWEEP
+from dwpose_infer.benchmarks.sweep.sweep import SweepDocument, SweepRow
 from dwpose_infer.errors import InvalidArgumentError
 
 
@@ -28,7 +28,7 @@ def test_every_batch_with_every_number_of_threads(network, tmp_path, capsys):
     assert keys == [("tiny.onnx", threads, batch) for threads in (1, 2) for batch in (1, 4)]
     assert all(0 < row.call_ms <= row.call_p95_ms for row in document.rows)
     printed = capsys.readouterr().out
-    assert tables.sweep_readme_table(path) in printed
+    assert SWEEP.load().table_of(path) in printed
     assert cli.main(["sweep", "--from", str(path)]) == 0
     assert capsys.readouterr().out == printed
 
@@ -48,13 +48,13 @@ def test_table(tmp_path):
         random_weights=("m",),
         rows=tuple(rows),
     )
-    assert tables.sweep_table(document).splitlines() == [
+    assert sweeps.table_of(document).splitlines() == [
         "| network | batch | 1 thread: ms each (per second) | 2 threads: ms each (per second) |",
         "| --- | ---: | ---: | ---: |",
         "| m | 1 | 8.00 (125.0) | 4.00 (250.0) |",
         "| m | 4 | 8.00 (125.0) | 4.00 (250.0) |",
     ]
-    assert "Random weights: m." in tables.sweep_report(document)
+    assert "Random weights: m." in sweeps.report(document)
 
 
 def test_the_batch_that_is_asked_for_is_run(network, monkeypatch):
@@ -85,5 +85,5 @@ def test_numbers_below_one(network, option):
     ("cores", "expected"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])]
 )
 def test_numbers_of_threads_by_default(cores, expected, monkeypatch):
-    monkeypatch.setattr("dwpose_infer.benchmarks.machine.physical_cores", lambda: cores)
-    assert command._powers_of_two() == expected
+    monkeypatch.setattr(sweeps, "physical_cores", lambda: cores)
+    assert sweeps._powers_of_two() == expected

@@ -1,4 +1,4 @@
-"""The contenders: clip in, drawn clip out, with the same networks, drawing and encoder."""
+"""The methods: clip in, drawn clip out, with the same networks, drawing and encoder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ...media import VideoWriter
 from ...predictor import Predictor
 from ...results import PoseResult
 from ..peers.baselines import NetworkFiles, Rtmlib, sessions_of
-from .document import PLAIN_LOOP, RTMLIB, STREAM, VideoContender
+from .document import PLAIN_LOOP, RTMLIB, STREAM, VideoMethod
 from .scene import FRAME_RATE
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -30,7 +30,7 @@ UInt8Array = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one contender did with a clip.
+    """What one method did with a clip.
 
     Attributes:
         seconds: From opening the clip to the complete video.
@@ -47,15 +47,15 @@ class Round:
     working_s: Mapping[str, float] | None = None
 
 
-Contender = Callable[[Path, Path], Round]
+Method = Callable[[Path, Path], Round]
 """Reads the clip at the first path, writes the drawn one to the second."""
 
 
-def video_contenders(
+def video_methods(
     predictor: Predictor, files: NetworkFiles, *, detect_every: int, score_threshold: float
-) -> dict[VideoContender, Contender]:
-    """Returns every contender that is installed, all on the two sessions of the predictor."""
-    found: dict[VideoContender, Contender] = {
+) -> dict[VideoMethod, Method]:
+    """Returns every method that is installed, all on the two sessions of the predictor."""
+    found: dict[VideoMethod, Method] = {
         STREAM: lambda clip, out: _stream(predictor, clip, out, detect_every=detect_every),
         PLAIN_LOOP: lambda clip, out: _loop(predictor, clip, out),
     }

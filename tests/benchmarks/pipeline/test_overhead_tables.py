@@ -9,9 +9,15 @@ import pytest
 
 from dwpose_infer.benchmarks.document import read_document, write_document
 from dwpose_infer.benchmarks.machine import capture_environment
-from dwpose_infer.benchmarks.outside import tables
-from dwpose_infer.benchmarks.outside.document import TARGET_RATIO, Cost, OutsideDocument, Row
 from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB
+from dwpose_infer.benchmarks.pipeline import overhead as tables
+from dwpose_infer.benchmarks.pipeline.command import OVERHEAD
+from dwpose_infer.benchmarks.pipeline.overhead import (
+    TARGET_RATIO,
+    Cost,
+    OverheadDocument,
+    Row,
+)
 from dwpose_infer.errors import FormatError, InputError
 
 
@@ -24,7 +30,7 @@ def measured(persons, ours_ms, rtmlib_ms, official_ms):
 
 
 def document_of(*rows):
-    return OutsideDocument(
+    return OverheadDocument(
         environment=capture_environment(),
         repeats=60,
         picture_wh=(1280, 720),
@@ -99,7 +105,7 @@ def without(row, key):
         ({"rows": [ROW, 1]}, r"Expected `object`.*\$\.rows\[1\]"),
         *[({"rows": [without(ROW, key)]}, rf"`{key}`.*rows\[0\]") for key in ("persons", "costs")],
         ({"rows": [{**ROW, "persons": 0}]}, "persons is 0"),
-        ({"rows": [{**ROW, "ratios": {}}]}, "ratios every other contender"),
+        ({"rows": [{**ROW, "ratios": {}}]}, "ratios every baseline"),
         ({"rows": [{**ROW, "costs": without(ROW["costs"], OURS)}]}, f"must name {OURS}"),
         ({"rows": [{**ROW, "costs": {**ROW["costs"], RTMLIB: {}}}]}, "`outside_ms`"),
         ({"rows": [{**ROW, "unknown": 0}]}, "`unknown`"),
@@ -108,17 +114,17 @@ def without(row, key):
 def test_damaged_documents(tmp_path, document, change, message):
     path = tmp_path / "result.json"
     write_document(path, document)
-    assert read_document(path, OutsideDocument) == document
+    assert read_document(path, OverheadDocument) == document
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(FormatError, match=message):
-        read_document(path, OutsideDocument)
+        read_document(path, OverheadDocument)
 
 
 def test_files_that_hold_no_document(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        tables.readme_table(tmp_path / "missing.json")
+        OVERHEAD.load().table_of(tmp_path / "missing.json")
     path = tmp_path / "result.json"
     for text in ("", "[]", "3"):
         path.write_text(text)
         with pytest.raises(FormatError):
-            tables.readme_table(path)
+            OVERHEAD.load().table_of(path)

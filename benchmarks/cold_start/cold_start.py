@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import itertools
 import json
+import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from tqdm import tqdm
 
 from ...errors import InferenceError, InvalidArgumentError
-from .document import StartTimes
+from ..document import Document
+from ..machine import capture_environment
+from ..markdown import markdown_table
+from ..network_options import model_name
+from ..peers.montage import write_montages
+from .command import ColdStartSettings
 
 TIMEOUT_S = 600
 
-_PROGRAM = Path(__file__).with_name("cold_start_process.py")
+_PROGRAM = Path(__file__).with_name("process.py")
+
+
+_START_WORDS = {
+    "python_ms": "start of Python",
+    "import_ms": "import",
+    "sessions_ms": "both networks loaded",
+    "first_ms": "first result",
+    "total_ms": "**from the call to the first result**",
+    "second_ms": "second result, for comparison",
+}
 
 
 class _Stamps(msgspec.Struct, frozen=True):
@@ -28,6 +46,67 @@ class _Stamps(msgspec.Struct, frozen=True):
     loaded_s: float
     first_s: float
     second_s: float
+
+
+class StartTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one start of a fresh process took, in milliseconds.
+
+    Attributes:
+        python_ms: From the call of the operating system to the first line of the program.
+        import_ms: `from dwpose_infer import Predictor`.
+        sessions_ms: `Predictor(...)`: both networks loaded.
+        first_ms: The first result, from the bytes of a picture file.
+        total_ms: From the call of the operating system to the first result.
+        second_ms: A second result, for comparison; not part of the total.
+    """
+
+    python_ms: float
+    import_ms: float
+    sessions_ms: float
+    first_ms: float
+    total_ms: float
+    second_ms: float
+
+
+class ColdStartDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Cold starts in fresh processes.
+
+    Attributes:
+        pose: Name of the pose network.
+        detector: Name of the detector.
+        threads: Threads inside one operator of ONNX Runtime.
+        runs: Every start that counts, in order.
+    """
+
+    schema_version: Literal[1] = 1
+    benchmark: Literal["cold_start"] = "cold_start"
+    pose: str
+    detector: str
+    threads: int
+    runs: tuple[StartTimes, ...]
+
+    def __post_init__(self) -> None:
+        """Checks what the types do not say."""
+        if not self.runs:
+            raise ValueError("runs is empty")
+
+
+def measure(settings: ColdStartSettings) -> ColdStartDocument:
+    """Returns all that is measured, as the settings say; raises as `cold_starts` does."""
+    threads = settings.thread_count()
+    environment = capture_environment(threads={"onnxruntime_intra_op": threads})
+    with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as temporary:
+        folder = Path(temporary)
+        (picture,) = write_montages(folder, [1])
+        pose, detector = settings.models(folder)
+        runs = cold_starts(pose, detector, picture, threads=threads, runs=settings.runs)
+    return ColdStartDocument(
+        environment=environment,
+        pose=settings.pose_label(pose),
+        detector=model_name(detector),
+        threads=threads,
+        runs=tuple(runs),
+    )
 
 
 def cold_starts(
@@ -111,4 +190,19 @@ def parse_stamps(report: str, *, called_s: float) -> StartTimes:
         first_ms=first_ms,
         total_ms=1e3 * (stamps.first_s - called_s),
         second_ms=second_ms,
+    )
+
+
+def report(document: ColdStartDocument) -> str:
+    """Returns all that is said of cold starts."""
+    lines = []
+    for field in msgspec.structs.fields(StartTimes):
+        times = [getattr(run, field.name) for run in document.runs]
+        figures = (statistics.median(times), min(times), max(times))
+        lines.append([_START_WORDS[field.name], *(f"{figure:.0f}" for figure in figures)])
+    table = markdown_table(["milliseconds", "median", "least", "most"], lines)
+    return (
+        f"{table}\n\nMeasured on: {document.environment.label}; {document.pose} and "
+        f"{document.detector}, {document.threads} thread{'s'[document.threads == 1 :]}, "
+        f"{len(document.runs)} fresh processes, files in the system's cache."
     )

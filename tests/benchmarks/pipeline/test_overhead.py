@@ -4,9 +4,10 @@ import importlib.util
 
 import pytest
 
-from dwpose_infer.benchmarks.outside import timing
 from dwpose_infer.benchmarks.peers import baselines as rivals
 from dwpose_infer.benchmarks.peers import clock as clocks
+from dwpose_infer.benchmarks.peers.agreement import DisagreementError
+from dwpose_infer.benchmarks.pipeline import overhead as timing
 from dwpose_infer.errors import InvalidArgumentError
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
@@ -15,10 +16,10 @@ REPEATS = 2
 
 @pytest.fixture(scope="module")
 def rows():
-    return [timing.measure(persons, repeats=REPEATS) for persons in (1, 3)]
+    return [timing.measure_row(persons, repeats=REPEATS) for persons in (1, 3)]
 
 
-def test_contenders(rows):
+def test_methods(rows):
     expected = {rivals.OURS, rivals.OFFICIAL} | ({rivals.RTMLIB} if HAS_RTMLIB else set())
     for row in rows:
         assert set(row.costs) == expected
@@ -39,22 +40,22 @@ def test_every_stage_is_still_where_the_benchmark_looks_for_it(rows):
         assert all(spent_ms > 0 for spent_ms in row.stages_ms.values())
 
 
-def test_nothing_is_timed_when_a_contender_finds_other_keypoints(monkeypatch):
+def test_nothing_is_timed_when_a_method_finds_other_keypoints(monkeypatch):
     honest = rivals.OfficialRecipe.__call__
     monkeypatch.setattr(
         rivals.OfficialRecipe, "__call__", lambda self, image: honest(self, image) + 1.0
     )
-    with pytest.raises(rivals.DisagreementError, match="official recipe and dwpose_infer"):
-        timing.measure(1, repeats=1)
+    with pytest.raises(DisagreementError, match="official recipe and dwpose_infer"):
+        timing.measure_row(1, repeats=1)
 
 
 def test_persons_and_repeats_out_of_range():
     for persons, repeats in ((0, 1), (timing.MAX_PERSONS + 1, 1), (1, 0)):
         with pytest.raises(InvalidArgumentError, match="persons must be 1 to"):
-            timing.measure(persons, repeats=repeats)
+            timing.measure_row(persons, repeats=repeats)
 
 
-def test_every_round_begins_with_another_contender():
+def test_every_round_begins_with_another_method():
     turns = {"a": 1, "b": 2, "c": 3}
     orders = ["".join(name for name, _ in clocks.take_turns(turns, number)) for number in range(4)]
     assert orders == ["abc", "bca", "cab", "abc"]

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from dwpose_infer.benchmarks import cli
+from dwpose_infer.benchmarks.cold_start import cold_start as starts
+from dwpose_infer.benchmarks.cold_start.cold_start import ColdStartDocument
+from dwpose_infer.benchmarks.cold_start.command import COLD_START
 from dwpose_infer.benchmarks.document import read_document
-from dwpose_infer.benchmarks.endurance import cold_start as starts
-from dwpose_infer.benchmarks.endurance import tables
-from dwpose_infer.benchmarks.endurance.document import ColdStartDocument
 from dwpose_infer.errors import InferenceError
 
 STAMPS = {
@@ -56,7 +56,7 @@ def test_two_starts(tmp_path, capsys):
     assert min(*parts, run.second_ms) > 0
     assert run.total_ms == pytest.approx(sum(parts), abs=0.01)
     printed = capsys.readouterr().out
-    assert tables.cold_start_readme_table(path) in printed
+    assert COLD_START.load().table_of(path) in printed
     assert f"| import | {run.import_ms:.0f} | {run.import_ms:.0f} |" in printed
     assert cli.main(["cold-start", "--from", str(path)]) == 0
     assert capsys.readouterr().out == printed

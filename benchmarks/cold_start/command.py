@@ -1,0 +1,59 @@
+"""The command `dwpose-bench cold-start`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..benchmark import Benchmark, Work
+from ..network_options import NetworkSettings, add_network_options
+
+if TYPE_CHECKING:
+    from .cold_start import ColdStartDocument
+
+_DESCRIPTION = """\
+How long it takes from nothing to the first result: fresh processes import the package, load both
+networks and work on one picture (a JPEG of 1280 x 720 pixels with one person). The first start is
+lost: it brings the files into the system's cache.
+"""
+
+_EPILOG = """\
+examples:
+  dwpose-bench cold-start
+  dwpose-bench cold-start --runs 15 --threads 1 --json cold_start.json
+  dwpose-bench cold-start --pose dwpose-l-384 --det yolox-l
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdStartSettings(NetworkSettings):
+    """What is started.
+
+    Attributes:
+        runs: Starts that count.
+    """
+
+    runs: int
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add_network_options(parser)
+    parser.add_argument("--runs", type=int, default=9, help="starts that count (default: 9)")
+
+
+def _load() -> Work[ColdStartSettings, ColdStartDocument]:
+    from .cold_start import ColdStartDocument, measure, report
+
+    return Work(document=ColdStartDocument, measure=measure, report=report, table="cold-start")
+
+
+COLD_START = Benchmark(
+    name="cold-start",
+    help="from nothing to the first result, in fresh processes",
+    description=_DESCRIPTION,
+    epilog=_EPILOG,
+    add_options=_add_options,
+    settings=ColdStartSettings,
+    load=_load,
+)

@@ -1,0 +1,161 @@
+"""The options that choose networks, threads and pictures, for all benchmarks alike."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InvalidArgumentError
+from .benchmark import Settings
+
+RTMLIB_NOTE = """\
+For rtmlib among the baselines: pip install --no-deps rtmlib==0.0.16 (with its dependencies it
+would replace cv2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings(Settings):
+    """Which two networks run, and how.
+
+    Attributes:
+        pose: Name or file of the pose model; None takes the bundled one.
+        random_weights: Name of a published pose network that gets random weights instead.
+        det: Name or file of the detector; None takes the bundled one.
+        threads: Threads inside one operator of ONNX Runtime; None takes one a physical core.
+    """
+
+    pose: str | None
+    random_weights: str | None
+    det: str | None
+    threads: int | None
+
+    def thread_count(self) -> int:
+        """Returns the number of threads asked for, or one for each physical core.
+
+        Raises:
+            InvalidArgumentError: It is below 1.
+        """
+        from .machine import physical_cores
+
+        if self.threads is None:
+            return physical_cores()
+        at_least_one(threads=self.threads)
+        return self.threads
+
+    def models(self, folder: Path) -> tuple[str | Path, str | Path]:
+        """Returns pose model and detector as asked for, or the bundled ones.
+
+        Args:
+            folder: Where a network with random weights is written, if one is asked for.
+        """
+        from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
+
+        detector = self.det or DEFAULT_DETECTOR
+        if self.random_weights is None:
+            return self.pose or DEFAULT_POSE, detector
+        from .peers.networks import random_pose
+
+        return random_pose(self.random_weights, folder)[0], detector
+
+    def pose_label(self, pose: str | Path) -> str:
+        """Returns the name of the pose model, which says so where its weights are random."""
+        if self.random_weights is None:
+            return model_name(pose)
+        return f"{self.random_weights} (random weights)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonSettings(NetworkSettings):
+    """How this package and the baselines are measured.
+
+    Attributes:
+        persons: Numbers of persons shown, measured one after the other; None takes the default.
+        repeats: Rounds; None takes the default.
+        score_threshold: Persons score above this; None takes the detector's own.
+    """
+
+    persons: Sequence[int] | None
+    repeats: int | None
+    score_threshold: float | None
+
+    def threshold(self, detector: str | Path) -> float:
+        """Returns the threshold asked for, or the detector's own.
+
+        Raises:
+            InvalidArgumentError: It is not between 0 and 1.
+        """
+        from .. import zoo
+        from ..detector import DetectorOptions
+
+        chosen = self.score_threshold
+        if chosen is None:
+            spec = zoo.find_spec(detector)
+            chosen = spec.score_threshold if spec is not None else None
+        if chosen is None:
+            return DetectorOptions().score_threshold
+        return DetectorOptions(score_threshold=chosen).score_threshold
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `NetworkSettings`."""
+    pose = parser.add_mutually_exclusive_group()
+    pose.add_argument(
+        "--pose",
+        metavar="NAME|PATH",
+        help="pose model of `dwpose-models list`, or ONNX file (default: the bundled one)",
+    )
+    pose.add_argument(
+        "--random-weights",
+        metavar="NAME",
+        help="a published pose network with random weights, such as dwpose-l-384; needs torch",
+    )
+    parser.add_argument(
+        "--det",
+        metavar="NAME|PATH",
+        help="detector, likewise (default: the bundled one)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads inside one operator of ONNX Runtime (default: one for each physical core)",
+    )
+
+
+def add_comparison_options(
+    parser: argparse.ArgumentParser, *, persons: str, persons_default: str, repeats_default: str
+) -> None:
+    """Adds the options of `ComparisonSettings`; the words are those of its help."""
+    add_network_options(parser)
+    parser.add_argument(
+        "--persons",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help=f"persons {persons} (default: {persons_default})",
+    )
+    parser.add_argument("--repeats", type=int, help=f"rounds (default: {repeats_default})")
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        metavar="S",
+        help="persons score above this, for all alike (default: the detector's own)",
+    )
+
+
+def at_least_one(**values: int) -> None:
+    """Checks the values of options, which are named as the options are.
+
+    Raises:
+        InvalidArgumentError: One of them is below 1.
+    """
+    for name, value in values.items():
+        if value < 1:
+            raise InvalidArgumentError(f"--{name.replace('_', '-')} is {value}, must be at least 1")
+
+
+def model_name(model: str | Path) -> str:
+    """Returns the name of a model, or that of its file without the folders it is in."""
+    return Path(model).name

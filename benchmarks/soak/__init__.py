@@ -1,0 +1,1 @@
+"""A long run: whether memory and latency stay as they began."""

@@ -1,0 +1,66 @@
+"""The command `dwpose-bench soak`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..benchmark import Benchmark, Work
+from ..network_options import NetworkSettings, add_network_options
+
+if TYPE_CHECKING:
+    from .soak import SoakDocument
+
+_DESCRIPTION = """\
+A long run over JPEG pictures of one to five persons, from file to drawn picture, in one process.
+After the first hundred pictures the memory must not rise by 20 MB, and the last hundred must take
+about as long as the first; otherwise the exit status is 1.
+"""
+
+_EPILOG = """\
+examples:
+  dwpose-bench soak
+  dwpose-bench soak --pictures 10000 --threads 1 --json soak.json
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoakSettings(NetworkSettings):
+    """How long it runs.
+
+    Attributes:
+        pictures: Pictures, a multiple of 100.
+    """
+
+    pictures: int
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add_network_options(parser)
+    parser.add_argument(
+        "--pictures", type=int, default=1000, help="a multiple of 100 (default: 1000)"
+    )
+
+
+def _load() -> Work[SoakSettings, SoakDocument]:
+    from .soak import SoakDocument, measure, report
+
+    return Work(
+        document=SoakDocument,
+        measure=measure,
+        report=report,
+        table="soak",
+        finish=lambda _, document: 0 if document.passed else 1,
+    )
+
+
+SOAK = Benchmark(
+    name="soak",
+    help="a long run: whether memory and latency stay as they began",
+    description=_DESCRIPTION,
+    epilog=_EPILOG,
+    add_options=_add_options,
+    settings=SoakSettings,
+    load=_load,
+)

@@ -1,0 +1,1 @@
+"""Latency and throughput of networks over threads and sizes of batch."""
