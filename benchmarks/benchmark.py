@@ -3,7 +3,7 @@
 A `Benchmark` loads nothing heavy, so that `--help` is quick and works without the optional
 packages. What measures is behind `load`:
 
-    SOAK = Benchmark(name="soak", ..., add_options=_add_options, settings=SoakSettings, load=_load)
+    SOAK = Benchmark(description=..., add_options=_add_options, settings=SoakSettings, load=_load)
 
     def _load() -> Work[SoakSettings, SoakDocument]:
         from .soak import SoakDocument, measure, report
@@ -99,11 +99,9 @@ class Work(Generic[AnySettings, AnyDocument]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark(Generic[AnySettings]):
-    """A subcommand of `dwpose-bench`.
+    """A subcommand of `dwpose-bench`; `catalogue` has its name.
 
     Attributes:
-        name: Its name.
-        help: It in half a line.
         description: What is measured.
         epilog: What has to be known, and examples.
         add_options: Adds its options, all but those of `Settings`.
@@ -113,8 +111,6 @@ class Benchmark(Generic[AnySettings]):
         former_from: What --from was called before, which stays accepted.
     """
 
-    name: str
-    help: str
     description: str
     epilog: str
     add_options: Callable[[argparse.ArgumentParser], None]
@@ -123,15 +119,9 @@ class Benchmark(Generic[AnySettings]):
     choose: Callable[[AnySettings], Benchmark[AnySettings]] | None = None
     former_from: str | None = None
 
-    def add_parser(self, commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-        """Adds the subcommand; `run` of its parsed arguments is a function without arguments."""
-        parser = commands.add_parser(
-            self.name,
-            help=self.help,
-            description=self.description,
-            epilog=self.epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+    def describe(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the options; `run` among the parsed arguments is a function of them."""
+        parser.description, parser.epilog = self.description, self.epilog
         self.add_options(parser)
         output = parser.add_mutually_exclusive_group()
         output.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")

@@ -14,7 +14,7 @@ from pathlib import Path
 from .._version import __version__
 from ..cli.exit_status import exit_status
 from ..errors import InvalidArgumentError, MissingDependencyError
-from .catalogue import BENCHMARKS
+from .catalogue import BENCHMARKS, find_benchmark
 
 _EPILOG = """\
 `dwpose-bench COMMAND --help` explains a command. All of them print a table and, with --json, write
@@ -33,6 +33,8 @@ exit status:
   4 model not available    130 interrupted
 """
 
+_RAW = argparse.RawDescriptionHelpFormatter
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command.
@@ -43,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status, see `dwpose-bench --help`.
     """
-    arguments = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    named = next((each for each in given if not each.startswith("-")), "")
+    arguments = build_parser(named).parse_args(given)
     program = f"dwpose-bench {arguments.command}"
     return exit_status(
         lambda: _measure(arguments),
@@ -63,19 +67,27 @@ def _measure(arguments: argparse.Namespace) -> int:
         ) from error
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser(described: str | None = None) -> argparse.ArgumentParser:
+    """Returns the parser.
+
+    Args:
+        described: The only benchmark whose options are added, for they are loaded one by one; None
+            adds those of all.
+    """
     parser = argparse.ArgumentParser(
         prog="dwpose-bench",
         description="Measure the networks and the package, so that anyone can repeat it.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_RAW,
     )
     parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
     commands = parser.add_subparsers(
         title="commands", dest="command", required=True, metavar="COMMAND"
     )
-    for benchmark in BENCHMARKS:
-        benchmark.add_parser(commands)
+    for name, words in BENCHMARKS.items():
+        command = commands.add_parser(name, help=words, formatter_class=_RAW)
+        if described in (None, name):
+            find_benchmark(name).describe(command)
     _add_readme(commands)
     _add_schema(commands)
     return parser

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DwposeError, FormatError, InputError
 from ..files.atomic import write_bytes
-from .catalogue import BENCHMARKS
+from .catalogue import BENCHMARKS, find_benchmark
 
 if TYPE_CHECKING:
     import msgspec
@@ -40,7 +40,7 @@ def renderers() -> dict[str, Renderer]:
     """Returns what a table can show, by the word in its marker."""
     from ..evaluation import report as accuracy
 
-    loaded = [benchmark.load() for benchmark in BENCHMARKS]
+    loaded = [find_benchmark(name).load() for name in BENCHMARKS]
     return {
         "accuracy": accuracy.readme_table,
         "accuracy-curve": accuracy.curve_table,
@@ -53,7 +53,7 @@ def document_types() -> tuple[type[msgspec.Struct], ...]:
     """Returns the classes of all results."""
     from ..evaluation.document import EvaluationDocument
 
-    return EvaluationDocument, *(benchmark.load().document for benchmark in BENCHMARKS)
+    return EvaluationDocument, *(find_benchmark(name).load().document for name in BENCHMARKS)
 
 
 def with_tables(text: str, folder: Path, *, origin: str) -> str:

@@ -49,8 +49,6 @@ def _load() -> Work[ColdStartSettings, ColdStartDocument]:
 
 
 COLD_START = Benchmark(
-    name="cold-start",
-    help="from nothing to the first result, in fresh processes",
     description=_DESCRIPTION,
     epilog=_EPILOG,
     add_options=_add_options,

@@ -61,8 +61,6 @@ def _load() -> Work[ComplexitySettings, ComplexityDocument]:
 
 
 COMPLEXITY = Benchmark(
-    name="complexity",
-    help="parameters and GFLOPs of the networks, or of ONNX files",
     description=_DESCRIPTION,
     epilog=_EPILOG,
     add_options=_add_options,

@@ -152,8 +152,6 @@ def _write_markdown_and_plot(settings: TableSettings, document: LatencyDocument)
 
 
 LATENCY = Benchmark(
-    name="table",
-    help="latency of the networks, beside the published table",
     description=_DESCRIPTION,
     epilog=_EPILOG,
     add_options=_add_options,

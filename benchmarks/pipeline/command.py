@@ -170,8 +170,6 @@ def _load_overhead() -> Work[PipelineSettings, OverheadDocument]:
 
 
 PIPELINE = Benchmark(
-    name="pipeline",
-    help="from picture to result, stage by stage and beside rtmlib",
     description=_DESCRIPTION,
     epilog=_EPILOG,
     add_options=_add_options,
@@ -181,8 +179,6 @@ PIPELINE = Benchmark(
 )
 
 OVERHEAD = Benchmark(
-    name="outside",
-    help="another name of pipeline --constant-networks",
     description="What everything outside the networks costs, beside rtmlib and the official "
     "recipe: the\nsame as `dwpose-bench pipeline --constant-networks`, whose --help says more.",
     epilog=_OUTSIDE_EPILOG,

@@ -56,8 +56,6 @@ def _load() -> Work[SoakSettings, SoakDocument]:
 
 
 SOAK = Benchmark(
-    name="soak",
-    help="a long run: whether memory and latency stay as they began",
     description=_DESCRIPTION,
     epilog=_EPILOG,
     add_options=_add_options,

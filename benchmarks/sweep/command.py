@@ -90,8 +90,6 @@ def _load() -> Work[SweepSettings, SweepDocument]:
 
 
 SWEEP = Benchmark(
-    name="sweep",
-    help="latency and throughput over threads and sizes of batch",
     description=_DESCRIPTION,
     epilog=_EPILOG,
     add_options=_add_options,

@@ -72,8 +72,6 @@ def _load() -> Work[VideoSettings, VideoDocument]:
 
 
 VIDEO = Benchmark(
-    name="video",
-    help="frames per second of videos, beside a plain loop and rtmlib",
     description="Measure frames per second of videos, from file to drawn file, beside a plain loop "
     "and rtmlib's\ntracker.",
     epilog=_EPILOG,
