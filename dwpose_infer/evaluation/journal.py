@@ -1,22 +1,19 @@
 """Predictions on disk while they are made, so that an interrupted run can go on.
 
-The file has one JSON object a line: first the settings, then one picture each. Lines are added
-and never changed, so a crash can at most leave the last one half written; it is left out when
-the file is read, and written over when the run goes on.
+The file has one JSON object a line: first the settings, then one picture each.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 import numpy as np
 
 from ..closing import ClosesOnExit
-from ..errors import InvalidArgumentError, OutputError
+from ..errors import InvalidArgumentError
+from ..files.journal import Journal, whole_lines
 from ..files.json_text import shortest_decimals
 from ..keypoints import NUM_KEYPOINTS
 from .document import PredictionSettings
@@ -49,7 +46,7 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     settings: PredictionSettings
 
 
-class Journal(ClosesOnExit):
+class PredictionJournal(ClosesOnExit):
     """The pictures done so far, on disk and in memory; use it in a `with` statement.
 
     Attributes:
@@ -71,23 +68,16 @@ class Journal(ClosesOnExit):
         """
         self.path = path
         self.done: dict[int, PicturePersons] = {}
-        kept = b"" if restart else self._read(settings)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = path.open("r+b" if path.exists() else "w+b")
-            self._file.seek(len(kept))
-            self._file.truncate()
-            if not kept:
-                self._write([msgspec.json.encode(_Header(settings=settings))])
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        kept_bytes = 0 if restart else self._read(settings)
+        self._journal = Journal(path, kept_bytes=kept_bytes)
+        if not kept_bytes:
+            self._journal.add(msgspec.json.encode(_Header(settings=settings)) + b"\n")
 
-    def _read(self, settings: PredictionSettings) -> bytes:
-        """Fills `done`; returns the part of the file that is whole."""
-        data = self.path.read_bytes() if self.path.is_file() else b""
-        lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
+    def _read(self, settings: PredictionSettings) -> int:
+        """Fills `done`; returns how much of the file is whole."""
+        lines = whole_lines(self.path.read_bytes()) if self.path.is_file() else []
         if not lines:
-            return b""
+            return 0
         advice = "give --restart to begin anew, or another --out"
         try:
             header = msgspec.json.decode(lines[0], type=_Header)
@@ -105,15 +95,15 @@ class Journal(ClosesOnExit):
                 f"{self.path} is of an interrupted run with other settings "
                 f"({', '.join(different)}): {advice}"
             )
-        whole = lines[:1]
+        kept_bytes = len(lines[0])
         for line in lines[1:]:
             try:
                 picture = msgspec.json.decode(line, type=PicturePersons)
             except msgspec.DecodeError:  # what a crash of the machine left; made again from here
                 break
             self.done[picture.image_id] = picture
-            whole.append(line)
-        return b"".join(whole)
+            kept_bytes += len(line)
+        return kept_bytes
 
     def add(self, pictures: Sequence[PicturePersons]) -> None:
         """Adds pictures; they are on the disk when this returns.
@@ -121,25 +111,17 @@ class Journal(ClosesOnExit):
         Raises:
             OutputError: The file cannot be written.
         """
-        try:
-            self._write([msgspec.json.encode(picture) for picture in pictures])
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
+        self._journal.add(b"".join(msgspec.json.encode(picture) + b"\n" for picture in pictures))
         self.done.update((picture.image_id, picture) for picture in pictures)
-
-    def _write(self, lines: Sequence[bytes]) -> None:
-        self._file.write(b"".join(line + b"\n" for line in lines))
-        self._file.flush()
-        os.fsync(self._file.fileno())
 
     def remove(self) -> None:
         """Closes and deletes the file: the run is complete."""
-        self._file.close()
+        self._journal.close()
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Closes the file, which stays; may be called again."""
-        self._file.close()
+        self._journal.close()
 
 
 def picture_persons(

@@ -15,7 +15,7 @@ from ..detector import Detections
 from ..errors import InputError
 from ..estimator import join_crops
 from ..images import read_image
-from .journal import Journal, PicturePersons, picture_persons
+from .journal import PicturePersons, PredictionJournal, picture_persons
 from .models import LoadedModels
 from .predictions import FloatArray
 from .selection import clipped_boxes_xyxy, is_evaluated
@@ -94,7 +94,11 @@ def boxed_tasks(
 
 
 def predict(
-    models: LoadedModels, tasks: Sequence[PictureTask], journal: Journal, *, progress: bool
+    models: LoadedModels,
+    tasks: Sequence[PictureTask],
+    journal: PredictionJournal,
+    *,
+    progress: bool,
 ) -> list[PicturePersons]:
     """Runs the networks on all pictures that the journal does not have.
 

@@ -26,7 +26,7 @@ from .document import (
 )
 from .drawing import draw_worst
 from .groups import Comparison, compare, group_figures
-from .journal import Journal, PicturePersons, to_predictions
+from .journal import PicturePersons, PredictionJournal, to_predictions
 from .matching import match, match_by_id
 from .models import LoadedModels, ModelOptions, load_models
 from .options import check_options, command_line, model_options, shows_progress
@@ -107,7 +107,7 @@ def _read_results(arguments: argparse.Namespace, labels: _Labels) -> _Found | No
     return _Found(persons, [], file_facts(arguments.results), None)
 
 
-def _predict(arguments: argparse.Namespace, labels: _Labels) -> tuple[_Found, Journal]:
+def _predict(arguments: argparse.Namespace, labels: _Labels) -> tuple[_Found, PredictionJournal]:
     require_pictures(labels.used, arguments.images)
     options = model_options(arguments)
     with load_models(options) as models:
@@ -124,7 +124,7 @@ def _predict(arguments: argparse.Namespace, labels: _Labels) -> tuple[_Found, Jo
             heights = labels.portraits.heights
             tasks = [replace(task, height=heights[task.image_id]) for task in tasks]
         path = arguments.out.with_name(f"{arguments.out.name}.partial.jsonl")
-        with Journal(path, settings, restart=arguments.restart) as journal:
+        with PredictionJournal(path, settings, restart=arguments.restart) as journal:
             pictures = predict(models, tasks, journal, progress=shows_progress(arguments))
     persons = None if options.task == "detector" else to_predictions(pictures)
     return _Found(persons, pictures, None, settings), journal

@@ -62,7 +62,7 @@ def write_bytes(path: str | PathLike[str], data: bytes) -> Path:
         OutputError: The file cannot be written; what stood there before is unchanged.
     """
     given = Path(path)
-    try:
+    with writing(given):
         target = given.resolve() if given.is_symlink() else given
         if target.is_dir():
             raise OutputError(f"cannot write {given}: it is a folder")
@@ -70,11 +70,18 @@ def write_bytes(path: str | PathLike[str], data: bytes) -> Path:
             target.write_bytes(data)
         else:
             _replace(target, data)
-    except OSError as error:
-        raise OutputError(f"cannot write {given}: {reason_of(error)}") from error
-    except ValueError as error:  # the path holds a null character
-        raise OutputError(f"cannot write {str(given)!r}: {error}") from error
     return given
+
+
+@contextlib.contextmanager
+def writing(path: str | PathLike[str]) -> Iterator[None]:
+    """Turns what the operating system says about a file that is written into an `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {reason_of(error)}") from error
+    except ValueError as error:  # the path holds a null character
+        raise OutputError(f"cannot write {str(path)!r}: {error}") from error
 
 
 def reason_of(error: OSError) -> str:

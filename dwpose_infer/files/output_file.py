@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import OutputError
-from .atomic import reason_of
+from .atomic import writing
 
 
 class OutputFile:
@@ -30,13 +29,9 @@ class OutputFile:
         self.name = str(path)
         self.error: OSError | None = None
         self._abandoned = False
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = path.open("wb", buffering=0)
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {reason_of(error)}") from error
-        except ValueError as error:  # a null character in the path
-            raise OutputError(f"cannot write {str(path)!r}: {error}") from error
 
     def write(self, data: bytes) -> int:
         """Writes bytes, all of them."""

@@ -10,26 +10,21 @@ Torn ends are recognised, left out when the file is read, and written over when 
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from ..closing import ClosesOnExit
 from ..errors import FormatError, InputError, InvalidArgumentError, OutputError
-from ..files.atomic import reason_of
+from ..files.journal import Journal, last_whole_line
 from ..files.json_text import dump, require
 from ..formats.plain_json import result_from_dict, result_to_dict
 from ..results import PoseResult
 
 SYNC_INTERVAL_S: Final = 1.0
 """How often the file is forced to the disk itself."""
-
-_BLOCK_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,29 +66,12 @@ class FrameLog(ClosesOnExit):
             FormatError: What is there is no such log.
         """
         self.path = Path(path)
-        self.last: LoggedFrame | None = None
-        self._closed = False
-        self._synced = time.monotonic()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            exists = resume and self.path.is_file()
-            self._file: BinaryIO = self.path.open("r+b" if exists else "wb")
-            if exists:
-                self._go_on()
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {reason_of(error)}") from error
-        except ValueError as error:  # a null character in the path
-            raise OutputError(f"cannot write {str(path)!r}: {error}") from error
+        end, self.last = last_whole_line(self.path, self._parse_line) if resume else (0, None)
+        self._journal = Journal(path, kept_bytes=end, sync_interval_s=SYNC_INTERVAL_S)
         self.next_index = 0 if self.last is None else self.last.index + 1
 
-    def _go_on(self) -> None:
-        try:
-            end, self.last = _last_complete(self._file, str(self.path))
-        except FormatError:
-            self._file.close()
-            raise
-        self._file.seek(end)
-        self._file.truncate()
+    def _parse_line(self, line: bytes) -> LoggedFrame:
+        return _parse(line, str(self.path))
 
     def write(self, index: int, time_s: float | None, result: PoseResult) -> None:
         """Adds a frame.
@@ -122,38 +100,18 @@ class FrameLog(ClosesOnExit):
     def _add(
         self, index: int, time_s: float | None, document: dict[str, Any], damage: str | None
     ) -> None:
-        if self._closed:
-            raise InvalidArgumentError(f"{self.path} is closed")
         if index < self.next_index:
             raise InvalidArgumentError(
                 f"{self.path}: frame {index} comes after frame {self.next_index - 1}"
             )
         line = dump({"frame": index, "time_s": time_s, "damage": damage, **document})
-        place = self._file.tell()
         try:
-            self._file.write(line)
-            self._file.flush()
-            if time.monotonic() - self._synced >= SYNC_INTERVAL_S:
-                self._sync()
-        except OSError as error:
-            self._take_back(place)
+            self._journal.add(line)
+        except OutputError as error:
             raise OutputError(
-                f"cannot write {self.path}: {reason_of(error)}; it holds the frames up to "
-                f"{self.next_index - 1}"
+                f"{error}; it holds the frames up to {self.next_index - 1}"
             ) from error
         self.next_index = index + 1
-
-    def _take_back(self, place: int) -> None:
-        """Closes the file without the torn line of a write that failed."""
-        self._closed = True
-        with suppress(OSError):  # its buffer cannot be written either
-            self._file.close()
-        with suppress(OSError):  # it stays torn, which readers recognise
-            os.truncate(self.path, place)
-
-    def _sync(self) -> None:
-        os.fsync(self._file.fileno())
-        self._synced = time.monotonic()
 
     def close(self) -> None:
         """Forces the file to the disk and closes it; may be called again.
@@ -161,15 +119,7 @@ class FrameLog(ClosesOnExit):
         Raises:
             OutputError: That failed.
         """
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            with self._file:
-                self._file.flush()
-                self._sync()
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {reason_of(error)}") from error
+        self._journal.close()
 
 
 def read_frame_log(path: str | PathLike[str]) -> Iterator[LoggedFrame]:
@@ -213,38 +163,3 @@ def _parse(line: bytes, origin: str) -> LoggedFrame:
     require(damage is None or isinstance(damage, str), origin, "damage is neither text nor null")
     result = result_from_dict(document, origin=origin)
     return LoggedFrame(index, time_s, None if damage is not None else result, damage)
-
-
-def _last_complete(file: BinaryIO, name: str) -> tuple[int, LoggedFrame | None]:
-    """Returns where the last whole line of a log ends, and what it holds.
-
-    Raises:
-        FormatError: The file has whole lines, but neither of the last two is of a log.
-    """
-    ends = _line_ends(file)
-    problem: FormatError | None = None
-    for start, end in zip(ends[1:], ends[:-1], strict=True):
-        file.seek(start)
-        try:
-            return end, _parse(file.read(end - start), name)
-        except FormatError as error:  # after a crash of the machine even a line with its end
-            problem = error
-    if problem is not None:
-        raise FormatError(f"{problem}; this is no log that can be gone on with") from problem
-    return 0, None
-
-
-def _line_ends(file: BinaryIO, wanted: int = 3) -> list[int]:
-    """Returns where the last lines end, last first, and 0 where the file has no more."""
-    ends: list[int] = []
-    block_end = file.seek(0, os.SEEK_END)
-    while block_end > 0 and len(ends) < wanted:
-        block_start = max(0, block_end - _BLOCK_BYTES)
-        file.seek(block_start)
-        block = file.read(block_end - block_start)
-        place = block.rfind(b"\n")
-        while place >= 0 and len(ends) < wanted:
-            ends.append(block_start + place + 1)
-            place = block.rfind(b"\n", 0, place)
-        block_end = block_start
-    return ends if len(ends) == wanted else [*ends, 0]

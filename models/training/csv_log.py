@@ -9,82 +9,71 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...errors import FormatError, OutputError
-from ...files.atomic import write_bytes
+from ...closing import ClosesOnExit
+from ...errors import FormatError
+from ...files.journal import Journal, whole_lines
 
 STEP_COLUMN = "step"
 
 Value = int | float
 
 
-class CsvLog:
+class CsvLog(ClosesOnExit):
     """One table: a header, then one row for each entry, in the order of the steps.
 
     Attributes:
-        path: The file.
-        columns: Names of the columns; one of them is `step`.
+        path: The file; made with the first row.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, *, last_step: int) -> None:
         """Opens a table to go on with it, or begins it.
 
         Args:
-            path: The file; made where it is missing.
-            columns: Names of the columns.
+            path: The file; need not exist.
+            last_step: Last step whose row stays; later rows are dropped, and so is a last one
+                that a kill cut off.
 
         Raises:
-            FormatError: The file that is there is another table.
+            FormatError: The file that is there is no such table.
             OutputError: The file cannot be written.
         """
         self.path = path
-        self.columns = tuple(columns)
-        rows = _read_whole_rows(path)
-        if rows and tuple(rows[0]) != self.columns:
-            raise FormatError(
-                f"{path} has the columns {', '.join(rows[0])}, but this run has "
-                f"{', '.join(self.columns)}; move the file away or use another folder"
-            )
-        if not rows:
-            _write(path, self.columns, [])
+        lines, rows = _read_whole_rows(path)
+        kept = [number for number, row in rows.items() if int(row[STEP_COLUMN]) <= last_step]
+        self._columns = tuple(rows[kept[0]]) if kept else ()
+        self._journal: Journal | None = None
+        if path.exists():
+            self._journal = Journal(path, kept_bytes=sum(map(len, lines[: max(kept, default=0)])))
 
     def append(self, row: Mapping[str, Value]) -> None:
         """Adds a row; numbers are written with all their digits.
 
         Args:
-            row: A value for every column; NaN stands as an empty field.
+            row: A value for every column, one of which is `step`; NaN stands as an empty field.
 
         Raises:
+            FormatError: The table that is gone on with has other columns.
             OutputError: The file cannot be written.
         """
-        fields = [_field(row[name]) for name in self.columns]
-        try:
-            with self.path.open("a", encoding="utf-8", newline="") as file:
-                file.write(_line(fields))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error}") from error
+        text = _line([_field(value) for value in row.values()])
+        if self._columns and self._columns != tuple(row):
+            raise FormatError(
+                f"{self.path} has the columns {', '.join(self._columns)}, but this run has "
+                f"{', '.join(row)}; move the file away or use another folder"
+            )
+        if not self._columns:
+            text = _line(list(row)) + text
+        self._journal = self._journal or Journal(self.path)
+        self._journal.add(text.encode())
+        self._columns = tuple(row)
 
-
-def drop_rows_after(path: Path, step: int) -> None:
-    """Takes later rows out of a table, and a last row that a kill cut off.
-
-    Args:
-        path: A file that `CsvLog` wrote, or none.
-        step: Last step whose row stays.
-
-    Raises:
-        FormatError: The file is not such a table.
-        OutputError: The file cannot be written.
-    """
-    rows = _read_whole_rows(path)
-    if path.exists():
-        kept = [row for row in rows if int(row[STEP_COLUMN]) <= step]
-        _write(path, list(rows[0]) if rows else [], kept)
+    def close(self) -> None:
+        """Closes the file; may be called again."""
+        if self._journal is not None:
+            self._journal.close()
 
 
 def read_table(path: Path) -> dict[str, list[float]]:
@@ -99,7 +88,7 @@ def read_table(path: Path) -> dict[str, list[float]]:
     Raises:
         FormatError: The file is not such a table.
     """
-    rows = _read_whole_rows(path)
+    rows = list(_read_whole_rows(path)[1].values())
     if not rows:
         return {}
     try:
@@ -108,27 +97,22 @@ def read_table(path: Path) -> dict[str, list[float]]:
         raise FormatError(f"{path} holds something that is not a number: {error}") from error
 
 
-def _read_whole_rows(path: Path) -> list[dict[str, str]]:
-    """Rows without a last one that a kill cut off."""
+def _read_whole_rows(path: Path) -> tuple[list[bytes], dict[int, dict[str, str]]]:
+    """The lines without a last one that a kill cut off, and the rows by their lines' numbers."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
+        lines = whole_lines(path.read_bytes())
+        text = b"".join(lines).decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return [], {}
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{path} cannot be read as a table: {error}") from error
-    whole = text[: text.rfind("\n") + 1]
-    reader = csv.DictReader(io.StringIO(whole, newline=""))
-    rows = list(reader)
-    for row in rows:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    rows = {}
+    for row in reader:
         if None in row or None in row.values() or not (row.get(STEP_COLUMN) or "").isdecimal():
             raise FormatError(f"{path} is not a table of a training run: {row}")
-    return rows
-
-
-def _write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
-    lines = [_line(columns)] if columns else []
-    lines += [_line(list(row.values())) for row in rows]
-    write_bytes(path, "".join(lines).encode())
+        rows[reader.line_num] = row
+    return lines, rows
 
 
 def _field(value: Value) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ...closing import ClosesOnExit
 from ...errors import MissingDependencyError
-from .csv_log import CsvLog, drop_rows_after, read_table
+from .csv_log import CsvLog, read_table
 from .curves import draw_curves
 
 LOG_NAME: Final = "log.csv"
@@ -21,7 +22,7 @@ CURVES_INTERVAL_S: Final = 30.0
 """Least time between two drawings of the curves, which cost about a second, on small sets."""
 
 
-class RunLog:
+class RunLog(ClosesOnExit):
     """The tables of a run, begun or gone on with.
 
     Attributes:
@@ -43,24 +44,18 @@ class RunLog:
         self.folder = folder
         self._title = title
         self._next_curves = 0.0
-        for name in (LOG_NAME, VALIDATION_NAME):
-            drop_rows_after(folder / name, step)
-        self._log: CsvLog | None = None
-        self._validation: CsvLog | None = None
         self._board: Any = _open_board(folder, step) if tensorboard else None
+        self._steps = CsvLog(folder / LOG_NAME, last_step=step)
+        self._validations = CsvLog(folder / VALIDATION_NAME, last_step=step)
 
     def add_steps(self, row: Mapping[str, float]) -> None:
         """Adds a row about the steps since the last one."""
-        if self._log is None:
-            self._log = CsvLog(self.folder / LOG_NAME, list(row))
-        self._log.append(row)
+        self._steps.append(row)
         self._show("train", row)
 
     def add_validation(self, row: Mapping[str, float]) -> None:
         """Adds a row about a validation."""
-        if self._validation is None:
-            self._validation = CsvLog(self.folder / VALIDATION_NAME, list(row))
-        self._validation.append(row)
+        self._validations.append(row)
         self._show("validation", row)
 
     def validated(self, step: int) -> bool:
@@ -84,7 +79,9 @@ class RunLog:
         )
 
     def close(self) -> None:
-        """Closes TensorBoard's files."""
+        """Closes the files."""
+        self._steps.close()
+        self._validations.close()
         if self._board is not None:
             self._board.close()
 

@@ -9,7 +9,7 @@ pytest.importorskip("msgspec")
 
 from dwpose_infer.errors import InvalidArgumentError, OutputError
 from dwpose_infer.evaluation.document import FileFacts, PredictionSettings
-from dwpose_infer.evaluation.journal import Journal, picture_persons, to_predictions
+from dwpose_infer.evaluation.journal import PredictionJournal, picture_persons, to_predictions
 
 
 def settings(**changes):
@@ -53,12 +53,12 @@ def path(tmp_path):
 
 
 def test_a_run_goes_on_where_it_stopped(path):
-    with Journal(path, settings()) as journal:
+    with PredictionJournal(path, settings()) as journal:
         journal.add([picture(1), picture(2, count=0)])
-    with Journal(path, settings()) as journal:
+    with PredictionJournal(path, settings()) as journal:
         assert journal.done == {1: picture(1), 2: picture(2, count=0)}
         journal.add([picture(3)])
-    with Journal(path, settings()) as journal:
+    with PredictionJournal(path, settings()) as journal:
         assert list(journal.done) == [1, 2, 3]
         journal.remove()
     assert not path.exists()
@@ -66,30 +66,30 @@ def test_a_run_goes_on_where_it_stopped(path):
 
 @pytest.mark.parametrize("torn", [1, 30, 5000])
 def test_a_torn_line_is_made_again(path, torn):
-    with Journal(path, settings()) as journal:
+    with PredictionJournal(path, settings()) as journal:
         journal.add([picture(1), picture(2)])
     data = path.read_bytes()
     path.write_bytes(data[:-torn])
-    with Journal(path, settings()) as journal:
+    with PredictionJournal(path, settings()) as journal:
         assert list(journal.done) == [1]
         journal.add([picture(2)])
     assert path.read_bytes() == data
 
 
 def test_a_torn_first_line_begins_anew(path):
-    with Journal(path, settings()) as journal:
+    with PredictionJournal(path, settings()) as journal:
         journal.add([picture(1)])
     path.write_bytes(path.read_bytes()[:20])
-    with Journal(path, settings()) as journal:
+    with PredictionJournal(path, settings()) as journal:
         assert journal.done == {}
 
 
 def test_other_settings_are_refused_and_named(path):
-    with Journal(path, settings()) as journal:
+    with PredictionJournal(path, settings()) as journal:
         journal.add([picture(1)])
     with pytest.raises(InvalidArgumentError, match=r"\(flip_test, limit\).*--restart"):
-        Journal(path, settings(flip_test=True, limit=4))
-    with Journal(path, settings(flip_test=True), restart=True) as journal:
+        PredictionJournal(path, settings(flip_test=True, limit=4))
+    with PredictionJournal(path, settings(flip_test=True), restart=True) as journal:
         assert journal.done == {}
 
 
@@ -97,20 +97,20 @@ def test_a_file_of_another_kind_is_not_overwritten(path):
     path.parent.mkdir()
     path.write_text('{"something": "else"}\n')
     with pytest.raises(InvalidArgumentError, match="--restart"):
-        Journal(path, settings())
+        PredictionJournal(path, settings())
     assert path.read_text() == '{"something": "else"}\n'
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "deep").write_text("a file")
     with pytest.raises(OutputError, match="cannot write"):
-        Journal(tmp_path / "deep" / "x.jsonl", settings())
+        PredictionJournal(tmp_path / "deep" / "x.jsonl", settings())
 
 
 def test_every_number_comes_back(path):
-    with Journal(path, settings()) as journal:
+    with PredictionJournal(path, settings()) as journal:
         journal.add([picture(1), picture(2, count=0), picture(3, count=1)])
-    with Journal(path, settings()) as journal:
+    with PredictionJournal(path, settings()) as journal:
         found = to_predictions([journal.done[number] for number in (3, 2, 1)])
     assert found.image_ids.tolist() == [3, 1, 1] and found.ids.tolist() == [10, 10, 11]
     rng = np.random.default_rng(1)

@@ -12,8 +12,9 @@ import pytest
 
 from dwpose_infer import PoseResult
 from dwpose_infer.errors import FormatError, InputError, InvalidArgumentError, OutputError
+from dwpose_infer.files import journal
 from dwpose_infer.formats.plain_json import result_from_dict
-from dwpose_infer.media import FrameLog, frame_log, read_frame_log
+from dwpose_infer.media import FrameLog, read_frame_log
 
 
 def result(seed, persons=2):
@@ -105,15 +106,6 @@ def test_a_line_cut_anywhere_costs_only_that_line(tmp_path):
         with FrameLog(path, resume=True) as log:
             assert log.next_index == 2
         assert path.stat().st_size == second_end
-
-
-def test_lines_longer_than_a_block(tmp_path, monkeypatch):
-    monkeypatch.setattr(frame_log, "_BLOCK_BYTES", 1000)
-    path = tmp_path / "clip.jsonl"
-    write(path, range(3))
-    path.write_bytes(path.read_bytes() + b"torn")
-    with FrameLog(path, resume=True) as log:
-        assert log.next_index == 3
 
 
 def test_going_on_where_nothing_is(tmp_path):
@@ -222,7 +214,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
         def __getattr__(self, name):
             return getattr(self._file, name)
 
-    log._file = Full(log._file)
+    log._journal._file = Full(log._journal._file)
     with pytest.raises(OutputError, match="it holds the frames up to 0"):
         log.write(1, 0.1, result(1))
     assert path.read_bytes() == whole
@@ -230,7 +222,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
 
 def test_the_disk_is_reached_once_a_second(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr(frame_log.os, "fsync", synced.append)
+    monkeypatch.setattr(journal.os, "fsync", synced.append)
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with FrameLog(tmp_path / "clip.jsonl") as log:

@@ -13,11 +13,11 @@ pytest.importorskip("matplotlib")
 def _tables(folder, *, steps):
     for name in ("log.csv", "validation.csv"):
         (folder / name).unlink(missing_ok=True)
-    log = CsvLog(folder / "log.csv", ["step", "lr", "loss", "samples_per_s"])
-    for step in range(steps):
-        log.append({"step": step, "lr": 1e-3, "loss": 1 / (1 + step), "samples_per_s": 50.0})
-    checks = CsvLog(folder / "validation.csv", ["step", "AP", "PCK"])
-    checks.append({"step": steps, "AP": 0.5, "PCK": float("nan")})
+    with CsvLog(folder / "log.csv", last_step=0) as log:
+        for step in range(steps):
+            log.append({"step": step, "lr": 1e-3, "loss": 1 / (1 + step), "samples_per_s": 50.0})
+    with CsvLog(folder / "validation.csv", last_step=0) as checks:
+        checks.append({"step": steps, "AP": 0.5, "PCK": float("nan")})
 
 
 def test_the_picture_shows_what_the_tables_hold(tmp_path):

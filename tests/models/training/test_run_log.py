@@ -60,29 +60,29 @@ def test_the_first_step_that_is_no_number_is_remembered():
 
 
 def test_a_resumed_log_says_every_step_once(tmp_path):
-    log = RunLog(tmp_path, title="run", step=0, tensorboard=False)
-    for step in (1, 2, 3):
-        log.add_steps({"step": step, **ROW})
-    log.add_validation({"step": 2, "AP": 0.1})
-    log.add_validation({"step": 3, "AP": 0.2})
-    again = RunLog(tmp_path, title="run", step=2, tensorboard=False)
-    assert again.validated(2)
-    assert not again.validated(3)
-    again.add_steps({"step": 3, **ROW})
+    with RunLog(tmp_path, title="run", step=0, tensorboard=False) as log:
+        for step in (1, 2, 3):
+            log.add_steps({"step": step, **ROW})
+        log.add_validation({"step": 2, "AP": 0.1})
+        log.add_validation({"step": 3, "AP": 0.2})
+    with RunLog(tmp_path, title="run", step=2, tensorboard=False) as again:
+        assert again.validated(2)
+        assert not again.validated(3)
+        again.add_steps({"step": 3, **ROW})
     assert read_table(tmp_path / "log.csv")["step"] == [1, 2, 3]
     assert read_table(tmp_path / "validation.csv")["AP"] == [0.1]
 
 
 def test_curves_are_drawn_now_or_after_a_while(tmp_path):
-    log = RunLog(tmp_path, title="run", step=0, tensorboard=False)
-    log.add_steps({"step": 1, **ROW})
-    log.draw(now=False)
-    curves = tmp_path / "curves.png"
-    first = curves.stat().st_mtime_ns
-    log.draw(now=False)
-    assert curves.stat().st_mtime_ns == first
-    log.draw(now=True)
-    assert curves.stat().st_mtime_ns > first
+    with RunLog(tmp_path, title="run", step=0, tensorboard=False) as log:
+        log.add_steps({"step": 1, **ROW})
+        log.draw(now=False)
+        curves = tmp_path / "curves.png"
+        first = curves.stat().st_mtime_ns
+        log.draw(now=False)
+        assert curves.stat().st_mtime_ns == first
+        log.draw(now=True)
+        assert curves.stat().st_mtime_ns > first
 
 
 def test_tensorboard_gets_the_same_figures(tmp_path):
