@@ -38,17 +38,16 @@ def missing_end(decoder: Decoder, *, frames: int, end_s: float) -> str | None:
         missing = sum(entry.pos + entry.size > size for entry in entries)
         if missing:
             return f"the file is cut off: {missing} of its {len(entries)} frames are missing"
-    elif _MATROSKA in formats and decoder.container.duration:
-        duration_s = decoder.container.duration / 1e6  # AV_TIME_BASE
-        if duration_s - end_s > TOLERANCE_S and _reaches_end(decoder, duration_s):
-            return (
-                f"the file is cut off: it ends after {end_s:.3f} s and {frames} frames, "
-                f"its header says {duration_s:.3f} s"
-            )
+    duration_s = decoder.duration_s or 0.0 if _MATROSKA in formats else 0.0
+    if duration_s - end_s > TOLERANCE_S and _reaches_end(decoder):
+        return (
+            f"the file is cut off: it ends after {end_s:.3f} s and {frames} frames, "
+            f"its header says {duration_s:.3f} s"
+        )
     return None
 
 
-def _reaches_end(decoder: Decoder, duration_s: float) -> bool:
+def _reaches_end(decoder: Decoder) -> bool:
     """Tells whether the video is as long as the file; a sound track may be longer than it."""
     text = decoder.stream.metadata.get("DURATION", "")  # "00:01:02.500000000", of FFmpeg
     parts = text.split(":")
@@ -58,4 +57,5 @@ def _reaches_end(decoder: Decoder, duration_s: float) -> bool:
         hours, minutes, seconds = (float(part) for part in parts)
     except ValueError:
         return True
-    return duration_s - (3600 * hours + 60 * minutes + seconds) <= TOLERANCE_S
+    whole_s = decoder.container.duration / 1e6  # AV_TIME_BASE; both are times of the end
+    return bool(whole_s - (3600 * hours + 60 * minutes + seconds) <= TOLERANCE_S)

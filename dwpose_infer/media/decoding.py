@@ -15,6 +15,7 @@ from ..closing import ClosesOnExit
 from ..errors import InputError
 from .fragments import Beginning, open_whole_fragments
 from .frames import UInt8Array
+from .hdr import TRANSFERS, ToneMapper
 from .libraries import require_av
 from .orientation import orientation_of, oriented_size, turn_upright
 
@@ -142,6 +143,7 @@ class Decoder(ClosesOnExit):
         self.stream.thread_type = "SLICE" if low_delay else "AUTO"
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._timeout_s = timeout_s
+        self._tone_mapper: ToneMapper | None = None
 
     def _open(self, target: str, options: dict[str, str], timeout: Any) -> Any:
         try:
@@ -181,6 +183,29 @@ class Decoder(ClosesOnExit):
         """Average number of frames per second, or None where the container does not know."""
         rate = self.stream.average_rate or self.stream.guessed_rate
         return Fraction(rate) if rate else None
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long the container says the clip is, in seconds, or None where it does not.
+
+        Matroska notes when the clip ends, which is later where it does not begin at 0.
+        """
+        container = self.container
+        if not container.duration:
+            return None
+        begins = container.start_time or 0 if "matroska" in container.format.name else 0
+        return max(0.0, float(container.duration - begins) / 1e6)  # AV_TIME_BASE
+
+    def pixel_aspect_ratio(self, upright_wh: tuple[int, int]) -> Fraction:
+        """Returns how wide a pixel is shown, by its height.
+
+        Args:
+            upright_wh: Width and height of the frames as `to_bgr` gives them.
+        """
+        ratio = Fraction(self.stream.sample_aspect_ratio or 1)
+        stored = self.stream.codec_context
+        turned = upright_wh != (stored.width, stored.height)
+        return 1 / ratio if turned and ratio else ratio or Fraction(1)
 
     def time_s(self, pts: int) -> float:
         """Returns a time stamp in seconds from the beginning of the video stream."""
@@ -237,10 +262,24 @@ class Decoder(ClosesOnExit):
         """Returns a frame as (H, W, 3) uint8, BGR, upright, in memory of its own.
 
         The colour matrix is the one the stream names; where it names none, ITU-R BT.601, as
-        FFmpeg and OpenCV take it.
+        FFmpeg and OpenCV take it. HDR becomes SDR, see `hdr`.
         """
-        converted = self._reformatter.reformat(frame, format="bgr24")
+        converted = self._sdr(frame) or self._reformatter.reformat(frame, format="bgr24")
         return turn_upright(np.asarray(converted.to_ndarray(), np.uint8), orientation_of(frame))
+
+    def _sdr(self, frame: Any) -> Any | None:
+        """A frame of an HDR stream in ordinary colours; None for other frames."""
+        code = getattr(frame, "color_trc", self.stream.codec_context.color_trc)
+        transfer = TRANSFERS.get(int(code))
+        if transfer is None:
+            return None
+        if self._tone_mapper is None:
+            logger.warning(
+                "%s is HDR (%s): its frames are turned into ordinary colours (SDR, BT.709)",
+                *(self.name, transfer),
+            )
+            self._tone_mapper = ToneMapper(self._av, transfer)
+        return self._tone_mapper(frame)
 
     def close(self) -> None:
         """Closes the container; may be called again."""

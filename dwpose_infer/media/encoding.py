@@ -59,6 +59,7 @@ class EncodingOptions:
         preset: Speed of x264, "ultrafast" to "veryslow".
         frame_rate: Nominal frames per second.
         time_base: Unit of the time stamps in seconds.
+        pixel_aspect_ratio: Width of a pixel as it is shown, by its height.
     """
 
     codec: str | None
@@ -66,6 +67,7 @@ class EncodingOptions:
     preset: str
     frame_rate: Fraction
     time_base: Fraction
+    pixel_aspect_ratio: Fraction = Fraction(1)
 
 
 class Encoder:
@@ -133,6 +135,7 @@ class Encoder:
             raise InvalidArgumentError(f"codec {codec!r} does not fit here: {error}") from error
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = options.time_base
+        stream.codec_context.sample_aspect_ratio = options.pixel_aspect_ratio
         stream.codec_context.colorspace = BT601
         stream.codec_context.color_range = LIMITED_RANGE
         if not settings:

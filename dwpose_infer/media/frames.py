@@ -76,6 +76,8 @@ class Source(ClosesOnExit):
             containers that tell only their duration, such as Matroska, it is an estimate.
         is_live: Whether frames come at their own pace and are lost when nobody takes them.
         time_base: Unit of the clip's own time stamps in seconds, or None where it has none.
+        pixel_aspect_ratio: Width of a pixel as it is shown, by its height; DV, AVCHD and the like
+            are stored squeezed. Frames and points are in stored pixels.
         path: The file, where the source is one single file on this machine, else None.
         working_s: Seconds its thread has decoded so far.
         waiting_s: Seconds its thread has waited for the reader.
@@ -87,6 +89,7 @@ class Source(ClosesOnExit):
     frame_count: int | None
     is_live: bool
     time_base: Fraction | None = None
+    pixel_aspect_ratio: Fraction = Fraction(1)
     path: str | None = None
     working_s: float = 0.0
     waiting_s: float = 0.0

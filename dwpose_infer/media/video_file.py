@@ -6,7 +6,6 @@ import logging
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +81,7 @@ class VideoFile(ReadingAhead):
         height, width = last.image_bgr.shape[:2]
         self.size_wh = (width, height)
         self.time_base = self._decoder.time_base
+        self.pixel_aspect_ratio = self._decoder.pixel_aspect_ratio(self.size_wh)
         rate = self._decoder.frame_rate
         self.frame_rate = None if rate is None else rate / self._span.stride
         self.frame_count = self._expected_count(first[0].index)
@@ -98,9 +98,8 @@ class VideoFile(ReadingAhead):
 
     def _expected_count(self, first_index: int) -> int | None:
         total = len(self._known_pts) or int(self._decoder.stream.frames)
-        if total <= 0 and self._decoder.container.duration and self._decoder.frame_rate:
-            seconds = Fraction(self._decoder.container.duration, 1_000_000)  # AV_TIME_BASE
-            total = round(seconds * self._decoder.frame_rate)
+        if total <= 0 and self._decoder.duration_s and self._decoder.frame_rate:
+            total = round(self._decoder.duration_s * self._decoder.frame_rate)
         end = total
         if self._span.end_frame is not None:
             end = min(total, self._span.end_frame)

@@ -81,7 +81,7 @@ class VideoWriter(ClosesOnExit):
         Args:
             path: Video to write, ending with .mp4, .m4v, .mov or .mkv; an existing one is
                 replaced when the new one is complete.
-            like: Source whose frame rate, unit of time and sound are taken.
+            like: Source whose frame rate, unit of time, shape of pixels and sound are taken.
             frame_rate: Frames per second, instead of the source's.
             size_wh: Width and height; None takes those of the first picture.
             audio: Whether to keep the sound, copied without encoding it anew; tracks which the
@@ -112,6 +112,7 @@ class VideoWriter(ClosesOnExit):
             preset=preset,
             frame_rate=_nominal_rate(like, frame_rate),
             time_base=(like.time_base if like is not None else None) or DEFAULT_TIME_BASE,
+            pixel_aspect_ratio=Fraction(1) if like is None else like.pixel_aspect_ratio,
         )
         self._audio_from = sound if audio else None
         self._size_wh = size_wh

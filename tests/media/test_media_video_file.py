@@ -14,12 +14,13 @@ from video_samples import (
     TIME_BASE,
     even_pts,
     make_clip,
+    set_matrix,
     square_left,
     uneven_pts,
 )
 
 from dwpose_infer.errors import InputError, InvalidArgumentError
-from dwpose_infer.media import Frame, open_source
+from dwpose_infer.media import Frame, VideoWriter, open_source
 from dwpose_infer.media.reading_ahead import MAX_QUEUE_FRAMES, QUEUE_BYTES
 
 
@@ -184,3 +185,30 @@ def test_cover_pictures_are_no_video(tmp_path):
         container.mux(sound.encode(None))
     with pytest.raises(InputError, match="no video stream in it, only audio and video"):
         open_source(path)
+
+
+def test_a_matroska_file_that_begins_later(tmp_path):
+    """Its header notes when it ends, 12 s, not how long it is, 2 s (FFmpeg 8 writes it so)."""
+    clip = make_clip(tmp_path / "part.mkv", pts=[900_000 + stamp for stamp in even_pts(60)])
+    with av.open(str(clip)) as container:
+        assert container.duration / 1e6 == pytest.approx(12.0, abs=0.01)
+    with open_source(clip) as source:
+        assert source.frame_count == 60
+        items = list(source)
+    assert [type(item) for item in items] == [Frame] * 60  # not: "cut off after 2 s"
+    assert items[0].time_s == 0 and items[-1].time_s == pytest.approx(59 * 0.03337, abs=2e-3)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_shape_of_pixels_reaches_the_drawn_video(tmp_path, turned):
+    """DV and AVCHD are stored squeezed; a drawn video without it shows thin people."""
+    clip = make_clip(tmp_path / "dv.mp4", size_wh=(144, 116), pixel_aspect_ratio=Fraction(64, 45))
+    if turned:
+        set_matrix(clip, (0, 1, -1, 0))
+    shown = Fraction(45, 64) if turned else Fraction(64, 45)
+    with open_source(clip) as source, VideoWriter(tmp_path / "out.mp4", like=source) as writer:
+        assert source.pixel_aspect_ratio == shown
+        for frame in source:
+            writer.write(frame.image_bgr, frame.time_s)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert Fraction(container.streams.video[0].sample_aspect_ratio) == shown

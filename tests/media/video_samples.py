@@ -54,6 +54,7 @@ def make_clip(
     container_options: dict[str, str] | None = None,
     audio: str | None = None,
     colorspace: int = 6,
+    pixel_aspect_ratio: Fraction = Fraction(1),
 ) -> Path:
     """Writes a clip; `audio` names an encoder."""
     settings = {"preset": "ultrafast", "crf": "12", "g": "12", "bf": "2"}
@@ -68,6 +69,7 @@ def make_clip(
         time_base = TIME_BASE if codec == "libx264" else 3003 * TIME_BASE  # MPEG-4: 16 bits
         stream.codec_context.time_base = time_base
         stream.codec_context.colorspace = colorspace
+        stream.codec_context.sample_aspect_ratio = pixel_aspect_ratio
         sound = None if audio is None else container.add_stream(audio, rate=SAMPLE_RATE)
         if sound is not None:
             sound.layout = "mono"
