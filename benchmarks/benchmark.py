@@ -3,7 +3,10 @@
 A `Benchmark` loads nothing heavy, so that `--help` is quick and works without the optional
 packages. What measures is behind `load`:
 
-    SOAK = Benchmark(description=..., add_options=_add_options, settings=SoakSettings, load=_load)
+    class SoakSettings(Settings):
+        pictures: int = option("--pictures", type=int, default=1000, help="a multiple of 100")
+
+    SOAK = Benchmark(description=..., epilog=..., settings=SoakSettings, load=_load)
 
     def _load() -> Work[SoakSettings, SoakDocument]:
         from .soak import SoakDocument, measure, report
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -23,17 +26,31 @@ if TYPE_CHECKING:
     from .document import Document
 
 
+def option(*flags: str, beside: str | None = None, **words: Any) -> Any:
+    """Returns a field of settings that is an option of the command, with its name and its default.
+
+    Args:
+        *flags: As users write it, or the name of a positional argument.
+        beside: Of the options that name the same here one at most can be given.
+        **words: What `ArgumentParser.add_argument` takes besides.
+    """
+    return field(metadata={"flags": flags, "beside": beside, "words": words})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every command is asked for; the fields are named as the parsed options are.
+    """What every command is asked for; the help of the options says what the fields mean."""
 
-    Attributes:
-        json: Where the result is written, or None.
-        source: The result that is shown instead of measuring, or None.
-    """
-
-    json: Path | None
-    source: Path | None
+    json: Path | None = option(
+        "--json", beside="result", type=Path, metavar="FILE", help="write everything measured"
+    )
+    source: Path | None = option(
+        "--from",
+        beside="result",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: show what --json wrote to FILE",
+    )
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -104,41 +121,37 @@ class Benchmark(Generic[AnySettings]):
     Attributes:
         description: What is measured.
         epilog: What has to be known, and examples.
-        add_options: Adds its options, all but those of `Settings`.
-        settings: Class of what the options say.
+        settings: Its options, and what they say once they are parsed.
         load: Imports what measures.
         choose: The benchmark that the settings ask for, where that is another one.
-        former_from: What --from was called before, which stays accepted.
     """
 
     description: str
     epilog: str
-    add_options: Callable[[argparse.ArgumentParser], None]
     settings: type[AnySettings]
     load: Callable[[], Work[AnySettings, Any]]
-    choose: Callable[[AnySettings], Benchmark[AnySettings]] | None = None
-    former_from: str | None = None
+    choose: Callable[[AnySettings], Benchmark[Any]] | None = None
 
     def describe(self, parser: argparse.ArgumentParser) -> None:
         """Adds the options; `run` among the parsed arguments is a function of them."""
         parser.description, parser.epilog = self.description, self.epilog
-        self.add_options(parser)
-        output = parser.add_mutually_exclusive_group()
-        output.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
-        output.add_argument(
-            "--from",
-            dest="source",
-            type=Path,
-            metavar="FILE",
-            help="measure nothing: show what --json wrote to FILE",
-        )
-        if self.former_from is not None:
-            output.add_argument(self.former_from, dest="source", type=Path, help=argparse.SUPPRESS)
+        groups: dict[str, argparse._MutuallyExclusiveGroup] = {}
+        common, own = fields(self.settings)[:2], fields(self.settings)[2:]
+        for each in (*own, *common):
+            flags, beside, words = (each.metadata[name] for name in ("flags", "beside", "words"))
+            place: argparse._ActionsContainer = parser
+            if beside is not None:
+                if beside not in groups:
+                    groups[beside] = parser.add_mutually_exclusive_group()
+                place = groups[beside]
+            if flags[0].startswith("-"):
+                words = {"dest": each.name, **words}
+            place.add_argument(*flags, **words)
         parser.set_defaults(run=self.run)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Does what the parsed arguments say and returns the exit status."""
-        names = (field.name for field in fields(self.settings))
+        names = (each.name for each in fields(self.settings))
         settings = self.settings(**{name: getattr(arguments, name) for name in names})
         chosen = self if self.choose is None else self.choose(settings)
         return chosen.load().run(settings)

@@ -1,13 +1,15 @@
 """All benchmarks by the names of their commands, in the order of `dwpose-bench --help`.
 
-Names and half a line are here, the rest is loaded one by one: `--help` is quick.
+Half a line of each is here, the rest is loaded one by one: `--help` is quick.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .benchmark import Benchmark
 
 BENCHMARKS = {
@@ -21,6 +23,17 @@ BENCHMARKS = {
     "video": "frames per second of videos, beside a plain loop and rtmlib",
 }
 
+_DECLARED = {
+    "complexity": "complexity.command:COMPLEXITY",
+    "table": "latency.command:LATENCY",
+    "pipeline": "pipeline.command:PIPELINE",
+    "outside": "pipeline.command:OVERHEAD",
+    "sweep": "sweep.command:SWEEP",
+    "cold-start": "cold_start.command:COLD_START",
+    "soak": "soak.command:SOAK",
+    "video": "video.command:VIDEO",
+}
+
 
 def find_benchmark(name: str) -> Benchmark[Any]:
     """Loads the declaration of a benchmark.
@@ -31,36 +44,7 @@ def find_benchmark(name: str) -> Benchmark[Any]:
     Raises:
         KeyError: There is no such benchmark.
     """
-    if name == "complexity":
-        from .complexity.command import COMPLEXITY
+    from pkgutil import resolve_name
 
-        return COMPLEXITY
-    if name == "table":
-        from .latency.command import LATENCY
-
-        return LATENCY
-    if name == "pipeline":
-        from .pipeline.command import PIPELINE
-
-        return PIPELINE
-    if name == "outside":
-        from .pipeline.command import OVERHEAD
-
-        return OVERHEAD
-    if name == "sweep":
-        from .sweep.command import SWEEP
-
-        return SWEEP
-    if name == "cold-start":
-        from .cold_start.command import COLD_START
-
-        return COLD_START
-    if name == "soak":
-        from .soak.command import SOAK
-
-        return SOAK
-    if name == "video":
-        from .video.command import VIDEO
-
-        return VIDEO
-    raise KeyError(name)
+    found: Benchmark[Any] = resolve_name(f"{__package__}.{_DECLARED[name]}")
+    return found

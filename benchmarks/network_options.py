@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidArgumentError
-from .benchmark import Settings
+from .benchmark import Settings, option
 
 RTMLIB_NOTE = """\
 For rtmlib among the baselines: pip install --no-deps rtmlib==0.0.16 (with its dependencies it
@@ -17,19 +15,29 @@ would replace cv2)."""
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings(Settings):
-    """Which two networks run, and how.
+    """Which two networks run, and how."""
 
-    Attributes:
-        pose: Name or file of the pose model; None takes the bundled one.
-        random_weights: Name of a published pose network that gets random weights instead.
-        det: Name or file of the detector; None takes the bundled one.
-        threads: Threads inside one operator of ONNX Runtime; None takes one a physical core.
-    """
-
-    pose: str | None
-    random_weights: str | None
-    det: str | None
-    threads: int | None
+    pose: str | None = option(
+        "--pose",
+        beside="pose",
+        metavar="NAME|PATH",
+        help="pose model of `dwpose-models list`, or ONNX file (default: the bundled one)",
+    )
+    random_weights: str | None = option(
+        "--random-weights",
+        beside="pose",
+        metavar="NAME",
+        help="a published pose network with random weights, such as dwpose-l-384; needs torch",
+    )
+    det: str | None = option(
+        "--det", metavar="NAME|PATH", help="detector, likewise (default: the bundled one)"
+    )
+    threads: int | None = option(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads inside one operator of ONNX Runtime (default: one for each physical core)",
+    )
 
     def thread_count(self) -> int:
         """Returns the number of threads asked for, or one for each physical core.
@@ -68,17 +76,14 @@ class NetworkSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonSettings(NetworkSettings):
-    """How this package and the baselines are measured.
+    """How persons are found, by this package and the baselines alike."""
 
-    Attributes:
-        persons: Numbers of persons shown, measured one after the other; None takes the default.
-        repeats: Rounds; None takes the default.
-        score_threshold: Persons score above this; None takes the detector's own.
-    """
-
-    persons: Sequence[int] | None
-    repeats: int | None
-    score_threshold: float | None
+    score_threshold: float | None = option(
+        "--score-threshold",
+        type=float,
+        metavar="S",
+        help="persons score above this, for all alike (default: the detector's own)",
+    )
 
     def threshold(self, detector: str | Path) -> float:
         """Returns the threshold asked for, or the detector's own.
@@ -96,53 +101,6 @@ class ComparisonSettings(NetworkSettings):
         if chosen is None:
             return DetectorOptions().score_threshold
         return DetectorOptions(score_threshold=chosen).score_threshold
-
-
-def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `NetworkSettings`."""
-    pose = parser.add_mutually_exclusive_group()
-    pose.add_argument(
-        "--pose",
-        metavar="NAME|PATH",
-        help="pose model of `dwpose-models list`, or ONNX file (default: the bundled one)",
-    )
-    pose.add_argument(
-        "--random-weights",
-        metavar="NAME",
-        help="a published pose network with random weights, such as dwpose-l-384; needs torch",
-    )
-    parser.add_argument(
-        "--det",
-        metavar="NAME|PATH",
-        help="detector, likewise (default: the bundled one)",
-    )
-    parser.add_argument(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="threads inside one operator of ONNX Runtime (default: one for each physical core)",
-    )
-
-
-def add_comparison_options(
-    parser: argparse.ArgumentParser, *, persons: str, persons_default: str, repeats_default: str
-) -> None:
-    """Adds the options of `ComparisonSettings`; the words are those of its help."""
-    add_network_options(parser)
-    parser.add_argument(
-        "--persons",
-        nargs="+",
-        type=int,
-        metavar="N",
-        help=f"persons {persons} (default: {persons_default})",
-    )
-    parser.add_argument("--repeats", type=int, help=f"rounds (default: {repeats_default})")
-    parser.add_argument(
-        "--score-threshold",
-        type=float,
-        metavar="S",
-        help="persons score above this, for all alike (default: the detector's own)",
-    )
 
 
 def at_least_one(**values: int) -> None:

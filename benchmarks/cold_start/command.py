@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Work
-from ..network_options import NetworkSettings, add_network_options
+from ..benchmark import Benchmark, Work, option
+from ..network_options import NetworkSettings
 
 if TYPE_CHECKING:
     from .cold_start import ColdStartDocument
@@ -28,18 +27,9 @@ examples:
 
 @dataclass(frozen=True, kw_only=True)
 class ColdStartSettings(NetworkSettings):
-    """What is started.
+    """What is started, and how often."""
 
-    Attributes:
-        runs: Starts that count.
-    """
-
-    runs: int
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_network_options(parser)
-    parser.add_argument("--runs", type=int, default=9, help="starts that count (default: 9)")
+    runs: int = option("--runs", type=int, default=9, help="starts that count (default: 9)")
 
 
 def _load() -> Work[ColdStartSettings, ColdStartDocument]:
@@ -51,7 +41,6 @@ def _load() -> Work[ColdStartSettings, ColdStartDocument]:
 COLD_START = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
-    add_options=_add_options,
     settings=ColdStartSettings,
     load=_load,
 )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Settings, Work
+from ..benchmark import Benchmark, Settings, Work, option
 
 if TYPE_CHECKING:
-    from .document import ComplexityDocument
+    from .result import ComplexityDocument
 
 _DESCRIPTION = """\
 Count what the networks hold and compute, beside the published table.
@@ -34,17 +33,9 @@ examples:
 
 @dataclass(frozen=True, kw_only=True)
 class ComplexitySettings(Settings):
-    """What is counted.
+    """What is counted."""
 
-    Attributes:
-        models: Names of models or ONNX files; none takes the five networks, built with torch.
-    """
-
-    models: Sequence[str]
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    models: Sequence[str] = option(
         "models",
         nargs="*",
         metavar="MODEL",
@@ -54,8 +45,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _load() -> Work[ComplexitySettings, ComplexityDocument]:
     from .counting import count
-    from .document import ComplexityDocument
-    from .tables import full_table
+    from .result import ComplexityDocument, full_table
 
     return Work(document=ComplexityDocument, measure=count, report=full_table, table="complexity")
 
@@ -63,7 +53,6 @@ def _load() -> Work[ComplexitySettings, ComplexityDocument]:
 COMPLEXITY = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
-    add_options=_add_options,
     settings=ComplexitySettings,
     load=_load,
 )

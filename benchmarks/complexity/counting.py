@@ -12,8 +12,8 @@ from ..machine import capture_environment
 from ..published import PUBLISHED, PublishedRow, find_published
 from ..random_networks import as_exportable, build_network
 from .command import ComplexitySettings
-from .document import ComplexityDocument, ComplexityRow
 from .onnx_count import count_file, count_model
+from .result import ComplexityDocument, ComplexityRow
 from .torch_count import count_products, count_with_fvcore, parameter_count
 
 

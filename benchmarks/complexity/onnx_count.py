@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...detector import INPUT_SIZE_ENTRY
 from ...errors import MissingDependencyError, ModelFormatError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def count_model(model: onnx.ModelProto, *, origin: str) -> OnnxCount:
 
 
 def _with_batch_one(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
-    """A copy whose inputs have one sample, and whose shapes are to be found out again."""
+    """A copy with inputs of one sample, of a known size; its shapes are to be found out again."""
     import onnx
 
     single = onnx.ModelProto()
@@ -95,12 +96,19 @@ def _with_batch_one(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
         raise ModelFormatError(f"{origin} is not a network: it has no input")
     for value in fed:
         sizes = value.type.tensor_type.shape.dim
-        if sizes and not sizes[0].HasField("dim_value"):
-            sizes[0].dim_value = 1
+        for size, known in zip(sizes, [1, *_own_size_hw(model)], strict=False):
+            if not size.HasField("dim_value"):
+                size.dim_value = known
     del single.graph.value_info[:]
     for value in single.graph.output:  # may name a free batch, which contradicts the input's
         value.type.tensor_type.ClearField("shape")
     return single
+
+
+def _own_size_hw(model: onnx.ModelProto) -> list[int]:
+    """Height and width that a network was trained for, where its graph takes any."""
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    return [int(side) for side in reversed(entries.get(INPUT_SIZE_ENTRY, "").split("x")) if side]
 
 
 def _inferred_shapes(model: onnx.ModelProto, origin: str) -> Shapes:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Settings, Work
+from ..benchmark import Benchmark, Settings, Work, option
 
 if TYPE_CHECKING:
-    from .document import LatencyDocument
     from .networks import Network
+    from .result import LatencyDocument
 
 _DESCRIPTION = """\
 The published latency table, measured here by its own definition: batch 1, 50 calls to warm up,
@@ -48,58 +47,33 @@ examples:
 
 @dataclass(frozen=True, kw_only=True)
 class TableSettings(Settings):
-    """What is measured, on what, and how often.
+    """What is measured, on what, and how often."""
 
-    Attributes:
-        models: Networks; none takes the five of the published table.
-        random_weights: Whether they are built with random weights.
-        backends: Keys of backends with commas; None takes those that can be used here.
-        threads: Threads of one call on the CPU; None takes one a physical core.
-        warmup: Calls before those that count, in each repetition.
-        runs: Calls that count, in each repetition.
-        repetitions: Times all that is repeated.
-        markdown: Where the tables are written, or None.
-        plot: Where the plot is written, or None.
-    """
-
-    models: Sequence[str]
-    random_weights: bool
-    backends: str | None
-    threads: int | None
-    warmup: int
-    runs: int
-    repetitions: int
-    markdown: Path | None
-    plot: Path | None
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    models: Sequence[str] = option(
         "models", nargs="*", metavar="MODEL", help="see below (default: the five networks)"
     )
-    parser.add_argument(
+    random_weights: bool = option(
         "--random-weights",
         action="store_true",
         help="build the networks with random weights; the time does not depend on them",
     )
-    parser.add_argument("--backends", metavar="LIST", help="see below")
-    parser.add_argument(
+    backends: str | None = option("--backends", metavar="LIST", help="see below")
+    threads: int | None = option(
         "--threads", type=int, metavar="N", help="of one call (default: one a physical core)"
     )
-    parser.add_argument("--warmup", type=int, default=50, metavar="N", help="default: 50")
-    parser.add_argument("--runs", type=int, default=200, metavar="N", help="default: 200")
-    parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="default: 3")
-    parser.add_argument(
+    warmup: int = option("--warmup", type=int, default=50, metavar="N", help="default: 50")
+    runs: int = option("--runs", type=int, default=200, metavar="N", help="default: 200")
+    repetitions: int = option("--repetitions", type=int, default=3, metavar="N", help="default: 3")
+    markdown: Path | None = option(
         "--markdown", type=Path, metavar="FILE", help="write the tables to a file, too"
     )
-    parser.add_argument(
+    plot: Path | None = option(
         "--plot", type=Path, metavar="FILE", help="draw published AP against latency, as PNG"
     )
 
 
 def _load() -> Work[TableSettings, LatencyDocument]:
-    from .document import LatencyDocument
-    from .tables import full_report, readme_table
+    from .result import LatencyDocument, full_report, readme_table
 
     return Work(
         document=LatencyDocument,
@@ -142,7 +116,7 @@ def _networks(settings: TableSettings, folder: Path) -> list[Network]:
 def _write_markdown_and_plot(settings: TableSettings, document: LatencyDocument) -> int:
     from ...files.atomic import write_bytes
     from .plot import save_plot
-    from .tables import full_report
+    from .result import full_report
 
     if settings.markdown is not None:
         write_bytes(settings.markdown, f"{full_report(document)}\n".encode())
@@ -154,7 +128,6 @@ def _write_markdown_and_plot(settings: TableSettings, document: LatencyDocument)
 LATENCY = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
-    add_options=_add_options,
     settings=TableSettings,
     load=_load,
 )

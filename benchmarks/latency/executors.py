@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...backends.base import TensorSpec
+from ...backends.base import Backend, TensorSpec
 from ...backends.device import Device, parse_device
 from ...closing import ClosesOnExit
+from ...detector import INPUT_SIZE_ENTRY
 from ...errors import BackendUnavailableError, InvalidArgumentError, ModelFormatError
 from .networks import Network
 
@@ -51,10 +52,12 @@ class OrtExecutor(Executor):
         options = OrtOptions(intra_op_threads=threads if place.kind == "cpu" else None)
         self._backend = OrtBackend(path, device=place, options=options)
         self.description = self._backend.description
-        self.input, sample = _sample(self._backend.inputs, path)
+        self.input = single_input(self._backend, path)
         self._session = self._backend.session
         self._binding = self._session.io_binding()
-        value = onnxruntime.OrtValue.ortvalue_from_numpy(sample, place.kind, place.index)
+        value = onnxruntime.OrtValue.ortvalue_from_numpy(
+            random_sample(self.input), place.kind, place.index
+        )
         self._binding.bind_ortvalue_input(self.input.name, value)
         for spec in self._backend.outputs:
             self._binding.bind_output(spec.name, place.kind, place.index)
@@ -78,9 +81,11 @@ class OpenVinoExecutor(Executor):
         options = OpenVinoOptions(precision=precision, threads=threads)
         self._backend = OpenVinoBackend(path, device=parse_device("cpu"), options=options)
         self.description = self._backend.description
-        self.input, sample = _sample(self._backend.inputs, path)
+        self.input = single_input(self._backend, path)
         self._request: Any = self._backend.create_request()
-        self._request.infer([sample])  # the tensor is kept for the calls without arguments
+        self._request.infer(
+            [random_sample(self.input)]
+        )  # the tensor is kept for the calls without arguments
 
     def execute(self) -> None:
         """Runs the request without copying in or out."""
@@ -111,8 +116,8 @@ class TensorRtExecutor(Executor):
 
             self._backend = open_engine(network.path, device=device, load=load)
         self.description = self._backend.description
-        self.input, sample = _sample(self._backend.inputs, network.path)
-        self._backend.upload({self.input.name: sample})
+        self.input = single_input(self._backend, network.path)
+        self._backend.upload({self.input.name: random_sample(self.input)})
 
     def execute(self) -> None:
         """Runs the engine on what was uploaded and waits for the GPU."""
@@ -180,22 +185,33 @@ class TorchExecutor(Executor):
         self._torch.set_num_threads(self._threads_before)
 
 
-def random_sample(spec: TensorSpec) -> Array:
-    """Returns a batch of one for an input: normal noise, or for uint8 all grey values alike."""
+def random_sample(spec: TensorSpec, batch: int = 1) -> Array:
+    """Returns a batch for an input: normal noise, or for uint8 all grey values alike."""
     rng = np.random.default_rng(0)
-    shape = [1, *(size or 0 for size in spec.shape[1:])]
+    shape = [batch, *(size or 0 for size in spec.shape[1:])]
     if spec.dtype == np.uint8:
         return rng.integers(0, 256, shape, np.uint8)
     return rng.standard_normal(shape).astype(spec.dtype)
 
 
-def _sample(inputs: tuple[TensorSpec, ...], path: Path) -> tuple[TensorSpec, Array]:
-    spec = inputs[0]
-    if len(inputs) != 1 or None in spec.shape[1:] or spec.shape[0] not in (None, 1):
-        listed = ", ".join(map(str, inputs))
+def single_input(backend: Backend, origin: str | Path) -> TensorSpec:
+    """Returns the input of a network with a batch of one.
+
+    Height and width that the graph leaves free are those the network was trained for, which the
+    exporter writes into the file.
+
+    Raises:
+        ModelFormatError: The network has several inputs, or one of no known size.
+    """
+    spec = backend.inputs[0]
+    width, _, height = backend.metadata.get(INPUT_SIZE_ENTRY, "").partition("x")
+    shape = (1, *spec.shape[1:])
+    if shape[1:3] == (None, None) and width.isdigit() and height.isdigit():
+        shape = (1, int(height), int(width), *shape[3:])
+    if len(backend.inputs) != 1 or None in shape or spec.shape[0] not in (None, 1):
+        listed = ", ".join(map(str, backend.inputs))
         raise ModelFormatError(
-            f"{path}: the table is of networks with one input, of fixed size but for the batch; "
-            f"this file has {listed}"
+            f"{origin}: only networks with one input, of fixed size but for the batch, can be "
+            f"measured; this file has {listed}"
         )
-    single = TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:]))
-    return single, random_sample(single)
+    return TensorSpec(spec.name, spec.dtype, shape)

@@ -12,7 +12,7 @@ from ...zoo import find_spec, resolve_model
 from ..published import PUBLISHED, PublishedRow, find_published, published_row
 
 if TYPE_CHECKING:
-    from .document import Weights
+    from .result import Weights
 
 REMEDY = (
     "to measure networks of the same shape with random weights, which take the same time: "

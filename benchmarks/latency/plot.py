@@ -9,8 +9,7 @@ from typing import Any
 from ...errors import InvalidArgumentError, MissingDependencyError
 from ...files.atomic import write_bytes
 from ..published import ORT_MACHINE, PUBLISHED, TRT_MACHINE, PublishedRow, find_published
-from .document import LatencyDocument
-from .tables import COLUMN_TITLES
+from .result import COLUMN_TITLES, LatencyDocument
 
 SIZE_INCHES = (8.0, 5.0)
 DPI = 120

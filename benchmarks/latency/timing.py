@@ -14,9 +14,9 @@ import numpy.typing as npt
 from ...errors import BackendUnavailableError, InvalidArgumentError, MissingDependencyError
 from ..machine import capture_environment
 from .backends import BackendKey, load_executor
-from .document import LatencyDocument, LatencyRow, LatencySettings
 from .executors import Executor
 from .networks import Network
+from .result import LatencyDocument, LatencyRow, LatencySettings
 
 Milliseconds = npt.NDArray[np.float64]
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidArgumentError
-from ..benchmark import Benchmark, Work
-from ..network_options import RTMLIB_NOTE, ComparisonSettings, add_comparison_options
+from ..benchmark import Benchmark, Settings, Work, option
+from ..network_options import RTMLIB_NOTE, ComparisonSettings
 
 if TYPE_CHECKING:
-    from .document import PipelineDocument
     from .overhead import OverheadDocument
+    from .result import PipelineDocument
 
 _DESCRIPTION = """\
 Measure the whole pipeline, stage by stage, with memory, and beside rtmlib and the official recipe;
@@ -55,61 +55,18 @@ examples:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PipelineSettings(ComparisonSettings):
-    """What is measured, and on what.
+class OverheadSettings(Settings):
+    """What is measured where the networks' outputs are constants."""
 
-    Attributes:
-        constant_networks: Whether the networks' outputs are constants.
-        pictures: Folder of pictures for the last row; None takes made-up ones.
-        no_memory: Whether the processes that measure memory are left out.
-        opencv_threads: Threads of OpenCV; None takes its own number.
-    """
-
-    constant_networks: bool
-    pictures: Path | None
-    no_memory: bool
-    opencv_threads: int | None
-
-
-_OF_REAL_NETWORKS = (
-    "pose",
-    "random_weights",
-    "det",
-    "threads",
-    "score_threshold",
-    "pictures",
-    "no_memory",
-)
-"""Settings that say nothing where the networks' outputs are constants."""
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--constant-networks",
-        action="store_true",
-        help="networks whose outputs are constants: what everything outside them costs",
+    persons: Sequence[int] | None = option(
+        "--persons",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="persons on the picture (default: 1 3 10)",
     )
-    add_comparison_options(
-        parser,
-        persons="on the made-up pictures, 1 to 10, with --constant-networks to 100",
-        persons_default="1 2 5 10; 1 3 10",
-        repeats_default="30; 60",
-    )
-    parser.add_argument(
-        "--pictures",
-        type=Path,
-        metavar="DIR",
-        help="folder of pictures for the last row, searched with its subfolders "
-        "(default: ten made-up pictures of 1 to 10 persons)",
-    )
-    parser.add_argument(
-        "--no-memory", action="store_true", help="leave out the processes that measure memory"
-    )
-    _add_opencv_threads(parser)
-
-
-def _add_opencv_threads(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    repeats: int | None = option("--repeats", type=int, help="rounds (default: 60)")
+    opencv_threads: int | None = option(
         "--opencv-threads",
         type=int,
         metavar="N",
@@ -117,47 +74,79 @@ def _add_opencv_threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_outside_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+@dataclass(frozen=True, kw_only=True)
+class OutsideSettings(OverheadSettings):
+    """The same, with the name that --from had before."""
+
+    source: Path | None = option(
+        "--from",
+        "--render",
+        beside="result",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: show what --json wrote to FILE",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSettings(ComparisonSettings, OverheadSettings):
+    """What is measured, and on what."""
+
+    persons: Sequence[int] | None = option(
         "--persons",
         nargs="+",
         type=int,
         metavar="N",
-        help="persons on the picture (default: 1 3 10)",
+        help="persons on the made-up pictures, 1 to 10 (default: 1 2 5 10), with "
+        "--constant-networks to 100 (default: 1 3 10)",
     )
-    parser.add_argument("--repeats", type=int, help="rounds (default: 60)")
-    _add_opencv_threads(parser)
-    unused = dict.fromkeys(_OF_REAL_NETWORKS)
-    parser.set_defaults(**{**unused, "constant_networks": True, "no_memory": False})
+    repeats: int | None = option(
+        "--repeats", type=int, help="rounds (default: 30, with --constant-networks 60)"
+    )
+    pictures: Path | None = option(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="folder of pictures for the last row, searched with its subfolders "
+        "(default: ten made-up pictures of 1 to 10 persons)",
+    )
+    no_memory: bool = option(
+        "--no-memory", action="store_true", help="leave out the processes that measure memory"
+    )
+    constant_networks: bool = option(
+        "--constant-networks",
+        action="store_true",
+        help="networks whose outputs are constants: what everything outside them costs",
+    )
 
 
-def _choose(settings: PipelineSettings) -> Benchmark[PipelineSettings]:
+def _choose(settings: PipelineSettings) -> Benchmark[Any]:
     if not settings.constant_networks:
         return PIPELINE
-    for name in _OF_REAL_NETWORKS:
-        if getattr(settings, name) not in (None, False):
+    used = {each.name for each in fields(OverheadSettings)} | {"constant_networks"}
+    for each in fields(PipelineSettings):
+        if each.name not in used and getattr(settings, each.name):
             raise InvalidArgumentError(
-                f"--{name.replace('_', '-')} does not apply to --constant-networks, whose "
+                f"{each.metadata['flags'][0]} does not apply to --constant-networks, whose "
                 "networks, threads and picture are always the same; leave one of them out"
             )
     return OVERHEAD
 
 
 def _load() -> Work[PipelineSettings, PipelineDocument]:
-    from . import tables
-    from .document import PipelineDocument
+    from .result import PipelineDocument, readme_table, report
     from .timing import measure
 
     return Work(
         document=PipelineDocument,
         measure=measure,
-        report=tables.report,
+        report=report,
         table="pipeline",
-        readme_table=tables.readme_table,
+        readme_table=readme_table,
     )
 
 
-def _load_overhead() -> Work[PipelineSettings, OverheadDocument]:
+def _load_overhead() -> Work[Any, OverheadDocument]:
     from . import overhead
 
     return Work(
@@ -172,7 +161,6 @@ def _load_overhead() -> Work[PipelineSettings, OverheadDocument]:
 PIPELINE = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
-    add_options=_add_options,
     settings=PipelineSettings,
     load=_load,
     choose=_choose,
@@ -182,8 +170,6 @@ OVERHEAD = Benchmark(
     description="What everything outside the networks costs, beside rtmlib and the official "
     "recipe: the\nsame as `dwpose-bench pipeline --constant-networks`, whose --help says more.",
     epilog=_OUTSIDE_EPILOG,
-    add_options=_add_outside_options,
-    settings=PipelineSettings,
+    settings=OutsideSettings,
     load=_load_overhead,
-    former_from="--render",
 )

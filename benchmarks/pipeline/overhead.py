@@ -34,7 +34,7 @@ from ..peers.baselines import (
 )
 from ..peers.clock import NETWORKS, REST, STAGES, Clock, take_turns, watch_networks
 from ..peers.constant_networks import CROP_WH, DETECTOR_WH, PICTURE_WH, synthetic_picture
-from .command import PipelineSettings
+from .command import OverheadSettings
 
 PERSONS = (1, 3, 10)
 REPEATS = 60
@@ -119,7 +119,7 @@ class OverheadDocument(Document, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("rows is empty")
 
 
-def measure(settings: PipelineSettings) -> OverheadDocument:
+def measure(settings: OverheadSettings) -> OverheadDocument:
     """Returns all that is measured, as the settings say; raises as `measure_row` does."""
     repeats = REPEATS if settings.repeats is None else settings.repeats
     if settings.opencv_threads is not None:

@@ -38,8 +38,8 @@ from ..peers.clock import STAGES as WATCHED
 from ..peers.montage import PICTURE_WH, write_montages
 from ..peers.networks import official_files
 from .command import PipelineSettings
-from .document import PipelineDocument, Row, Times, ratios_of
 from .memory import peaks_mb
+from .result import PipelineDocument, Row, Times, ratios_of
 
 PERSONS = (1, 2, 5, 10)
 FOLDER_PERSONS = tuple(range(1, 11))

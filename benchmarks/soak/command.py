@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Work
-from ..network_options import NetworkSettings, add_network_options
+from ..benchmark import Benchmark, Work, option
+from ..network_options import NetworkSettings
 
 if TYPE_CHECKING:
     from .soak import SoakDocument
@@ -27,18 +26,9 @@ examples:
 
 @dataclass(frozen=True, kw_only=True)
 class SoakSettings(NetworkSettings):
-    """How long it runs.
+    """What runs, and how long."""
 
-    Attributes:
-        pictures: Pictures, a multiple of 100.
-    """
-
-    pictures: int
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_network_options(parser)
-    parser.add_argument(
+    pictures: int = option(
         "--pictures", type=int, default=1000, help="a multiple of 100 (default: 1000)"
     )
 
@@ -58,7 +48,6 @@ def _load() -> Work[SoakSettings, SoakDocument]:
 SOAK = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
-    add_options=_add_options,
     settings=SoakSettings,
     load=_load,
 )

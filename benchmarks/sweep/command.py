@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..benchmark import Benchmark, Settings, Work
+from ..benchmark import Benchmark, Settings, Work, option
 
 if TYPE_CHECKING:
     from .sweep import SweepDocument
@@ -29,50 +28,32 @@ examples:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSettings(Settings):
-    """What is swept over.
+    """Which networks are swept over what."""
 
-    Attributes:
-        models: Names or files; none takes the bundled ones, unless `random_weights` names some.
-        random_weights: Names of published pose networks that get random weights.
-        backend: Runtime, on the CPU.
-        threads: Numbers of threads inside one operator; None takes 1, 2, 4 and so on.
-        batches: Sizes of batch.
-        repeats: Rounds.
-    """
-
-    models: Sequence[str]
-    random_weights: Sequence[str]
-    backend: Literal["ort", "openvino"]
-    threads: Sequence[int] | None
-    batches: Sequence[int]
-    repeats: int
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    models: Sequence[str] = option(
         "models",
         nargs="*",
         metavar="MODEL",
         help="pose models or detectors, names or ONNX files (default: the bundled ones)",
     )
-    parser.add_argument(
+    random_weights: Sequence[str] = option(
         "--random-weights",
         nargs="+",
         default=[],
         metavar="NAME",
         help="published pose networks with random weights, such as dwpose-l-384; needs torch",
     )
-    parser.add_argument(
+    backend: Literal["ort", "openvino"] = option(
         "--backend", choices=("ort", "openvino"), default="ort", help="runtime (default: ort)"
     )
-    parser.add_argument(
+    threads: Sequence[int] | None = option(
         "--threads",
         nargs="+",
         type=int,
         metavar="N",
         help="numbers of threads (default: 1, 2, 4 and so on up to the physical cores)",
     )
-    parser.add_argument(
+    batches: Sequence[int] = option(
         "--batches",
         nargs="+",
         type=int,
@@ -80,7 +61,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="sizes of batch (default: 1 2 4 8 16)",
     )
-    parser.add_argument("--repeats", type=int, default=20, help="rounds (default: 20)")
+    repeats: int = option("--repeats", type=int, default=20, help="rounds (default: 20)")
 
 
 def _load() -> Work[SweepSettings, SweepDocument]:
@@ -92,7 +73,6 @@ def _load() -> Work[SweepSettings, SweepDocument]:
 SWEEP = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
-    add_options=_add_options,
     settings=SweepSettings,
     load=_load,
 )

@@ -15,10 +15,10 @@ import numpy as np
 from tqdm import tqdm
 
 from ...backends import Backend, BackendName, load_backend
-from ...backends.base import Array, TensorSpec
-from ...errors import InvalidArgumentError, ModelFormatError
+from ...errors import InvalidArgumentError
 from ...zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
 from ..document import Document
+from ..latency.executors import random_sample, single_input
 from ..machine import capture_environment, physical_cores
 from ..markdown import markdown_table
 from ..network_options import model_name
@@ -164,8 +164,8 @@ def sweep(
 def _time_batches(
     backend: Backend, batches: Sequence[int], repeats: int, title: str
 ) -> dict[int, list[float]]:
-    (spec,) = backend.inputs
-    noise = _noise(spec, max(batches))
+    spec = single_input(backend, title)
+    noise = random_sample(spec, max(batches))
     samples: dict[int, list[float]] = {batch: [] for batch in batches}
     rounds = itertools.product(range(-WARM_UP, repeats), batches)
     total = (WARM_UP + repeats) * len(batches)
@@ -175,16 +175,6 @@ def _time_batches(
         if number >= 0:
             samples[batch].append(1e3 * (time.perf_counter() - start))
     return samples
-
-
-def _noise(spec: TensorSpec, batch: int) -> Array:
-    if None in spec.shape[1:]:
-        raise ModelFormatError(f"the input {spec} has no fixed height and width")
-    rng = np.random.default_rng(0)
-    shape = (batch, *(size for size in spec.shape[1:] if size is not None))
-    if spec.dtype == np.uint8:
-        return rng.integers(0, 256, shape, np.uint8)
-    return rng.standard_normal(shape, np.float32).astype(spec.dtype)
 
 
 def table_of(document: SweepDocument) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Work
-from ..network_options import RTMLIB_NOTE, ComparisonSettings, add_comparison_options
+from ..benchmark import Benchmark, Work, option
+from ..network_options import RTMLIB_NOTE, ComparisonSettings
 
 if TYPE_CHECKING:
-    from .document import VideoDocument
+    from .result import VideoDocument
 
 _EPILOG = f"""\
 From clip to drawn clip, in turns in one process: `Predictor.stream`, a plain loop (OpenCV reads,
@@ -30,44 +30,39 @@ examples:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSettings(ComparisonSettings):
-    """Which clips are worked on, and how.
+    """Which clips are worked on, and how."""
 
-    Attributes:
-        frames: Frames of a clip.
-        detect_every: The stream and rtmlib search every so many frames for persons.
-    """
-
-    frames: int
-    detect_every: int
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_comparison_options(
-        parser, persons="in the clips, 1 to 10", persons_default="1 4", repeats_default="5"
+    persons: Sequence[int] = option(
+        "--persons",
+        nargs="+",
+        type=int,
+        default=[1, 4],
+        metavar="N",
+        help="persons in the clips, 1 to 10 (default: 1 4)",
     )
-    parser.add_argument(
+    frames: int = option(
         "--frames", type=int, default=100, metavar="N", help="frames of a clip (default: 100)"
     )
-    parser.add_argument(
+    detect_every: int = option(
         "--detect-every",
         type=int,
         default=5,
         metavar="N",
         help="the stream and rtmlib search every N frames for persons (default: 5)",
     )
+    repeats: int = option("--repeats", type=int, default=5, help="rounds (default: 5)")
 
 
 def _load() -> Work[VideoSettings, VideoDocument]:
-    from . import tables
-    from .document import VideoDocument
+    from .result import VideoDocument, readme_table, report
     from .timing import measure
 
     return Work(
         document=VideoDocument,
         measure=measure,
-        report=tables.report,
+        report=report,
         table="video",
-        readme_table=tables.readme_table,
+        readme_table=readme_table,
     )
 
 
@@ -75,7 +70,6 @@ VIDEO = Benchmark(
     description="Measure frames per second of videos, from file to drawn file, beside a plain loop "
     "and rtmlib's\ntracker.",
     epilog=_EPILOG,
-    add_options=_add_options,
     settings=VideoSettings,
     load=_load,
 )

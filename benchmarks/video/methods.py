@@ -22,7 +22,7 @@ from ...media import VideoWriter
 from ...predictor import Predictor
 from ...results import PoseResult
 from ..peers.baselines import NetworkFiles, Rtmlib, sessions_of
-from .document import PLAIN_LOOP, RTMLIB, STREAM, VideoMethod
+from .result import PLAIN_LOOP, RTMLIB, STREAM, VideoMethod
 from .scene import FRAME_RATE
 
 UInt8Array = npt.NDArray[np.uint8]

@@ -16,12 +16,9 @@ from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH
 from ..peers.networks import official_files
 from .command import VideoSettings
-from .document import STREAM, Row, Stage, VideoDocument, VideoMethod
 from .methods import Round, video_methods
+from .result import STREAM, Row, Stage, VideoDocument, VideoMethod
 from .scene import write_clip
-
-PERSONS = (1, 4)
-REPEATS = 5
 
 WARM_UP = 1
 """Rounds of all methods before any is timed."""
@@ -33,15 +30,16 @@ def measure(settings: VideoSettings) -> VideoDocument:
     Raises:
         DwposeError: Networks cannot be had, or a package is missing.
     """
-    repeats = REPEATS if settings.repeats is None else settings.repeats
-    at_least_one(repeats=repeats, frames=settings.frames, detect_every=settings.detect_every)
+    at_least_one(
+        repeats=settings.repeats, frames=settings.frames, detect_every=settings.detect_every
+    )
     threads = settings.thread_count()
     environment = capture_environment(threads={"onnxruntime_intra_op": threads})
     with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as temporary:
         folder = Path(temporary)
         clips = {
             persons: write_clip(folder / f"{persons}.mp4", persons=persons, frames=settings.frames)
-            for persons in settings.persons or PERSONS
+            for persons in settings.persons
         }
         pose, detector = settings.models(folder)
         score_threshold = settings.threshold(detector)
@@ -54,7 +52,7 @@ def measure(settings: VideoSettings) -> VideoDocument:
                 detect_every=settings.detect_every,
                 score_threshold=score_threshold,
                 threads=threads,
-                repeats=repeats,
+                repeats=settings.repeats,
             )
             for persons, clip in clips.items()
         )
@@ -68,7 +66,7 @@ def measure(settings: VideoSettings) -> VideoDocument:
         detect_every=settings.detect_every,
         score_threshold=score_threshold,
         threads=threads,
-        repeats=repeats,
+        repeats=settings.repeats,
         rows=rows,
     )
 

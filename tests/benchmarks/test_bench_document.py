@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dwpose_infer.benchmarks.cli import main
-from dwpose_infer.benchmarks.complexity.document import ComplexityDocument, ComplexityRow
+from dwpose_infer.benchmarks.complexity.result import ComplexityDocument, ComplexityRow
 from dwpose_infer.benchmarks.document import (
     document_header,
     json_schema,

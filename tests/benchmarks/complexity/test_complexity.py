@@ -11,8 +11,7 @@ import pytest
 from dwpose_infer.benchmarks.cli import main
 from dwpose_infer.benchmarks.complexity.command import COMPLEXITY
 from dwpose_infer.benchmarks.complexity.counting import count_files
-from dwpose_infer.benchmarks.complexity.document import ComplexityDocument
-from dwpose_infer.benchmarks.complexity.tables import full_table
+from dwpose_infer.benchmarks.complexity.result import ComplexityDocument, full_table
 from dwpose_infer.benchmarks.document import read_document, write_document
 
 pytest.importorskip("torch")

@@ -11,9 +11,8 @@ import pytest
 
 from dwpose_infer.benchmarks.cli import main
 from dwpose_infer.benchmarks.document import read_document
-from dwpose_infer.benchmarks.latency.document import LatencyDocument
 from dwpose_infer.benchmarks.latency.networks import find_networks, random_networks
-from dwpose_infer.benchmarks.latency.tables import full_report
+from dwpose_infer.benchmarks.latency.result import LatencyDocument, full_report
 from dwpose_infer.benchmarks.published import published_row
 from dwpose_infer.benchmarks.random_networks import random_network
 from dwpose_infer.errors import InvalidArgumentError, ModelNotFoundError

@@ -102,7 +102,7 @@ class FakeEngine:
 
     def __init__(self, path, *, device):
         self.path, self.device, self.calls = path, str(device), []
-        self.description = "TensorRT 10, fp16"
+        self.description, self.metadata = "TensorRT 10, fp16", {}
         self.inputs = (TensorSpec("crops", np.dtype(np.uint8), (None, 256, 192, 3)),)
 
     def upload(self, inputs):

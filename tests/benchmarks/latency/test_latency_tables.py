@@ -9,9 +9,11 @@ import pytest
 
 from dwpose_infer.benchmarks.document import write_document
 from dwpose_infer.benchmarks.latency.command import LATENCY
-from dwpose_infer.benchmarks.latency.document import LatencyDocument, LatencyRow, LatencySettings
 from dwpose_infer.benchmarks.latency.plot import save_plot
-from dwpose_infer.benchmarks.latency.tables import (
+from dwpose_infer.benchmarks.latency.result import (
+    LatencyDocument,
+    LatencyRow,
+    LatencySettings,
     caption,
     detail_table,
     full_report,

@@ -16,7 +16,7 @@ from dwpose_infer.benchmarks.peers.agreement import DisagreementError
 from dwpose_infer.benchmarks.peers.montage import write_montages
 from dwpose_infer.benchmarks.peers.networks import official_files
 from dwpose_infer.benchmarks.pipeline import memory, timing
-from dwpose_infer.benchmarks.pipeline.document import PipelineDocument
+from dwpose_infer.benchmarks.pipeline.result import PipelineDocument
 from dwpose_infer.detector import DetectorOptions
 from dwpose_infer.errors import InferenceError, InputError, InvalidArgumentError
 from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, get_spec

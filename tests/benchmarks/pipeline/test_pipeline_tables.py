@@ -9,9 +9,9 @@ import pytest
 from dwpose_infer.benchmarks.document import read_document, write_document
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB
-from dwpose_infer.benchmarks.pipeline import tables
+from dwpose_infer.benchmarks.pipeline import result as tables
 from dwpose_infer.benchmarks.pipeline.command import PIPELINE
-from dwpose_infer.benchmarks.pipeline.document import (
+from dwpose_infer.benchmarks.pipeline.result import (
     PipelineDocument,
     Row,
     Times,

@@ -62,7 +62,7 @@ def test_the_batch_that_is_asked_for_is_run(network, monkeypatch):
 
     class Recorder:
         def __init__(self, backend):
-            self.inputs, self._run = backend.inputs, backend.run
+            self.inputs, self.metadata, self._run = backend.inputs, {}, backend.run
 
         def run(self, inputs):
             sizes.append(len(inputs["images"]))
@@ -71,6 +71,12 @@ def test_the_batch_that_is_asked_for_is_run(network, monkeypatch):
     with sweeps.load_backend("ort", network, threads=1) as backend:
         sweeps._time_batches(Recorder(backend), [1, 3], 2, "test")
     assert sizes == [1, 3] * (2 + sweeps.WARM_UP)
+
+
+def test_a_network_of_any_size_is_given_its_own(capsys):
+    arguments = ["--threads", "1", "--batches", "1", "--repeats", "1"]
+    assert cli.main(["sweep", "yolox-nano-person-bundled", *arguments]) == 0
+    assert "| yolox-nano-person-bundled | 1 |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", ["threads", "batches", "repeats"])

@@ -14,15 +14,16 @@ from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.document import read_document
 from dwpose_infer.benchmarks.video import timing
 from dwpose_infer.benchmarks.video.command import VIDEO
-from dwpose_infer.benchmarks.video.document import (
+from dwpose_infer.benchmarks.video.result import (
     PLAIN_LOOP,
     RTMLIB,
     STREAM,
     VideoDocument,
     misses,
+    summary_table,
+    verdict,
 )
 from dwpose_infer.benchmarks.video.scene import moving_people
-from dwpose_infer.benchmarks.video.tables import summary_table, verdict
 from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None

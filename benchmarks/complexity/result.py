@@ -1,4 +1,4 @@
-"""The result of `dwpose-bench complexity`."""
+"""The result of `dwpose-bench complexity` as a typed document, and its table."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 from ..document import Document
+from ..markdown import markdown_table
+from ..random_networks import sides
 
 
 class ComplexityRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,3 +46,36 @@ class ComplexityDocument(Document, frozen=True, kw_only=True, forbid_unknown_fie
     schema_version: Literal[1] = 1
     benchmark: Literal["complexity"] = "complexity"
     rows: tuple[ComplexityRow, ...]
+
+
+MISSING = "-"
+
+
+def full_table(document: ComplexityDocument) -> str:
+    """Returns the table with every count."""
+    header = (
+        "network",
+        "input",
+        "parameters",
+        "GFLOPs, published",
+        "GFLOPs, fvcore",
+        "GFLOPs in products, torch",
+        "GFLOPs in products, ONNX",
+    )
+    rows = (
+        (
+            row.model,
+            sides(row.input_shape),
+            f"{row.parameters:,}",
+            MISSING if row.published_gflops is None else f"{row.published_gflops:g}",
+            _giga(row.fvcore),
+            _giga(row.products),
+            _giga(row.products_onnx),
+        )
+        for row in document.rows
+    )
+    return markdown_table(header, rows, text_columns=2)
+
+
+def _giga(count: int | None) -> str:
+    return MISSING if count is None else f"{count / 1e9:.4f}"
