@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from . import environment, zoo
-from .backends import Backend, BackendName, check_backend, load_backend
+from . import zoo
+from .backends import Backend, BackendName, check_backend
 from .closing import ClosesOnExit
 from .detector import Detections, Detector, DetectorOptions
 from .errors import InputError, InvalidArgumentError
 from .estimator import DEFAULT_MAX_BATCH, Crops, PoseEstimator, join_crops
+from .export.engine_cache import load_or_build
 from .flip import official_form
 from .given_boxes import boxes_per_picture
 from .images import MAX_PIXELS, ColorOrder, ImageSource, as_sources, read_image
 from .results import PoseResult
+from .wheels import check_opencv
 from .zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
 if TYPE_CHECKING:
@@ -154,7 +156,7 @@ class Predictor(ClosesOnExit):
             EngineBuildError: TensorRT cannot build an engine of a model.
             ParityError: A new engine does not do what its model does; it was not kept.
         """
-        environment.check_opencv()
+        check_opencv()
         check_backend(backend, device)
         self._color = color
         self._max_pixels = max_pixels
@@ -162,7 +164,7 @@ class Predictor(ClosesOnExit):
 
         def load(model: str | PathLike[str], kind: zoo.ModelKind) -> Backend:
             path = zoo.resolve_model(model, kind=kind, offline=offline, progress=progress)
-            return load_backend(
+            return load_or_build(
                 backend,
                 path,
                 device=device,

@@ -14,7 +14,7 @@ from ..cli.exit_status import exit_status
 from ..errors import InvalidArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from ..backends.engine_record import EngineOptions
+    from ..backends.tensorrt.engine_record import EngineOptions
     from .engine_exporter import EngineResult
     from .exporter import ExportOptions, ExportResult
     from .metadata import Precision
@@ -110,7 +110,7 @@ def _export(arguments: argparse.Namespace) -> tuple[list[str], Path]:
 
 def _export_engine(arguments: argparse.Namespace) -> tuple[list[str], Path]:
     from ..backends.device import parse_device
-    from ..environment import check_tensorrt
+    from ..backends.tensorrt.system import check_tensorrt
 
     engine = _engine_options(arguments)
     device = parse_device(arguments.device or "cuda")
@@ -153,7 +153,7 @@ def _shows_bars(arguments: argparse.Namespace) -> bool:
 
 
 def _engine_options(arguments: argparse.Namespace) -> EngineOptions:
-    from ..backends.engine_record import EngineOptions
+    from ..backends.tensorrt.engine_record import EngineOptions
 
     if arguments.form != "deploy":
         raise InvalidArgumentError("an engine is made of the deploy form; leave --form away")

@@ -14,15 +14,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..backends.base import Backend
-from ..backends.cuda import Gpu
 from ..backends.device import Device
-from ..backends.engine_record import (
+from ..backends.tensorrt.cuda import Gpu
+from ..backends.tensorrt.engine_record import (
     EngineIdentity,
     EngineOptions,
     EngineRecord,
     write_record,
 )
-from ..backends.tensorrt_library import import_tensorrt
+from ..backends.tensorrt.library import import_tensorrt
 from ..errors import OutputError, ParityError
 from ..files.atomic import part_file, write_bytes
 from .engine_source import EngineSource, load_engine_source
@@ -147,7 +147,7 @@ def warn_about_gpu(gpu_name: str, engine: EngineOptions) -> None:
 
 
 def _loader(device: Device) -> EngineLoader:
-    from ..backends.tensorrt import TensorRtBackend
+    from ..backends.tensorrt.backend import TensorRtBackend
 
     def load(path: Path) -> Backend:
         return TensorRtBackend(path, device=device)

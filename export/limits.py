@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..backends.engine_record import EnginePrecision
+from ..backends.tensorrt.engine_record import EnginePrecision
 from .metadata import Precision
 
 MIN_SCORE = 0.2

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ..backends.engine_record import EnginePrecision
+from ..backends.tensorrt.engine_record import EnginePrecision
 from ..detector import PERSON_CLASS, decode_yolox
 from ..nms import nms
 from ..simcc import decode_simcc

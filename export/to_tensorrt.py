@@ -26,15 +26,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from ..backends.cuda import Gpu
 from ..backends.device import Device
-from ..backends.engine_record import EngineOptions
-from ..backends.tensorrt_library import (
-    MessageLog,
-    create_logger,
-    import_tensorrt,
-    tensorrt_remedy,
-)
+from ..backends.tensorrt.cuda import Gpu
+from ..backends.tensorrt.engine_record import EngineOptions
+from ..backends.tensorrt.library import MessageLog, create_logger, import_tensorrt, tensorrt_remedy
 from ..errors import (
     BackendUnavailableError,
     EngineBuildError,

@@ -19,7 +19,7 @@ from importlib.machinery import ModuleSpec
 
 import numpy as np
 
-from dwpose_infer.environment import gpu as environment_gpu
+from dwpose_infer.backends.tensorrt import system as environment_gpu
 
 DEVICE_ADDRESSES = 0x7F00_0000_0000
 

@@ -102,7 +102,7 @@ class TensorRtExecutor(Executor):
     """A TensorRT engine in half precision, of the network in deploy form (uint8 crops in)."""
 
     def __init__(self, network: Network) -> None:
-        from ...backends.tensorrt import TensorRtBackend
+        from ...backends.tensorrt.backend import TensorRtBackend
 
         device = parse_device("cuda")
 
@@ -112,7 +112,7 @@ class TensorRtExecutor(Executor):
         if network.weights == "random":
             self._backend = load(_random_engine(network, device))
         else:
-            from ...backends.engine_cache import open_engine
+            from ...export.engine_cache import open_engine
 
             self._backend = open_engine(network.path, device=device, load=load)
         self.description = self._backend.description

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKENDS",
+    "ENGINE_SUFFIXES",
     "Backend",
     "BackendName",
     "Device",
     "Precision",
     "TensorSpec",
     "check_backend",
+    "check_options",
     "default_device",
     "load_backend",
 ]
@@ -61,14 +63,14 @@ def check_backend(name: str, device: str | None = None) -> Device:
         )
     place = parse_device(default_device(name) if device is None else device)
     if name == "trt":
-        from .. import environment
+        from .tensorrt.system import check_tensorrt
 
         if place.kind != "cuda":
             raise InvalidArgumentError(
                 f"backend 'trt' does not run on device {str(place)!r}; use device='cuda' or "
                 "'cuda:N', or another backend for the CPU: backend='ort' or 'openvino'"
             )
-        environment.check_tensorrt()
+        check_tensorrt()
     return place
 
 
@@ -82,15 +84,12 @@ def load_backend(
     threads: int | None = None,
     precision: Precision | None = None,
     max_batch: int | None = None,
-    progress: bool = False,
 ) -> Backend:
     """Loads a model file into a runtime.
 
     Args:
         name: "ort" for ONNX Runtime, "trt" for TensorRT, "openvino" for OpenVINO.
-        model_path: ONNX file; for "trt" also a TensorRT engine, whose name ends in .engine or
-            .plan. "trt" builds the engine of an ONNX file when it is used for the first time,
-            which takes minutes, and keeps it.
+        model_path: ONNX file; for "trt" a TensorRT engine, whose name ends in .engine or .plan.
         device: "cpu", "cuda" or "cuda:N"; None means "cpu", for "trt" the first GPU.
         provider: Execution provider of ONNX Runtime, "cpu", "cuda" or "tensorrt"; None takes
             the one of the device's own name.
@@ -99,9 +98,8 @@ def load_backend(
         precision: What is calculated in. "trt": "fp16" where it is safe (None means this), or
             "fp32". "openvino": "fp32" (None means this) or "bf16". ONNX Runtime takes the
             precision of the file; only its provider "tensorrt" can be told "fp16".
-        max_batch: Largest batch of one call that TensorRT is prepared for; larger ones are split.
-            None means 16.
-        progress: Show on standard error how an engine is built.
+        max_batch: Largest batch of one call that ONNX Runtime's provider "tensorrt" is prepared
+            for; None means 16.
 
     Raises:
         InvalidArgumentError: The backend or the device is unknown, or an option does not go
@@ -110,21 +108,19 @@ def load_backend(
         MissingDependencyError: The runtime is not installed.
         ModelFormatError: The file is not a model this runtime can load.
         DeviceMemoryError: The GPU has too little free memory.
-        EngineBuildError: TensorRT cannot build an engine of the model.
-        ParityError: A new engine does not do what the model does; it was not kept.
     """
     if max_batch is not None and max_batch < 1:
         raise InvalidArgumentError(f"max_batch is {max_batch}, must be at least 1")
-    if name in ("trt", "openvino"):
-        _refuse(name, provider=provider, provider_options=provider_options or None)
-    if name == "trt":
-        _refuse(name, threads=threads)
-        _require_tensorrt_precision(precision)
+    check_options(
+        name,
+        provider=provider,
+        provider_options=provider_options,
+        threads=threads,
+        precision=precision,
+    )
     place = check_backend(name, device)
     if name == "trt":
-        return _load_tensorrt(
-            model_path, place, precision=precision, max_batch=max_batch, progress=progress
-        )
+        return _load_tensorrt(model_path, place, precision=precision)
     if name == "openvino":
         from .openvino import OpenVinoBackend, OpenVinoOptions
 
@@ -142,6 +138,30 @@ def load_backend(
     )
 
 
+def check_options(
+    name: BackendName,
+    *,
+    provider: Provider | None,
+    provider_options: Mapping[str, Any] | None,
+    threads: int | None,
+    precision: Precision | None,
+) -> None:
+    """Finds out which options mean nothing to a backend.
+
+    Raises:
+        InvalidArgumentError: One does not go with the backend.
+    """
+    if name in ("trt", "openvino"):
+        _refuse(name, provider=provider, provider_options=provider_options or None)
+    if name == "trt":
+        _refuse(name, threads=threads)
+        if precision not in (None, "fp16", "fp32"):
+            raise InvalidArgumentError(
+                f"precision {precision!r} does not go with backend 'trt', which calculates in "
+                "'fp16' or 'fp32'"
+            )
+
+
 def _refuse(backend: str, **options: object) -> None:
     """Raises for options that mean nothing to a backend."""
     for name, value in options.items():
@@ -153,45 +173,22 @@ def _refuse(backend: str, **options: object) -> None:
             )
 
 
-def _require_tensorrt_precision(precision: str | None) -> None:
-    if precision not in (None, "fp16", "fp32"):
+def _load_tensorrt(engine_path: Path, device: Device, *, precision: Precision | None) -> Backend:
+    from .tensorrt.backend import TensorRtBackend
+    from .tensorrt.engine_record import read_record
+
+    if engine_path.suffix.lower() == ".onnx":
         raise InvalidArgumentError(
-            f"precision {precision!r} does not go with backend 'trt', which calculates in "
-            "'fp16' or 'fp32'"
+            f"{engine_path} is no TensorRT engine; Predictor builds one of it, and so does "
+            "dwpose-export --to engine"
         )
-
-
-def _load_tensorrt(
-    model_path: Path,
-    device: Device,
-    *,
-    precision: str | None,
-    max_batch: int | None,
-    progress: bool,
-) -> Backend:
-    from .engine_record import DEFAULT_MAX_BATCH, EngineOptions, read_record
-    from .tensorrt import TensorRtBackend
-
-    if model_path.suffix.lower() in ENGINE_SUFFIXES:
-        record = read_record(model_path)
-        if record is not None and precision not in (None, record.identity.precision):
-            raise InvalidArgumentError(
-                f"{model_path} was built for precision {record.identity.precision!r}, not for "
-                f"{precision!r}; build another one from the ONNX file"
-            )
-        return TensorRtBackend(model_path, device=device)
-    from .engine_cache import open_engine
-
-    return open_engine(
-        model_path,
-        device=device,
-        load=lambda engine_path: TensorRtBackend(engine_path, device=device),
-        options=EngineOptions(
-            precision="fp32" if precision == "fp32" else "fp16",
-            max_batch=max_batch or DEFAULT_MAX_BATCH,
-        ),
-        show_progress=progress,
-    )
+    record = read_record(engine_path)
+    if record is not None and precision not in (None, record.identity.precision):
+        raise InvalidArgumentError(
+            f"{engine_path} was built for precision {record.identity.precision!r}, not for "
+            f"{precision!r}; build another one from the ONNX file"
+        )
+    return TensorRtBackend(engine_path, device=device)
 
 
 def _load_onnxruntime(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..environment import wheels
+from .. import wheels
 from ..errors import (
     BackendUnavailableError,
     InferenceError,
@@ -21,7 +21,7 @@ from ..errors import (
     ModelFormatError,
 )
 from .base import Array, TensorSpec
-from .chunked import ChunkedBackend
+from .batching import ChunkedBackend
 from .device import Device
 from .onnxruntime_options import (
     PROVIDER_NAMES,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ..environment.gpu import TENSORRT_WHEELS
-from ..environment.wheels import installed
 from ..errors import InvalidArgumentError, OutputError
+from ..wheels import installed
 from ..zoo.places import engines_folder
 from .base import TensorSpec
 from .device import Device
+from .tensorrt.system import TENSORRT_WHEELS
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 

@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import environment
 from ..errors import (
     BackendUnavailableError,
     InferenceError,
@@ -22,8 +21,9 @@ from ..errors import (
     MissingDependencyError,
     ModelFormatError,
 )
+from ..wheels import openvino_remedy
 from .base import Array, TensorSpec
-from .chunked import ChunkedBackend
+from .batching import ChunkedBackend
 from .device import Device
 
 logger = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ def _import_openvino() -> Any:
             return importlib.import_module("openvino")
     except ImportError as error:
         raise MissingDependencyError(
-            f"OpenVINO is not installed or not usable ({error}). {environment.openvino_remedy()}"
+            f"OpenVINO is not installed or not usable ({error}). {openvino_remedy()}"
         ) from error
 
 

@@ -1,12 +1,157 @@
-"""`dwpose-infer --env`: what this machine can run, for users and for bug reports."""
+"""`dwpose-infer --env`: what this machine can run, tried out, for users and for bug reports."""
 
 from __future__ import annotations
 
 import json
+import os
+import platform
+import sys
 import textwrap
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..environment import Environment, inspect_environment
+from .._version import __version__
+from ..backends.tensorrt.system import check_tensorrt, gpu_versions
+from ..errors import BackendUnavailableError, DwposeError
+from ..wheels import (
+    check_opencv,
+    installed,
+    join_wheels,
+    onnxruntime_wheels,
+    opencv_remedy,
+    opencv_wheels,
+    ort_remedy,
+)
+
+if TYPE_CHECKING:
+    from ..backends import BackendName
+
+
+@dataclass(frozen=True, slots=True)
+class BackendStatus:
+    """Whether a backend can be used on this machine.
+
+    Attributes:
+        name: The backend and its device, as the commands name them.
+        usable: Whether it was really used just now: a network was loaded with it, or for
+            TensorRT, whose networks take minutes to build, its library and the GPU were opened.
+        detail: What it runs on, or why it does not run and what to do.
+    """
+
+    name: str
+    usable: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What matters for running the package on this machine.
+
+    Attributes:
+        versions: Name of each component -> its version or state.
+        backends: The backends, usable or not.
+        warnings: What is likely to cause trouble, with the remedy.
+    """
+
+    versions: dict[str, str]
+    backends: list[BackendStatus]
+    warnings: list[str]
+
+
+def inspect_environment() -> Environment:
+    """Looks at the installed packages and tries every backend; never fails itself."""
+    return Environment(
+        versions=_versions(),
+        backends=[
+            _try("--backend ort --device cpu", lambda: _load_detector("ort", "cpu")),
+            _try("--backend ort --device cuda", lambda: _load_detector("ort", "cuda")),
+            _try("--backend trt --device cuda", _open_tensorrt),
+            _try("--backend openvino --device cpu", lambda: _load_detector("openvino", "cpu")),
+        ],
+        warnings=_warnings(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    from ..zoo import cache_folder, is_offline
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "dwpose-infer": f"{__version__} ({Path(__file__).parent.parent})",
+        "Python": f"{platform.python_version()} ({sys.executable})",
+        "system": f"{platform.platform()}, {cores} CPU cores usable",
+        "numpy": installed(("numpy",)).get("numpy", "not installed"),
+        "pillow": installed(("pillow",)).get("pillow", "not installed"),
+        "OpenCV": join_wheels(opencv_wheels()),
+        "ONNX Runtime": join_wheels(onnxruntime_wheels()),
+        "providers": ", ".join(_providers()) or "none",
+        "OpenVINO": join_wheels(installed(("openvino",))),
+        **gpu_versions(),
+        "models": f"{cache_folder()}{' (offline)' if is_offline() else ''}",
+    }
+
+
+def _providers() -> list[str]:
+    try:
+        import onnxruntime
+    except ImportError:
+        return []
+    available = getattr(onnxruntime, "get_available_providers", list)
+    return list(available())
+
+
+def _try(name: str, attempt: Callable[[], str]) -> BackendStatus:
+    try:
+        return BackendStatus(name, True, attempt())
+    except DwposeError as error:
+        return BackendStatus(name, False, str(error))
+    except Exception as error:  # a report has to come whatever is wrong with a library
+        return BackendStatus(name, False, f"unexpected {type(error).__name__}: {error}")
+
+
+def _load_detector(backend: BackendName, device: str) -> str:
+    from ..backends import load_backend
+    from ..zoo import resolve_model
+
+    model = resolve_model("yolox-nano-person-bundled")
+    with load_backend(backend, model, device=device) as loaded:
+        loaded.warmup()
+        return loaded.description
+
+
+def _open_tensorrt() -> str:
+    check_tensorrt()
+    from ..backends.tensorrt.cuda import Gpu
+    from ..backends.tensorrt.library import MessageLog, create_logger, import_tensorrt
+
+    trt = import_tensorrt()
+    with Gpu() as gpu, gpu.active():
+        trt.Runtime(create_logger(trt, MessageLog()))
+        return (
+            f"TensorRT {trt.__version__} on {gpu.name} (cuda:0) through {gpu.binding_name}; "
+            "the engine of a model is built when it is used for the first time"
+        )
+
+
+def _warnings() -> list[str]:
+    found = []
+    try:
+        check_opencv()
+    except BackendUnavailableError as error:
+        found.append(str(error))
+    if len(opencv_wheels()) > 1:
+        found.append(
+            f"several OpenCV wheels lie over one another ({join_wheels(opencv_wheels())}); which "
+            f"one is used is chance. {opencv_remedy()}"
+        )
+    if len(onnxruntime_wheels()) > 1:
+        found.append(
+            "several ONNX Runtime wheels lie over one another "
+            f"({join_wheels(onnxruntime_wheels())}); GPU support may be lost. {ort_remedy('cuda')}"
+        )
+    return found
 
 
 def print_environment(*, as_json: bool) -> int:

@@ -15,7 +15,7 @@ from ..zoo import ModelSpec, download_model, find_model, list_models, resolve_mo
 from .exit_status import exit_status
 
 if TYPE_CHECKING:
-    from ..backends.engine_folder import CachedEngine
+    from ..export.engine_folder import CachedEngine
 
 _EPILOG = """\
 examples:
@@ -209,7 +209,7 @@ def _path(arguments: argparse.Namespace) -> int:
 
 
 def _list_engines(arguments: argparse.Namespace) -> int:
-    from ..backends.engine_folder import list_engines
+    from ..export.engine_folder import list_engines
     from ..zoo.places import engines_folder
 
     engines = list_engines()
@@ -244,7 +244,7 @@ def _engine_row(engine: CachedEngine) -> tuple[str, ...]:
 
 
 def _clean_engines(arguments: argparse.Namespace) -> int:
-    from ..backends.engine_folder import clean_engines
+    from ..export.engine_folder import clean_engines
 
     for path in clean_engines(stale_only=arguments.stale):
         print(path)

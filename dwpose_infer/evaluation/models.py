@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .. import zoo
-from ..backends import BackendName, load_backend
+from ..backends import BackendName
 from ..detector import Detector, DetectorOptions
 from ..estimator import PoseEstimator
+from ..export.engine_cache import load_or_build
 from ..files.atomic import sha256_of
 from ..predictor import Predictor
 from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
@@ -126,7 +127,7 @@ def _load_detector(options: ModelOptions) -> Iterator[Detector]:
         nms_threshold=_or(options.nms_threshold, DETECTION_NMS_THRESHOLD),
         square_input=options.square_input or options.device not in (None, "cpu"),
     )
-    with load_backend(
+    with load_or_build(
         options.backend,
         path,
         device=options.device,

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..closing import ClosesOnExit
-from ..environment import opencv_wheels
 from ..errors import BackendUnavailableError, MissingDependencyError
+from ..wheels import opencv_wheels
 
 _GUI_LINE: Final = re.compile(r"^\s*GUI:\s*(.*)$", re.MULTILINE)
 """Where `cv2.getBuildInformation` names the toolkit of its windows, or NONE."""

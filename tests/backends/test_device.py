@@ -4,7 +4,7 @@ import pytest
 
 from dwpose_infer.backends import default_device, load_backend
 from dwpose_infer.backends.device import Device, parse_device
-from dwpose_infer.environment import find_driver
+from dwpose_infer.backends.tensorrt.system import find_driver
 from dwpose_infer.errors import BackendUnavailableError, InvalidArgumentError
 
 

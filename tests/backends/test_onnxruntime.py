@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from dwpose_infer import environment
+from dwpose_infer import wheels
 from dwpose_infer.backends import load_backend
 from dwpose_infer.errors import (
     BackendUnavailableError,
@@ -112,7 +112,7 @@ def test_failure_while_running_is_chained(save_graph):
 
 
 @pytest.mark.skipif(
-    "onnxruntime-gpu" in environment.onnxruntime_wheels(), reason="the GPU wheel is installed"
+    "onnxruntime-gpu" in wheels.onnxruntime_wheels(), reason="the GPU wheel is installed"
 )
 @pytest.mark.parametrize("provider", [None, "cuda", "tensorrt"])
 def test_gpu_without_the_gpu_wheel_is_an_error_with_a_remedy(double, provider):
@@ -125,7 +125,7 @@ def test_gpu_without_the_gpu_wheel_is_an_error_with_a_remedy(double, provider):
 
 def test_two_wheels_over_one_another_are_reported(double, monkeypatch, caplog):
     monkeypatch.setattr(
-        environment.wheels,
+        wheels,
         "onnxruntime_wheels",
         lambda: {"onnxruntime": "1.0", "onnxruntime-gpu": "1.0"},
     )

@@ -15,9 +15,9 @@ import pytest
 
 import tolerances
 from dwpose_infer import Predictor, formats
+from dwpose_infer.backends.tensorrt.system import find_driver
 from dwpose_infer.cli import run as cli_run
 from dwpose_infer.cli.infer import main
-from dwpose_infer.environment import find_driver
 from dwpose_infer.zoo import DEFAULT_DETECTOR, get_spec
 
 

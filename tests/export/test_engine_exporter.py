@@ -9,8 +9,8 @@ pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")
 
 from dwpose_infer.backends.device import Device
-from dwpose_infer.backends.engine_record import EngineOptions, read_record, record_path
-from dwpose_infer.backends.tensorrt import TensorRtBackend
+from dwpose_infer.backends.tensorrt.backend import TensorRtBackend
+from dwpose_infer.backends.tensorrt.engine_record import EngineOptions, read_record, record_path
 from dwpose_infer.errors import InvalidArgumentError, ModelFormatError, ParityError
 from dwpose_infer.export.cli import main
 from dwpose_infer.export.engine_exporter import export_engine

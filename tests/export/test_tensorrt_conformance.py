@@ -24,8 +24,8 @@ import dwpose_infer.export
 import fake_cuda
 import fake_tensorrt_runtime
 from dwpose_infer.backends.device import Device
-from dwpose_infer.backends.engine_record import EngineOptions
-from dwpose_infer.backends.tensorrt import TensorRtBackend
+from dwpose_infer.backends.tensorrt.backend import TensorRtBackend
+from dwpose_infer.backends.tensorrt.engine_record import EngineOptions
 from dwpose_infer.errors import DwposeError, EngineBuildError, ModelFormatError
 from dwpose_infer.export.engine_exporter import export_engine
 from dwpose_infer.export.to_tensorrt import build_engine

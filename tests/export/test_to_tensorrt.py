@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from dwpose_infer.backends.device import Device
-from dwpose_infer.backends.engine_record import EngineOptions
+from dwpose_infer.backends.tensorrt.engine_record import EngineOptions
 from dwpose_infer.errors import (
     BackendUnavailableError,
     EngineBuildError,

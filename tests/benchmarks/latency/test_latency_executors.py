@@ -116,10 +116,10 @@ class FakeEngine:
 
 
 def test_tensorrt_is_timed_between_the_copies(monkeypatch, tmp_path):
-    pytest.importorskip("dwpose_infer.backends.tensorrt")
-    monkeypatch.setattr("dwpose_infer.backends.tensorrt.TensorRtBackend", FakeEngine)
+    pytest.importorskip("dwpose_infer.backends.tensorrt.backend")
+    monkeypatch.setattr("dwpose_infer.backends.tensorrt.backend.TensorRtBackend", FakeEngine)
     monkeypatch.setattr(
-        "dwpose_infer.backends.engine_cache.open_engine",
+        "dwpose_infer.export.engine_cache.open_engine",
         lambda path, *, device, load: load(path.with_suffix(".cached")),
     )
     with load_executor("trt", Network("m", "file", tmp_path / "m.onnx"), threads=1) as executor:
@@ -133,9 +133,9 @@ def test_tensorrt_is_timed_between_the_copies(monkeypatch, tmp_path):
 
 
 def test_engines_of_random_weights_stay_out_of_the_cache(monkeypatch, tmp_path):
-    pytest.importorskip("dwpose_infer.backends.tensorrt")
+    pytest.importorskip("dwpose_infer.backends.tensorrt.backend")
     built = []
-    monkeypatch.setattr("dwpose_infer.backends.tensorrt.TensorRtBackend", FakeEngine)
+    monkeypatch.setattr("dwpose_infer.backends.tensorrt.backend.TensorRtBackend", FakeEngine)
     monkeypatch.setattr(
         "dwpose_infer.export.engine_exporter.export_engine",
         lambda source, out, *, options, device: built.append((source, out, options, device)),

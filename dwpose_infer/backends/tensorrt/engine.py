@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import DeviceMemoryError, InferenceError, ModelFormatError
-from .base import Array, TensorSpec
+from ...errors import DeviceMemoryError, InferenceError, ModelFormatError
+from ..base import Array, TensorSpec
+from ..device import Device
 from .cuda import Buffer, Gpu, Stream
-from .device import Device
-from .tensorrt_library import MessageLog, create_logger, import_tensorrt
+from .library import MessageLog, create_logger, import_tensorrt
 
 logger = logging.getLogger(__name__)
 

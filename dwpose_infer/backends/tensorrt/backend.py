@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InferenceError, InvalidArgumentError
-from .base import Array
-from .batching import check_inputs
-from .chunked import ChunkedBackend
-from .device import Device
+from ...errors import InferenceError, InvalidArgumentError
+from ..base import Array
+from ..batching import ChunkedBackend, check_inputs
+from ..device import Device
+from .engine import LoadedEngine
 from .engine_record import EngineRecord, read_record
-from .tensorrt_engine import LoadedEngine
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import logging
 import threading
 from typing import Any
 
-from ..errors import BackendUnavailableError, MissingDependencyError
+from ...errors import BackendUnavailableError, MissingDependencyError
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ MODULE = "tensorrt"
 
 def tensorrt_remedy() -> str:
     """Returns the sentence that tells how to get TensorRT."""
-    from ..environment.gpu import find_driver, tensorrt_command
+    from .system import find_driver, tensorrt_command
 
     return (
         f"Remedy: {tensorrt_command(find_driver())}, on Linux or Windows with an NVIDIA GPU and "

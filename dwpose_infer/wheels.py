@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
-from ..errors import BackendUnavailableError
+from .errors import BackendUnavailableError
 
 ORT_WHEELS = (
     "onnxruntime",

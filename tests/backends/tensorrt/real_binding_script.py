@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from dwpose_infer.backends.cuda import Gpu
-from dwpose_infer.environment import find_driver
+from dwpose_infer.backends.tensorrt.cuda import Gpu
+from dwpose_infer.backends.tensorrt.system import find_driver
 from dwpose_infer.errors import BackendUnavailableError, DeviceMemoryError, InferenceError
 
 

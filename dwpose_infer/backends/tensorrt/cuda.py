@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 import numpy.typing as npt
 
-from ..closing import ClosesOnExit
-from ..errors import BackendUnavailableError, InferenceError
-from .base import Array
+from ...closing import ClosesOnExit
+from ...errors import BackendUnavailableError, InferenceError
+from ..base import Array
 from .cuda_bindings import Bytes, CudaBinding, open_binding
 
 

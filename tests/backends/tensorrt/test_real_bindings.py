@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from dwpose_infer.backends.cuda_bindings import installed_binding
+from dwpose_infer.backends.tensorrt.cuda_bindings import installed_binding
 
 HERE = Path(__file__).parent
 COMPILER = shutil.which("gcc") or shutil.which("cc")
@@ -60,7 +60,7 @@ def run(environment, *arguments) -> str:
 
 
 def test_driver_is_asked_for_its_gpus(paper_driver):
-    script = "from dwpose_infer.environment import find_driver; print(find_driver())"
+    script = "from dwpose_infer.backends.tensorrt.system import find_driver; print(find_driver())"
     assert run(paper_driver, "-c", script).strip() == (
         "Driver(cuda_version=(12, 6), gpus=('cuda:0 Paper GPU, 2 GiB, compute capability 8.6', "
         "'cuda:1 Paper GPU Ti, 4 GiB, compute capability 9.6'), problem=None)"
@@ -69,7 +69,10 @@ def test_driver_is_asked_for_its_gpus(paper_driver):
 
 @pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is installed")
 def test_a_driver_of_cuda_12_gets_the_wheels_for_it(paper_driver):
-    script = "from dwpose_infer.environment import tensorrt_problems; print(tensorrt_problems())"
+    script = (
+        "from dwpose_infer.backends.tensorrt.system import tensorrt_problems; "
+        "print(tensorrt_problems())"
+    )
     problems = run(paper_driver, "-c", script)
     assert '"tensorrt-cu12>=10" "cuda-python>=12.6,<13"' in problems
     assert "driver" not in problems

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import fake_cuda
-from dwpose_infer.backends.cuda import Gpu
-from dwpose_infer.backends.cuda_bindings import installed_binding
+from dwpose_infer.backends.tensorrt.cuda import Gpu
+from dwpose_infer.backends.tensorrt.cuda_bindings import installed_binding
 from dwpose_infer.errors import (
     BackendUnavailableError,
     DeviceMemoryError,

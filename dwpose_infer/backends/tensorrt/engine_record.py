@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from .._version import __version__
-from ..errors import InvalidArgumentError, ModelFormatError
-from ..files.atomic import write_bytes
+from ..._version import __version__
+from ...errors import InvalidArgumentError, ModelFormatError
+from ...files.atomic import write_bytes
 
 RECORD_SCHEMA_VERSION: Final = 1
 

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import (
+from ...errors import (
     BackendUnavailableError,
     DeviceMemoryError,
     InferenceError,

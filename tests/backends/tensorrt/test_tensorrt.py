@@ -11,7 +11,7 @@ import pytest
 import fake_cuda
 from dwpose_infer.backends import load_backend
 from dwpose_infer.backends.device import Device
-from dwpose_infer.backends.tensorrt import TensorRtBackend
+from dwpose_infer.backends.tensorrt.backend import TensorRtBackend
 from dwpose_infer.errors import (
     BackendUnavailableError,
     DeviceMemoryError,

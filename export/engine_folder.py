@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from .._version import __version__
+from ..backends.tensorrt.cuda import Gpu
+from ..backends.tensorrt.engine_record import EngineRecord, read_record, record_path
+from ..backends.tensorrt.library import import_tensorrt
 from ..errors import DwposeError, ModelFormatError, OutputError
 from ..zoo.places import engines_folder
-from .cuda import Gpu
 from .engine_cache import ENGINE_SUFFIX, LOCK_SUFFIX, alone, find_problem
-from .engine_record import EngineRecord, read_record, record_path
-from .tensorrt_library import import_tensorrt
 
 EngineState = Literal["usable", "unknown", "stale", "damaged"]
 

@@ -17,16 +17,15 @@ import numpy as np
 
 import fake_cuda
 from dwpose_infer import zoo
-from dwpose_infer.backends import engine_cache, load_backend
+from dwpose_infer.backends import load_backend
 from dwpose_infer.backends.device import Device
-from dwpose_infer.backends.engine_cache import engine_path, find_problem, identity_here, open_engine
-from dwpose_infer.backends.engine_record import (
+from dwpose_infer.backends.tensorrt.backend import TensorRtBackend
+from dwpose_infer.backends.tensorrt.engine_record import (
     EngineOptions,
     read_record,
     record_path,
     write_record,
 )
-from dwpose_infer.backends.tensorrt import TensorRtBackend
 from dwpose_infer.errors import (
     BackendUnavailableError,
     EngineBuildError,
@@ -36,7 +35,8 @@ from dwpose_infer.errors import (
     OutputError,
     ParityError,
 )
-from dwpose_infer.export import engine_exporter
+from dwpose_infer.export import engine_cache, engine_exporter
+from dwpose_infer.export.engine_cache import engine_path, find_problem, identity_here, open_engine
 from dwpose_infer.export.engine_source import load_engine_source
 from dwpose_infer.export.exporter import gate_samples
 from dwpose_infer.zoo.places import engines_folder

@@ -12,9 +12,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..backends.cuda_bindings import installed_binding, is_installed
-from ..errors import BackendUnavailableError, MissingDependencyError
-from .wheels import installed, join_wheels
+from ...errors import BackendUnavailableError, MissingDependencyError
+from ...wheels import installed, join_wheels
+from .cuda_bindings import installed_binding, is_installed
 
 CUDA_RUNTIME_WHEELS = (
     "nvidia-cuda-runtime",

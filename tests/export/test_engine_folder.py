@@ -12,9 +12,7 @@ import filelock
 
 import fake_cuda
 from dwpose_infer._version import __version__
-from dwpose_infer.backends.engine_cache import engine_path
-from dwpose_infer.backends.engine_folder import clean_engines, list_engines
-from dwpose_infer.backends.engine_record import (
+from dwpose_infer.backends.tensorrt.engine_record import (
     EngineIdentity,
     EngineRecord,
     read_record,
@@ -23,6 +21,8 @@ from dwpose_infer.backends.engine_record import (
 )
 from dwpose_infer.cli.models import main
 from dwpose_infer.errors import ModelFormatError, OutputError
+from dwpose_infer.export.engine_cache import engine_path
+from dwpose_infer.export.engine_folder import clean_engines, list_engines
 from dwpose_infer.zoo.places import engines_folder
 from fake_tensorrt import install_tensorrt
 

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 import fake_cuda
-from dwpose_infer import environment
-from dwpose_infer.environment import gpu
-from dwpose_infer.environment.gpu import Driver
+from dwpose_infer.backends.tensorrt import system as gpu
+from dwpose_infer.backends.tensorrt.system import Driver
+from dwpose_infer.cli import env as report
 from dwpose_infer.errors import BackendUnavailableError, MissingDependencyError
 from fake_tensorrt import make_tensorrt
 from fake_tensorrt_builder import FakeMachine
@@ -28,7 +28,7 @@ def with_driver(monkeypatch, driver):
 def test_all_that_is_missing_is_named_at_once_in_order(nothing, monkeypatch):
     with_driver(monkeypatch, None)
     with pytest.raises(BackendUnavailableError) as caught:
-        environment.check_tensorrt()
+        gpu.check_tensorrt()
     message = str(caught.value)
     places = [
         message.index(words)
@@ -45,14 +45,14 @@ def test_all_that_is_missing_is_named_at_once_in_order(nothing, monkeypatch):
 
 def test_only_packages_are_missing(nothing):
     with pytest.raises(MissingDependencyError, match=r"\(1\) TensorRT is not installed") as caught:
-        environment.check_tensorrt()
+        gpu.check_tensorrt()
     assert "NVIDIA driver" not in str(caught.value)
     assert caught.value.exit_code == 3
 
 
 def test_only_the_binding_is_missing(nothing, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", fake_cuda.make_module("tensorrt"))
-    (problem,) = environment.tensorrt_problems()
+    (problem,) = gpu.tensorrt_problems()
     assert 'pip install "dwpose-infer[trt]" brings cuda-python' in problem
 
 
@@ -65,15 +65,15 @@ def test_only_the_binding_is_missing(nothing, monkeypatch):
 )
 def test_drivers_that_are_of_no_use(nothing, monkeypatch, driver, problem):
     with_driver(monkeypatch, driver)
-    assert problem in environment.tensorrt_problems()[0]
+    assert problem in gpu.tensorrt_problems()[0]
     with pytest.raises(BackendUnavailableError, match="Without an NVIDIA GPU"):
-        environment.check_tensorrt()
+        gpu.check_tensorrt()
 
 
 def test_nothing_is_missing(monkeypatch):
     fake_cuda.install(monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", fake_cuda.make_module("tensorrt"))
-    environment.check_tensorrt()
+    gpu.check_tensorrt()
 
 
 @pytest.mark.parametrize(
@@ -126,21 +126,21 @@ def test_toolkit(monkeypatch, tmp_path):
 def test_report_of_a_machine_with_everything(monkeypatch):
     fake_cuda.install(monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", make_tensorrt(FakeMachine()))
-    monkeypatch.setattr(environment.report, "check_tensorrt", lambda: None)
+    monkeypatch.setattr(report, "check_tensorrt", lambda: None)
     monkeypatch.setattr(gpu, "driver_version", lambda: "580.65.06")
-    report = environment.inspect_environment()
-    status = {backend.name: backend for backend in report.backends}["--backend trt --device cuda"]
+    found = report.inspect_environment()
+    status = {backend.name: backend for backend in found.backends}["--backend trt --device cuda"]
     assert status.usable
     assert "TensorRT 10.16.1.11 on NVIDIA L4 (cuda:0) through cuda-python" in status.detail
-    assert report.versions["NVIDIA driver"] == "580.65.06, for CUDA up to 13.0"
-    assert report.versions["GPUs"] == "cuda:0 NVIDIA L4"
+    assert found.versions["NVIDIA driver"] == "580.65.06, for CUDA up to 13.0"
+    assert found.versions["GPUs"] == "cuda:0 NVIDIA L4"
 
 
 def test_report_survives_a_library_that_fails_in_any_way(monkeypatch):
     def explode(*arguments):
         raise SystemError("wrong ELF class")
 
-    monkeypatch.setattr(environment.report, "_load_detector", explode)
-    report = environment.inspect_environment()
-    assert [backend.usable for backend in report.backends[:2]] == [False, False]
-    assert "unexpected SystemError: wrong ELF class" in report.backends[0].detail
+    monkeypatch.setattr(report, "_load_detector", explode)
+    found = report.inspect_environment()
+    assert [backend.usable for backend in found.backends[:2]] == [False, False]
+    assert "unexpected SystemError: wrong ELF class" in found.backends[0].detail

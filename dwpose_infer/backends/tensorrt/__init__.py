@@ -1,0 +1,1 @@
+"""TensorRT on NVIDIA GPUs: engines loaded and run; the exporter builds them."""
