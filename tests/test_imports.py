@@ -45,10 +45,11 @@ def imported(name: str, path: Path, known: set[str]) -> Iterator[str]:
         else:
             continue
         for target in targets:
-            while target and target not in known:
-                target = target.rpartition(".")[0]  # a name in a module
-            if target and target != name:
-                yield target
+            found = target
+            while found and found not in known:
+                found = found.rpartition(".")[0]  # a name in a module
+            if found and found != name:
+                yield found
 
 
 @lru_cache(maxsize=1)
@@ -63,8 +64,8 @@ def circles(edges: dict[str, set[str]]) -> list[list[str]]:
     low: dict[str, int] = {}
     stack: list[str] = []
     found = []
-    for root in edges:
-        work = [(root, iter(sorted(edges[root])))] if root not in index else []
+    for root, targets in edges.items():
+        work = [(root, iter(sorted(targets)))] if root not in index else []
         while work:
             name, rest = work[-1]
             if name not in index:
@@ -94,6 +95,7 @@ def test_circles_are_found():
 
 
 UNTIL_MENDED = (
+    "dwpose_infer.flip",
     "dwpose_infer.results",
     "dwpose_infer.predictor",
     "dwpose_infer.cli.infer",
