@@ -91,7 +91,7 @@ class Work(Generic[AnySettings, AnyDocument]):
         Raises:
             DwposeError: What measuring, reading and writing raise.
         """
-        from .document import read_document, write_document
+        from ..files.document import read_document, write_document
 
         if settings.source is not None:
             document = read_document(settings.source, self.document)
@@ -109,7 +109,7 @@ class Work(Generic[AnySettings, AnyDocument]):
             InputError: The file cannot be read.
             FormatError: It is no such result.
         """
-        from .document import read_document
+        from ..files.document import read_document
 
         return (self.readme_table or self.report)(read_document(path, self.document))
 

@@ -131,10 +131,11 @@ def _run_readme(arguments: argparse.Namespace) -> int:
 
 
 def _run_schema(arguments: argparse.Namespace) -> int:
-    from .document import document_header, json_schema
+    from ..files.document import header_of
+    from .document import json_schema
     from .readme_tables import document_types
 
-    kinds = {document_header(kind)[0]: kind for kind in document_types()}
+    kinds = {header_of(kind)["benchmark"]: kind for kind in document_types()}
     if arguments.name is None:
         print("\n".join(kinds))
         return 0

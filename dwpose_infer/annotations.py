@@ -15,10 +15,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .errors import FormatError, MissingDependencyError
+from .errors import FormatError
 from .files.atomic import read_bytes
 from .formats.coco import FIELD_OF_PART, PERSON_CATEGORY
 from .keypoints import NUM_KEYPOINTS, PARTS
@@ -128,22 +129,18 @@ def read_annotations(path: str | PathLike[str], *, dtype: KeypointDtype = "float
         InputError: The file cannot be read.
         FormatError: It is not such a file; the message says which image or annotation is wrong.
             Also where no category is that of persons, or no annotation is of it.
-        MissingDependencyError: The package msgspec is not installed.
     """
-    msgspec = _import_msgspec()
     path = Path(path)
-    document = _document(msgspec, read_bytes(path), str(path))
-    images = _entries(msgspec, document, "images", path)
-    annotations = _entries(msgspec, document, "annotations", path)
-    pictures = _pictures(msgspec, images, str(path))
+    document = _document(read_bytes(path), str(path))
+    images = _entries(document, "images", path)
+    annotations = _entries(document, "annotations", path)
+    pictures = _pictures(images, str(path))
     index_of_id = {int(image_id): i for i, image_id in enumerate(pictures["image_ids"])}
     if len(index_of_id) != len(images):
         raise FormatError(f"{path}: two images have the same id")
-    categories = _categories(msgspec, document, path)
+    categories = _categories(document, path)
     category = _person_category(categories, str(path))
-    persons = _persons(
-        msgspec, annotations, index_of_id, category=category, dtype=dtype, origin=str(path)
-    )
+    persons = _persons(annotations, index_of_id, category=category, dtype=dtype, origin=str(path))
     if annotations and not len(persons["ids"]):
         raise FormatError(
             f"{path}: none of its {len(annotations)} annotations is of category {category}, that "
@@ -152,18 +149,18 @@ def read_annotations(path: str | PathLike[str], *, dtype: KeypointDtype = "float
     return Annotations(path=path, **pictures, **persons)
 
 
-def _document(msgspec: Any, data: bytes, origin: str) -> dict[str, Any]:
+def _document(data: bytes, origin: str) -> dict[str, Any]:
     """Returns the fields of a file, each still undecoded."""
-    document: dict[str, Any] = _decode(msgspec, data, dict[str, msgspec.Raw], origin)
+    document: dict[str, Any] = _decode(data, dict[str, msgspec.Raw], origin)
     return document
 
 
-def _pictures(msgspec: Any, entries: Sequence[Any], origin: str) -> dict[str, Any]:
+def _pictures(entries: Sequence[Any], origin: str) -> dict[str, Any]:
     image_ids = np.zeros(len(entries), np.int64)
     sizes_wh = np.zeros((len(entries), 2), np.int32)
     names, sources = [], []
     for index, entry in enumerate(entries):
-        image = _object(msgspec, entry, f"{origin}: image number {index}")
+        image = _object(entry, f"{origin}: image number {index}")
         where = f"{origin}: image {image.get('id')}"
         image_ids[index] = _whole_number(image.get("id"), f"{origin}: image number {index}", "id")
         name = image.get("file_name")
@@ -182,14 +179,14 @@ def _pictures(msgspec: Any, entries: Sequence[Any], origin: str) -> dict[str, An
     }
 
 
-def _categories(msgspec: Any, document: Mapping[str, Any], path: Path) -> dict[int, str]:
+def _categories(document: Mapping[str, Any], path: Path) -> dict[int, str]:
     """Returns id -> name of the categories that a file lists, in its order."""
     if "categories" not in document:
         return {}
     found = {}
-    for number, entry in enumerate(_entries(msgspec, document, "categories", path)):
+    for number, entry in enumerate(_entries(document, "categories", path)):
         where = f"{path}: category number {number}"
-        category = _object(msgspec, entry, where)
+        category = _object(entry, where)
         found[_whole_number(category.get("id"), where, "id")] = str(category.get("name", ""))
     return found
 
@@ -215,7 +212,6 @@ def _listed(categories: Mapping[int, str]) -> str:
 
 
 def _persons(
-    msgspec: Any,
     entries: Sequence[Any],
     index_of_id: Mapping[int, int],
     *,
@@ -238,7 +234,7 @@ def _persons(
     missing: Counter[str] = Counter()  # part or field -> persons without it
     row = 0
     for number, entry in enumerate(entries):
-        person = _object(msgspec, entry, f"{origin}: annotation number {number}")
+        person = _object(entry, f"{origin}: annotation number {number}")
         if person.get("category_id", category) != category:
             continue
         origin_id = f"{origin}: annotation number {number}"
@@ -345,30 +341,20 @@ def _whole_number(value: object, where: str, field: str) -> int:
     return value
 
 
-def _entries(msgspec: Any, document: Mapping[str, Any], field: str, path: Path) -> list[Any]:
+def _entries(document: Mapping[str, Any], field: str, path: Path) -> list[Any]:
     if field not in document:
         raise FormatError(f"{path}: there is no list {field!r}; is it an annotation file?")
-    entries: list[Any] = _decode(msgspec, document[field], list[msgspec.Raw], f"{path}: {field}")
+    entries: list[Any] = _decode(document[field], list[msgspec.Raw], f"{path}: {field}")
     return entries
 
 
-def _object(msgspec: Any, entry: Any, where: str) -> dict[str, Any]:
-    decoded: dict[str, Any] = _decode(msgspec, entry, dict[str, Any], where)
+def _object(entry: Any, where: str) -> dict[str, Any]:
+    decoded: dict[str, Any] = _decode(entry, dict[str, Any], where)
     return decoded
 
 
-def _decode(msgspec: Any, data: Any, wanted: Any, where: str) -> Any:
+def _decode(data: Any, wanted: Any, where: str) -> Any:
     try:
         return msgspec.json.decode(data, type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"{where}: {error}") from error
-
-
-def _import_msgspec() -> Any:
-    try:
-        import msgspec
-    except ImportError as error:
-        raise MissingDependencyError(
-            'reading annotation files needs msgspec: pip install "dwpose-infer[eval]"'
-        ) from error
-    return msgspec

@@ -8,8 +8,6 @@ import json
 import numpy as np
 import pytest
 
-pytest.importorskip("msgspec")
-
 from dwpose_infer.annotations import read_annotations
 from dwpose_infer.errors import FormatError, InputError
 

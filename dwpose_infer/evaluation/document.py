@@ -1,40 +1,23 @@
-"""What an evaluation writes: one typed document of figures and of how they were made.
-
-`read_document` checks every field of such a file, so what reads it need not.
-"""
+"""What an evaluation writes: one typed document of figures and of how they were made."""
 
 from __future__ import annotations
 
 import datetime
 import platform
 from importlib import metadata
-from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from .._version import __version__
-from ..errors import FormatError, MissingDependencyError
-from ..files.atomic import read_bytes, sha256_of, write_bytes
-from ..files.json_text import parse, require, require_version
+from ..files.atomic import sha256_of
 from .confidence import DoubtfulKind
 from .points import PointPart
 from .wholebody import EvaluatedPart
 
-try:
-    import msgspec
-except ImportError as error:
-    raise MissingDependencyError(
-        'evaluation needs msgspec: pip install "dwpose-infer[eval]"'
-    ) from error
-
 GroupBy = Literal["all", "label", "source", "kind"]
 """What the persons of a group have in common, see `GroupFigures`."""
-
-SCHEMA_VERSION = 1
-"""Version of the layout of `EvaluationDocument`."""
-
-BENCHMARK = "accuracy"
-"""Value of the field `benchmark`, by which such a file is known among other results."""
 
 DISTRIBUTIONS = (
     "numpy",
@@ -327,35 +310,3 @@ def software() -> Software:
         distributions=found,
         date=datetime.datetime.now(datetime.timezone.utc).date(),
     )
-
-
-def write_document(path: str | PathLike[str], document: EvaluationDocument) -> Path:
-    """Writes a document as indented JSON; the file appears whole or not at all.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
-    text: bytes = msgspec.json.format(msgspec.json.encode(document), indent=2)
-    return write_bytes(path, text + b"\n")
-
-
-def read_document(path: str | PathLike[str]) -> EvaluationDocument:
-    """Reads a document and checks every field of it.
-
-    Raises:
-        InputError: The file cannot be read.
-        FormatError: It is not such a document, or is one of a newer release; the message names
-            the file and the field.
-    """
-    origin = str(path)
-    plain = parse(read_bytes(path), origin)
-    require(isinstance(plain, dict), origin, "expected an object, a result of dwpose-eval")
-    benchmark = plain.get("benchmark")
-    require(
-        benchmark == BENCHMARK, origin, f"this is a result of {benchmark!r}, not of dwpose-eval"
-    )
-    require_version(plain.get("schema_version"), SCHEMA_VERSION, origin)
-    try:
-        return msgspec.convert(plain, EvaluationDocument)
-    except msgspec.ValidationError as error:
-        raise FormatError(f"{origin}: {error}") from error

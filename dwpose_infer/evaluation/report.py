@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import InputError
-from .document import DetectorFigures, EvaluationDocument, GroupFigures, read_document
+from ..files.document import read_document
+from .document import DetectorFigures, EvaluationDocument, GroupFigures
 from .points import PointPart
 
 CARD_PARTS: Final[tuple[PointPart, ...]] = ("body", "feet", "face", "hands")
@@ -203,7 +204,7 @@ def _read(path: Path) -> list[EvaluationDocument]:
     paths = sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
     if not paths:
         raise InputError(f"{path}: no file has such a name")
-    return [read_document(each) for each in paths]
+    return [read_document(each, EvaluationDocument) for each in paths]
 
 
 def _card_groups(document: EvaluationDocument) -> list[GroupFigures]:

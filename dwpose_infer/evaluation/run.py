@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from ..annotations import Annotations, read_annotations
+from ..files.document import write_document
 from ..images import read_image
 from .detection import evaluate_detector
 from .document import (
@@ -22,7 +23,6 @@ from .document import (
     PredictionSettings,
     file_facts,
     software,
-    write_document,
 )
 from .drawing import draw_worst
 from .groups import Comparison, compare, group_figures

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FormatError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 def dump(document: Any) -> bytes:
@@ -71,6 +72,8 @@ def shortest_decimals(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]
     Args:
         array: float32 of any shape; NaN stays NaN.
     """
+    import numpy as np
+
     single = np.asarray(array, np.float32)
     decimals = single.astype("U32").astype(np.float64)
     return np.where(decimals.astype(np.float32) == single, decimals, single.astype(np.float64))
@@ -78,6 +81,8 @@ def shortest_decimals(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]
 
 def with_nulls(array: npt.NDArray[np.float32]) -> Any:
     """Returns an array as nested lists of `shortest_decimals`, None in place of NaN."""
+    import numpy as np
+
     decimals = shortest_decimals(array)
     values = decimals.astype(object)
     values[np.isnan(decimals)] = None
@@ -90,6 +95,8 @@ def numbers(value: Any, origin: str, name: str) -> npt.NDArray[np.float64]:
     Raises:
         FormatError: They are ragged, hold something else, or exceed the range of float32.
     """
+    import numpy as np
+
     problem = f"{name} is not a list of numbers"
     try:
         array = np.array(value)

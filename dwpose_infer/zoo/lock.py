@@ -6,15 +6,11 @@ Where the publisher gives no hash, the first download fixes it: a later one must
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Literal
 
-from ..errors import DownloadError
-from ..files.atomic import write_bytes
-
-LOCK_SCHEMA_VERSION: Final = 1
+from ..errors import DownloadError, FormatError, InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +18,7 @@ class FileRecord:
     """What was downloaded, as the lock file keeps it.
 
     Attributes:
+        schema_version: Version of this layout.
         url: Address the file came from.
         size_bytes: Size of the file.
         sha256: SHA-256 of the file in lower-case hex.
@@ -29,6 +26,7 @@ class FileRecord:
         archive_sha256: SHA-256 of that zip, or None.
     """
 
+    schema_version: Literal[1] = field(default=1, kw_only=True)
     url: str
     size_bytes: int
     sha256: str
@@ -53,20 +51,15 @@ def read_lock(destination: Path) -> FileRecord | None:
     Raises:
         DownloadError: The lock file is unreadable, damaged or of another version.
     """
+    from ..files.document import read_document
+
     path = lock_path(destination)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except OSError as error:
-        raise DownloadError(f"{path} cannot be read ({error})") from error
     try:
-        entry = json.loads(text)
-        if entry.pop("schema_version") != LOCK_SCHEMA_VERSION:
-            raise DownloadError(f"{path} was written by another version of dwpose-infer: delete it")
-        return FileRecord(**entry)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DownloadError(f"{path} is damaged ({error!r}): delete it") from error
+        return read_document(path, FileRecord)
+    except (InputError, FormatError) as error:
+        raise DownloadError(f"{error}; delete it") from error
 
 
 def write_lock(destination: Path, record: FileRecord) -> None:
@@ -75,5 +68,6 @@ def write_lock(destination: Path, record: FileRecord) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    entry = {"schema_version": LOCK_SCHEMA_VERSION, **asdict(record)}
-    write_bytes(lock_path(destination), (json.dumps(entry, indent=2) + "\n").encode())
+    from ..files.document import write_document
+
+    write_document(lock_path(destination), record)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from ..errors import InvalidArgumentError, ModelNotFoundError
 from .download import Source
 from .places import StrPath, cache_folder, package_file
 
 ModelKind: TypeAlias = Literal["pose", "detector"]
-
-MANIFEST_SCHEMA_VERSION: Final = 1
 
 DEFAULT_POSE: Final = "dwpose-s-bundled"
 DEFAULT_DETECTOR: Final = "yolox-nano-person-bundled"
@@ -87,6 +84,12 @@ class ModelSpec:
         return cache_folder(home) / f"{self.name}.onnx"
 
 
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    models: tuple[ModelSpec, ...]
+    schema_version: Literal[1] = 1
+
+
 def list_models(kind: ModelKind | None = None) -> tuple[ModelSpec, ...]:
     """All models, or those of one kind, in the manifest's order: bundled first, then by size.
 
@@ -120,22 +123,10 @@ def find_spec(name_or_path: StrPath) -> ModelSpec | None:
 @functools.cache
 def read_manifest() -> dict[str, ModelSpec]:
     """All models by their names, in the manifest's order."""
-    document = json.loads(package_file("zoo", "manifest.json").read_text(encoding="utf-8"))
-    if document["schema_version"] != MANIFEST_SCHEMA_VERSION:
-        raise ValueError(f"manifest.json has schema_version {document['schema_version']}")
-    specs = [_to_spec(entry) for entry in document["models"]]
-    return {spec.name: spec for spec in specs}
+    from ..files.document import read_document
 
-
-def _to_spec(entry: dict[str, Any]) -> ModelSpec:
-    height, width = entry.pop("input_hw")
-    accuracy = entry.pop("accuracy")
-    return ModelSpec(
-        input_hw=(height, width),
-        urls=tuple(entry.pop("urls")),
-        accuracy=PublicAccuracy(**accuracy) if accuracy else None,
-        **entry,
-    )
+    manifest = read_document(package_file("zoo", "manifest.json"), _Manifest)
+    return {spec.name: spec for spec in manifest.models}
 
 
 def _unknown_name(name: str) -> str:

@@ -117,8 +117,8 @@ def carry_out_run(
     Returns:
         Exit status.
     """
+    from ...files.document import write_document
     from .run_options import RunOptions
-    from .summary_file import write_summary
 
     options = RunOptions(
         device=arguments.device,
@@ -130,7 +130,7 @@ def carry_out_run(
     summary = train(settings, folder, options)
     if os.environ.get("RANK", "0") == "0":
         if arguments.report is not None:
-            write_summary(arguments.report, summary)
+            write_document(arguments.report, summary)
         if summary.stopped_by is not None:
             say(f"to go on: {resume_command(argv)}")
         print(summary.best if summary.finished and summary.best else summary.checkpoint)

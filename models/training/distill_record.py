@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..._version import __version__
 from ...errors import FormatError, InvalidArgumentError
-from ...files.atomic import read_bytes, write_bytes
+from ...files.document import read_document, write_document
 from .checkpoint import require_same
 from .resuming import HARMLESS
 
 RECORD_NAME: Final = "distill.json"
-FORMAT: Final = 1
-"""Version of the layout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,15 @@ class StepRecord:
     inputs: dict[str, Any]
     files: tuple[str, ...]
     result: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    format: Literal[1] = field(default=1, kw_only=True)
+    dwpose_infer: str
+    identity: dict[str, Any]
+    begun: dict[str, str]
+    steps: dict[str, StepRecord]
 
 
 class DistillRecord:
@@ -65,28 +72,17 @@ class DistillRecord:
             self._read()
 
     def _read(self) -> None:
-        try:
-            document = json.loads(read_bytes(self.path))
-            if document["format"] != FORMAT:
-                raise FormatError(f"{self.path} has another layout than this version reads")
-            identity = dict(document["identity"])
-            self._begun = dict(document["begun"])
-            self.steps = {
-                name: StepRecord(step["inputs"], tuple(step["files"]), step["result"])
-                for name, step in document["steps"].items()
-            }
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FormatError(
-                f"{self.path} is damaged ({error!r}); give another --out, or remove "
-                f"{self.folder} to start anew"
-            ) from error
         harmless = {f"{stage}.{name}" for stage in ("stage1", "stage2") for name in HARMLESS}
         try:
-            require_same(identity, self._identity, harmless=frozenset(harmless), path=self.path)
-        except InvalidArgumentError as error:
-            raise InvalidArgumentError(
+            stored = read_document(self.path, _Layout)
+            require_same(
+                stored.identity, self._identity, harmless=frozenset(harmless), path=self.path
+            )
+        except (FormatError, InvalidArgumentError) as error:
+            raise type(error)(
                 f"{error} (give another --out, or remove {self.folder} to start anew)"
             ) from error
+        self._begun, self.steps = stored.begun, stored.steps
 
     def find(self, step: str, inputs: Mapping[str, Any]) -> StepRecord | None:
         """Returns a step that was finished with these inputs and whose files are all there."""
@@ -128,11 +124,12 @@ class DistillRecord:
         self._write()
 
     def _write(self) -> None:
-        document = {
-            "format": FORMAT,
-            "dwpose_infer": __version__,
-            "identity": self._identity,
-            "begun": self._begun,
-            "steps": {name: asdict(step) for name, step in self.steps.items()},
-        }
-        write_bytes(self.path, (json.dumps(document, indent=2) + "\n").encode())
+        write_document(
+            self.path,
+            _Layout(
+                dwpose_infer=__version__,
+                identity=self._identity,
+                begun=self._begun,
+                steps=self.steps,
+            ),
+        )

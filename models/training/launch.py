@@ -20,10 +20,9 @@ from ...errors import (
 )
 from ...files.atomic import write_bytes
 from .interruption import StopRequest
-from .run_options import TrainingSummary
+from .run_options import TrainingSummary, read_summary
 from .run_settings import settings_json
 from .settings import Settings
-from .summary_file import read_summary
 
 MODULE = f"{__package__}.launched"
 

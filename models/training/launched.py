@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import DwposeError
+from ...files.document import write_document
 from .commands import say
 from .run_options import RunOptions
 from .run_settings import read_settings
-from .summary_file import write_summary
 from .trainer import train
 
 
@@ -51,7 +51,7 @@ def _work(settings: str, folder: str, device: str, report: str) -> int:
         options = RunOptions(device=device, resume=True, say=say)
         summary = train(read_settings(Path(settings)), Path(folder), options)
         if first:
-            write_summary(Path(report), summary)
+            write_document(Path(report), summary)
     except DwposeError as error:
         say(f"process {os.environ.get('RANK', '0')}: error: {error}")
         return error.exit_code

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from ...errors import DwposeError, InvalidArgumentError, MissingDependencyError
+from ...errors import DwposeError, InvalidArgumentError
 from .settings import DataSource, Settings
 
 NULL_TEXT = "null"
@@ -138,8 +138,9 @@ def _text(value: object) -> str:
 
 
 def _as_json(values: object) -> dict[str, Any]:
-    codec = _msgspec().json
-    plain: dict[str, Any] = codec.decode(codec.encode(values))
+    import msgspec
+
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(values))
     return plain
 
 
@@ -224,14 +225,14 @@ def _refuse_unknown(plain: Mapping[str, Any], kind: type, prefix: str) -> None:
 
 
 def _convert(kind: type[Kind], plain: Mapping[str, Any]) -> Kind:
-    msgspec = _msgspec()
+    import msgspec
+
     try:
-        settings: Kind = msgspec.convert(plain, kind, strict=False)
+        return msgspec.convert(plain, kind, strict=False)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
         key = place.rstrip("`").lstrip(".")
         raise InvalidArgumentError(_explain(kind, plain, key, message, error.__cause__)) from error
-    return settings
 
 
 def _explain(
@@ -272,14 +273,3 @@ def _value_at(plain: Mapping[str, Any], key: str) -> object:
         elif isinstance(value, list | tuple) and part.isdigit() and int(part) < len(value):
             value = value[int(part)]
     return value
-
-
-def _msgspec() -> Any:
-    try:
-        import msgspec
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"training needs the package msgspec ({error}); install it with: "
-            'pip install "dwpose-infer[train]"'
-        ) from error
-    return msgspec

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import InvalidArgumentError
+from ...errors import FormatError, InvalidArgumentError
+from ...files.document import read_document
 
 
 def say_nothing(_line: str) -> None:
@@ -70,3 +71,16 @@ class TrainingSummary:
     samples_per_s: float | None
     data_wait_share: float | None
     memory_mb: float | None
+
+
+def read_summary(path: Path) -> TrainingSummary:
+    """Reads a summary that was written as a document.
+
+    Raises:
+        InputError: The file cannot be read.
+        FormatError: It is no such file.
+    """
+    try:
+        return read_document(path, TrainingSummary)
+    except FormatError as error:
+        raise FormatError(f"{error}; this does not tell how a run ended") from error

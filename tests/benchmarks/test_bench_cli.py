@@ -47,13 +47,13 @@ def test_wrong_usage(arguments, capsys):
 
 def test_a_missing_package_is_told_with_the_command_that_installs_it():
     code = (
-        "import sys\nsys.modules['msgspec'] = None\n"
+        "import sys\nsys.modules['psutil'] = None\n"
         "from dwpose_infer.benchmarks.cli import main\n"
         "sys.exit(main(['complexity', 'dwpose-t-bundled']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 3
-    assert done.stderr.startswith("dwpose-bench complexity: error: the package msgspec is needed")
+    assert done.stderr.startswith("dwpose-bench complexity: error: the package psutil is needed")
     assert 'pip install "dwpose-infer[bench]"' in done.stderr
 
 

@@ -6,16 +6,11 @@ import pytest
 
 from dwpose_infer.benchmarks.cli import main
 from dwpose_infer.benchmarks.complexity.result import ComplexityDocument, ComplexityRow
-from dwpose_infer.benchmarks.document import (
-    document_header,
-    json_schema,
-    read_document,
-    to_json,
-    write_document,
-)
+from dwpose_infer.benchmarks.document import json_schema
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.readme_tables import document_types
 from dwpose_infer.errors import FormatError, InputError, OutputError
+from dwpose_infer.files.document import header_of, read_document, to_json, write_document
 
 
 @pytest.fixture
@@ -102,7 +97,7 @@ def test_files_that_cannot_be_read_or_written(document, tmp_path):
 
 
 def test_every_benchmark_has_a_name_of_its_own_and_a_schema(capsys):
-    names = [document_header(kind)[0] for kind in document_types()]
+    names = [header_of(kind)["benchmark"] for kind in document_types()]
     assert len(set(names)) == len(names)
     assert {"complexity", "latency"} <= set(names)
     assert main(["schema"]) == 0

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("msgspec")
 pytest.importorskip("pycocotools")
 pytest.importorskip("onnxruntime")
 
@@ -22,9 +21,10 @@ from dwpose_infer.annotations import read_annotations
 from dwpose_infer.detector import DetectorOptions
 from dwpose_infer.evaluation import prediction
 from dwpose_infer.evaluation.cli import main
-from dwpose_infer.evaluation.document import read_document
+from dwpose_infer.evaluation.document import EvaluationDocument
 from dwpose_infer.evaluation.predictions import rank
 from dwpose_infer.evaluation.results_file import read_results, write_results
+from dwpose_infer.files.document import read_document
 from dwpose_infer.zoo import DEFAULT_POSE, get_spec
 
 
@@ -71,7 +71,7 @@ def test_metrics_of_results_are_those_of_mmpose(reference, tmp_path, capsys, nam
             assert plain["parts"][part] == pytest.approx(figures, abs=tolerances.AP)
         table = capsys.readouterr().out
         assert f"| wholebody | {golden['parts']['wholebody']['AP']:.3f} |" in table
-    assert read_document(out).ranked_persons == golden["n_after_unique_and_nms"]
+    assert read_document(out, EvaluationDocument).ranked_persons == golden["n_after_unique_and_nms"]
     assert str(reference) not in out.read_text()
 
 
@@ -81,7 +81,7 @@ def test_empty_results_are_zeros(tmp_path, rng):
     out = tmp_path / "metrics.json"
     arguments = ["--annotations", labels, "--results", results, "--out", out, "--quiet"]
     assert main([str(each) for each in arguments]) == 0
-    document = read_document(out)
+    document = read_document(out, EvaluationDocument)
     assert document.parts["wholebody"].ap == 0.0 and document.groups[0].parts["all"].pck == 0.0
     assert document.labels.persons == 6 and document.predicted_persons == 0
 
@@ -103,7 +103,7 @@ def test_frame_step_leaves_out_results_too(tmp_path, rng):
     results, out = write_results(tmp_path / "results.json", found), tmp_path / "out.json"
     arguments = ["--annotations", path, "--results", results, "--out", out, "--frame-step", 5]
     assert main([*map(str, arguments), "--quiet"]) == 0
-    document = read_document(out)
+    document = read_document(out, EvaluationDocument)
     assert (document.labels.pictures, document.labels.persons) == (1, 3)
     assert document.ranked_persons == 3
     assert document.parts["wholebody"].ap == pytest.approx(1.0)
@@ -113,7 +113,7 @@ def test_what_made_the_labels_is_perfect(poses, tmp_path):
     """Persons predicted on labelled boxes, which are in the pictures, are the labels again."""
     out = tmp_path / "metrics.json"
     assert run(poses, out, "--save-results", tmp_path / "results.json") == 0
-    document = read_document(out)
+    document = read_document(out, EvaluationDocument)
     assert document.parts["wholebody"].ap == pytest.approx(1.0)
     (everyone, auto, *others) = document.groups
     sources = [group for group in others if group.by == "source"]
@@ -127,7 +127,7 @@ def test_what_made_the_labels_is_perfect(poses, tmp_path):
     again = tmp_path / "again.json"
     arguments = ["--annotations", poses[1], "--results", tmp_path / "results.json", "--out", again]
     assert main([*map(str, arguments), "--quiet"]) == 0
-    assert read_document(again).parts == document.parts
+    assert read_document(again, EvaluationDocument).parts == document.parts
 
 
 def test_an_interrupted_run_goes_on(poses, tmp_path, monkeypatch, capsys):
@@ -149,13 +149,13 @@ def test_an_interrupted_run_goes_on(poses, tmp_path, monkeypatch, capsys):
     assert "other settings (boxes, detector" in capsys.readouterr().err
     assert run(poses, out) == 0
     assert seen == [1, 2, 2, 3]
-    assert read_document(out).parts["wholebody"].ap == pytest.approx(1.0)
+    assert read_document(out, EvaluationDocument).parts["wholebody"].ap == pytest.approx(1.0)
 
 
 def test_options_of_the_provider_reach_the_networks_and_the_document(poses, tmp_path, capsys):
     out = tmp_path / "metrics.json"
     assert run(poses, out, "--provider-option", "gpu_mem_limit=1") == 0
-    document = read_document(out)
+    document = read_document(out, EvaluationDocument)
     assert document.prediction.provider_options == {"gpu_mem_limit": "1"}
     assert "--provider-option gpu_mem_limit=1" in document.command
     assert run(poses, out, "--backend", "openvino", "--provider-option", "a=b") == 2
@@ -205,7 +205,7 @@ def test_boxes_of_a_file_are_used_with_their_scores(poses, tmp_path):
     path, out = tmp_path / "boxes.json", tmp_path / "metrics.json"
     path.write_text(json.dumps(boxes))
     assert run(poses, out, "--boxes", path, "--save-results", tmp_path / "results.json") == 0
-    document = read_document(out)
+    document = read_document(out, EvaluationDocument)
     assert document.prediction.boxes == "file"
     assert document.prediction.boxes_file.name == "boxes.json"
     assert (document.groups[0].found, document.groups[0].persons) == (2, 3)
@@ -218,13 +218,13 @@ def test_boxes_of_a_file_are_used_with_their_scores(poses, tmp_path):
 def test_the_whole_pipeline_and_the_detector_alone(poses, tmp_path):
     out = tmp_path / "pipeline.json"
     assert run(poses, out, "--boxes", "detector") == 0
-    document = read_document(out)
+    document = read_document(out, EvaluationDocument)
     assert document.prediction.detector.name == "yolox-nano-person-bundled"
     own = get_spec("yolox-nano-person-bundled").score_threshold
     assert document.prediction.score_threshold == own != DetectorOptions().score_threshold
     assert document.predicted_persons >= 3
     assert run(poses, out, "--task", "detector") == 0
-    document = read_document(out)
+    document = read_document(out, EvaluationDocument)
     assert document.prediction.score_threshold == 0.01 and document.parts is None
     assert document.detector.detections > 3 and 0 <= document.detector.ap_50 <= 1
 
@@ -233,12 +233,12 @@ def test_flip_test_and_portraits(poses, tmp_path):
     pytest.importorskip("onnx")
     out = tmp_path / "metrics.json"
     assert run(poses, out, "--flip-test", "--limit", 1) == 0
-    document = read_document(out)
+    document = read_document(out, EvaluationDocument)
     assert document.prediction.flip_test and document.prediction.pose.form == "simcc"
     assert document.labels.pictures == 1
     assert 0 < document.groups[0].parts["face"].mean_error_px < 20
     assert run(poses, out, "--cut", "portrait", "--limit", 1) == 0
-    document = read_document(out)
+    document = read_document(out, EvaluationDocument)
     assert document.prediction.cut == "portrait"
     assert document.groups[0].confident["labelled_outside"].points > 10
 

@@ -6,18 +6,11 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
-pytest.importorskip("msgspec")
-
-import msgspec
-
 from dwpose_infer.errors import FormatError, InputError
-from dwpose_infer.evaluation.document import (
-    EvaluationDocument,
-    read_document,
-    write_document,
-)
+from dwpose_infer.evaluation.document import EvaluationDocument
 from dwpose_infer.evaluation.report import (
     curve_table,
     kinds_table,
@@ -25,6 +18,8 @@ from dwpose_infer.evaluation.report import (
     readme_table,
     to_markdown,
 )
+from dwpose_infer.files.document import read_document as read_any
+from dwpose_infer.files.document import write_document
 from dwpose_infer.keypoints import NUM_KEYPOINTS
 
 RESULTS = Path(__file__).resolve().parent.parent.parent / "benchmarks" / "results"
@@ -34,6 +29,10 @@ COMMITTED = sorted(RESULTS.glob("*_val_*.json"))
 @pytest.fixture
 def plain() -> dict:
     return json.loads((RESULTS / "people_val_pose_1_whole.json").read_text())
+
+
+def read_document(path):
+    return read_any(path, EvaluationDocument)
 
 
 def save(tmp_path, document):
@@ -67,13 +66,18 @@ def test_committed_results_are_whole(path):
 def test_a_document_comes_back_as_it_was(tmp_path, plain):
     document = read_document(save(tmp_path, plain))
     assert isinstance(document, EvaluationDocument)
-    assert json.loads(write_document(tmp_path / "again.json", document).read_text()) == plain
+    again = write_document(tmp_path / "again.json", document)
+    assert read_document(again) == document
+    # Fields that came later have the value that every earlier evaluation stands for.
+    later = {"provider_options": {}, "square_input": True}
+    plain["prediction"] = {**later, **plain["prediction"]}
+    assert json.loads(again.read_text()) == plain
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"benchmark": "latency"}, "a result of 'latency'"),
+        ({"benchmark": "latency"}, "the result of 'latency', not of 'accuracy'"),
         ({"schema_version": 2}, "newer release"),
         ({"extra": 1}, "unknown field `extra`"),
         ({"pck_threshold": "much"}, r"pck_threshold"),

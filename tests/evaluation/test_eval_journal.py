@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("msgspec")
-
 from dwpose_infer.errors import InvalidArgumentError, OutputError
 from dwpose_infer.evaluation.document import FileFacts, PredictionSettings
 from dwpose_infer.evaluation.journal import PredictionJournal, picture_persons, to_predictions

@@ -6,9 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-pytest.importorskip("msgspec")
-
 from eval_samples import as_predictions, image, label, labelled_persons, random_points, save_labels
 
 from dwpose_infer.annotations import read_annotations

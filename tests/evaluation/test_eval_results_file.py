@@ -6,9 +6,6 @@ import json
 
 import numpy as np
 import pytest
-
-pytest.importorskip("msgspec")
-
 from eval_samples import as_predictions, labelled_persons, person_fields, random_points
 
 from dwpose_infer import PoseResult

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("msgspec")
 pytest.importorskip("pycocotools")
 
 from eval_samples import as_predictions, image, label, random_points, save_labels

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("msgspec")
 pytest.importorskip("pycocotools")
 
 from eval_samples import as_predictions, image, label, labelled_persons, random_points, save_labels

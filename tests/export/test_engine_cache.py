@@ -196,8 +196,8 @@ def for_another_gpu(path):
         (flip_a_byte, "SHA-256 is not the recorded one"),
         (cut, "SHA-256 is not the recorded one"),
         (forget, "it has no record"),
-        (scribble, "is damaged"),
-        (from_another_time, "another version of dwpose-infer"),
+        (scribble, "not a JSON file"),
+        (from_another_time, "written by a newer release"),
         (for_another_gpu, "gpu name NVIDIA A10 instead of NVIDIA L4"),
     ],
 )

@@ -187,12 +187,19 @@ def test_records_come_back_as_written(machine):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"schema_version": 2}', '{"schema_version": 1, "identity": {}}']
+    ("text", "problem"),
+    [
+        ("", "not a JSON file"),
+        ("[]", "expected an object"),
+        ("{}", "schema_version is None"),
+        ('{"schema_version": 2}', "written by a newer release"),
+        ('{"schema_version": 1, "identity": {}}', r"missing .* `source_sha256` - at `\$.identity`"),
+    ],
 )
-def test_damaged_records(machine, text):
+def test_damaged_records(machine, text, problem):
     path = put()
     record_path(path).write_text(text)
-    with pytest.raises(ModelFormatError, match=r"another version|damaged"):
+    with pytest.raises(ModelFormatError, match=rf"\.engine\.json: .*{problem}"):
         read_record(path)
 
 

@@ -55,9 +55,19 @@ def test_a_published_hash_counts_more_than_an_old_lock(server, destination):
     assert read_lock(destination).sha256 == sha256(MODEL)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 1}', '{"schema_version": 9}'])
-def test_an_unusable_lock_file_is_named(destination, text):
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "not a JSON file"),
+        ("[]", "expected an object"),
+        ("{}", "schema_version is None"),
+        ('{"schema_version": 1}', "missing required field `url`"),
+        ('{"schema_version": 9}', "written by a newer release"),
+        ('{"schema_version": 1, "url": "u", "size_bytes": "1", "sha256": "0"}', r"`\$.size_bytes`"),
+    ],
+)
+def test_an_unusable_lock_file_is_named(destination, text, problem):
     destination.parent.mkdir(parents=True)
     lock_path(destination).write_text(text)
-    with pytest.raises(DownloadError, match=r"net\.onnx\.lock\.json .*delete it"):
+    with pytest.raises(DownloadError, match=rf"net\.onnx\.lock\.json: .*{problem}.*; delete it"):
         read_lock(destination)

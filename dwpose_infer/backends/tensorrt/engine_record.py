@@ -12,13 +12,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Literal, get_args
 
 from ..._version import __version__
-from ...errors import InvalidArgumentError, ModelFormatError
-from ...files.atomic import write_bytes
-
-RECORD_SCHEMA_VERSION: Final = 1
+from ...errors import FormatError, InputError, InvalidArgumentError, ModelFormatError
+from ...files.document import read_document, write_document
 
 DEFAULT_MAX_BATCH = 16
 """As `dwpose_infer.estimator.DEFAULT_MAX_BATCH`: persons in one call of the pose network."""
@@ -125,6 +123,7 @@ class EngineRecord:
     """Everything recorded about an engine.
 
     Attributes:
+        schema_version: Version of this layout.
         identity: What it was made from and for.
         name: Name of the network.
         engine_sha256: SHA-256 of the engine's file, lower-case hex.
@@ -136,6 +135,7 @@ class EngineRecord:
         parity: What the comparison with ONNX Runtime measured.
     """
 
+    schema_version: Literal[1] = field(default=1, kw_only=True)
     identity: EngineIdentity
     name: str
     engine_sha256: str
@@ -158,8 +158,7 @@ def write_record(engine_path: Path, record: EngineRecord) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    document = {"schema_version": RECORD_SCHEMA_VERSION, **asdict(record)}
-    write_bytes(record_path(engine_path), (json.dumps(document, indent=2) + "\n").encode())
+    write_document(record_path(engine_path), record)
 
 
 def read_record(engine_path: Path) -> EngineRecord | None:
@@ -172,18 +171,9 @@ def read_record(engine_path: Path) -> EngineRecord | None:
         ModelFormatError: It is unreadable, damaged or of another version.
     """
     path = record_path(engine_path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelFormatError(f"{path} cannot be read ({error})") from error
     try:
-        document = json.loads(text)
-        version = document.pop("schema_version")
-        if version != RECORD_SCHEMA_VERSION:
-            raise ModelFormatError(f"{path} was written by another version of dwpose-infer")
-        identity = EngineIdentity(**document.pop("identity"))
-        return EngineRecord(identity=identity, **document)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelFormatError(f"{path} is damaged ({error!r})") from error
+        return read_document(path, EngineRecord)
+    except (InputError, FormatError) as error:
+        raise ModelFormatError(str(error)) from error

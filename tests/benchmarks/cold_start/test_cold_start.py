@@ -8,8 +8,8 @@ from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.cold_start import cold_start as starts
 from dwpose_infer.benchmarks.cold_start.cold_start import ColdStartDocument
 from dwpose_infer.benchmarks.cold_start.command import COLD_START
-from dwpose_infer.benchmarks.document import read_document
 from dwpose_infer.errors import InferenceError
+from dwpose_infer.files.document import read_document
 
 STAMPS = {
     "started_s": 100.0625,

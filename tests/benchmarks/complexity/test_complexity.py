@@ -12,7 +12,7 @@ from dwpose_infer.benchmarks.cli import main
 from dwpose_infer.benchmarks.complexity.command import COMPLEXITY
 from dwpose_infer.benchmarks.complexity.counting import count_files
 from dwpose_infer.benchmarks.complexity.result import ComplexityDocument, full_table
-from dwpose_infer.benchmarks.document import read_document, write_document
+from dwpose_infer.files.document import read_document, write_document
 
 pytest.importorskip("torch")
 pytest.importorskip("fvcore")

@@ -10,12 +10,12 @@ import onnxruntime
 import pytest
 
 from dwpose_infer.benchmarks.cli import main
-from dwpose_infer.benchmarks.document import read_document
 from dwpose_infer.benchmarks.latency.networks import find_networks, random_networks
 from dwpose_infer.benchmarks.latency.result import LatencyDocument, full_report
 from dwpose_infer.benchmarks.published import published_row
 from dwpose_infer.benchmarks.random_networks import random_network
 from dwpose_infer.errors import InvalidArgumentError, ModelNotFoundError
+from dwpose_infer.files.document import read_document
 
 FEW = ["--warmup", "1", "--runs", "3", "--repetitions", "2", "--threads", "1"]
 

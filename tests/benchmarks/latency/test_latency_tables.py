@@ -7,7 +7,6 @@ import datetime
 import cv2
 import pytest
 
-from dwpose_infer.benchmarks.document import write_document
 from dwpose_infer.benchmarks.latency.command import LATENCY
 from dwpose_infer.benchmarks.latency.plot import save_plot
 from dwpose_infer.benchmarks.latency.result import (
@@ -22,6 +21,7 @@ from dwpose_infer.benchmarks.latency.result import (
 )
 from dwpose_infer.benchmarks.machine import Cpu, Environment
 from dwpose_infer.errors import FormatError, InvalidArgumentError
+from dwpose_infer.files.document import write_document
 
 ENVIRONMENT = Environment(
     label="virtual machine, 2 cores of Intel Xeon",

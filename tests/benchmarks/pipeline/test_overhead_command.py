@@ -5,11 +5,11 @@ import sys
 import pytest
 
 from dwpose_infer.benchmarks import cli
-from dwpose_infer.benchmarks.document import read_document
 from dwpose_infer.benchmarks.peers import baselines as rivals
 from dwpose_infer.benchmarks.pipeline import overhead
 from dwpose_infer.benchmarks.pipeline.command import OVERHEAD
 from dwpose_infer.benchmarks.pipeline.overhead import OverheadDocument
+from dwpose_infer.files.document import read_document
 
 REPEATS = 2
 

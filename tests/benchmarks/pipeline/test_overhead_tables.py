@@ -7,7 +7,6 @@ import json
 import msgspec
 import pytest
 
-from dwpose_infer.benchmarks.document import read_document, write_document
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB
 from dwpose_infer.benchmarks.pipeline import overhead as tables
@@ -19,6 +18,7 @@ from dwpose_infer.benchmarks.pipeline.overhead import (
     Row,
 )
 from dwpose_infer.errors import FormatError, InputError
+from dwpose_infer.files.document import read_document, write_document
 
 
 def measured(persons, ours_ms, rtmlib_ms, official_ms):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from dwpose_infer.benchmarks import cli
-from dwpose_infer.benchmarks.document import read_document
 from dwpose_infer.benchmarks.peers import baselines as rivals
 from dwpose_infer.benchmarks.peers.agreement import DisagreementError
 from dwpose_infer.benchmarks.peers.montage import write_montages
@@ -19,6 +18,7 @@ from dwpose_infer.benchmarks.pipeline import memory, timing
 from dwpose_infer.benchmarks.pipeline.result import PipelineDocument
 from dwpose_infer.detector import DetectorOptions
 from dwpose_infer.errors import InferenceError, InputError, InvalidArgumentError
+from dwpose_infer.files.document import read_document
 from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, get_spec
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from dwpose_infer.benchmarks.document import read_document, write_document
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB
 from dwpose_infer.benchmarks.pipeline import result as tables
@@ -19,6 +18,7 @@ from dwpose_infer.benchmarks.pipeline.result import (
     ratios_of,
 )
 from dwpose_infer.errors import FormatError
+from dwpose_infer.files.document import read_document, write_document
 
 
 def row_of(ours, rtmlib, *, persons=1, pictures=1, shown=None):

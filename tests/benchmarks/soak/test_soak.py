@@ -6,12 +6,12 @@ import mmap
 import pytest
 
 from dwpose_infer.benchmarks import cli
-from dwpose_infer.benchmarks.document import read_document
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.soak import soak as runs
 from dwpose_infer.benchmarks.soak.command import SOAK
 from dwpose_infer.benchmarks.soak.soak import SoakDocument, SoakHundred
 from dwpose_infer.errors import InvalidArgumentError
+from dwpose_infer.files.document import read_document
 
 FILES = [b"picture"] * 10
 LEAK_BYTES = 2**18

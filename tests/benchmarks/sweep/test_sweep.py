@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from dwpose_infer.benchmarks import cli
-from dwpose_infer.benchmarks.document import read_document
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.constant_networks import save_constant_network
 from dwpose_infer.benchmarks.sweep import sweep as sweeps
 from dwpose_infer.benchmarks.sweep.command import SWEEP
 from dwpose_infer.benchmarks.sweep.sweep import SweepDocument, SweepRow
 from dwpose_infer.errors import InvalidArgumentError
+from dwpose_infer.files.document import read_document
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 
 from dwpose_infer import Predictor
 from dwpose_infer.benchmarks import cli
-from dwpose_infer.benchmarks.document import read_document
 from dwpose_infer.benchmarks.video import timing
 from dwpose_infer.benchmarks.video.command import VIDEO
 from dwpose_infer.benchmarks.video.result import (
@@ -24,6 +23,7 @@ from dwpose_infer.benchmarks.video.result import (
     verdict,
 )
 from dwpose_infer.benchmarks.video.scene import moving_people
+from dwpose_infer.files.document import read_document
 from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
 HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None

@@ -11,16 +11,14 @@ import sys
 
 import pytest
 
-pytest.importorskip("msgspec")
-
 from dwpose_infer._version import __version__
 from dwpose_infer.errors import FormatError, InvalidArgumentError
 from dwpose_infer.models.training import commands
 from dwpose_infer.models.training.cli import main
 from dwpose_infer.models.training.overrides import from_plain, print_settings
 from dwpose_infer.models.training.recipes import recipe, recipe_names
+from dwpose_infer.models.training.run_options import read_summary
 from dwpose_infer.models.training.run_settings import DataChoice, choose_settings, read_settings
-from dwpose_infer.models.training.summary_file import read_summary
 from training_samples import small_settings, write_set
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-for package in ("onnx", "onnxruntime", "pycocotools", "msgspec"):
+for package in ("onnx", "onnxruntime", "pycocotools"):
     pytest.importorskip(package)
 
 import cv2

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-for package in ("torch", "onnx", "onnxruntime", "pycocotools", "msgspec", "matplotlib"):
+for package in ("torch", "onnx", "onnxruntime", "pycocotools", "matplotlib"):
     pytest.importorskip(package)
 
 from dwpose_infer.models.training.cli import main

@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("msgspec")
-
 from dwpose_infer.errors import InvalidArgumentError
 from dwpose_infer.models.training.overrides import (
     apply_overrides,

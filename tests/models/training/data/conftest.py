@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("msgspec")
 
 from dwpose_infer.formats.coco import FIELD_OF_PART
 from dwpose_infer.keypoints import PARTS
