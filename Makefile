@@ -1,7 +1,7 @@
 # Two commands set up everything by themselves and are quick when repeated:
 #   make demo   the main job on a photo in this repository
 #   make test   all tests
-# Also: make lint (style, spelling, types), make clean.
+# Also: make web (the browser page, into web/dist), make lint (style, spelling, types), make clean.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -11,7 +11,7 @@ SETTINGS := setup.cfg pyproject.toml constraints.txt
 COVERAGE := --cov=dwpose_infer --cov=benchmarks --cov=export --cov=models
 DEMO := tests/photos/astronaut.jpg
 
-.PHONY: demo test lint clean
+.PHONY: demo test web lint clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/dwpose-infer $(DEMO) --out demo-out --format json,openpose --draw overlay,openpose
@@ -22,6 +22,11 @@ demo: $(VENV)/.demo-ready
 test: $(VENV)/.dev-ready
 	$(BIN)/pytest $(COVERAGE) --cov-report= --ignore tests/models/training
 	$(BIN)/pytest $(COVERAGE) --cov-append --cov-report=term:skip-covered tests/models/training
+
+# The page's packages are pinned by web/package-lock.json; none of their install scripts is needed.
+web:
+	@command -v npm > /dev/null || { echo "Node.js 20.11 or newer is needed, with npm: https://nodejs.org"; exit 1; }
+	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent build
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff check .
@@ -46,4 +51,4 @@ $(VENV)/.dev-ready: $(SETTINGS) | $(VENV)/bin/python
 	touch $@ $(VENV)/.demo-ready
 
 clean:
-	rm -rf $(VENV) build dist demo-out dwpose-out .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf $(VENV) build dist demo-out dwpose-out web/dist web/node_modules .mypy_cache .pytest_cache .ruff_cache .coverage
