@@ -12,24 +12,24 @@ const MAX_THREADS = 8;
  * Chooses where to compute.
  *
  * @param {'auto' | Device} wanted
- * @returns {Promise<{device: Device, reason: string}>} And why it is not the GPU, where it is not.
+ * @returns {Promise<{device: Device, note: string}>} And what the user should know about it.
  * @throws {Error} WebGPU was asked for and is not there.
  */
 export async function chooseDevice(wanted) {
-  if (wanted === 'wasm') return { device: 'wasm', reason: 'as chosen' };
+  if (wanted === 'wasm') return { device: 'wasm', note: '' };
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-  const missing = navigator.gpu
-    ? 'this browser gives no graphics card to WebGPU'
-    : 'this browser has no WebGPU here (it needs https or localhost)';
-  if (wanted === 'webgpu') {
-    if (!adapter) throw new Error(`WebGPU cannot be used: ${missing}. Choose “Automatic”.`);
-    return { device: 'webgpu', reason: '' };
+  if (!adapter) {
+    const missing = navigator.gpu
+      ? 'this browser gives no graphics card to WebGPU'
+      : 'this browser has no WebGPU here, which also needs https or localhost';
+    if (wanted === 'auto') return { device: 'wasm', note: `No WebGPU: ${missing}.` };
+    throw new Error(`WebGPU cannot be used: ${missing}. Choose “Automatic” instead.`);
   }
-  if (!adapter) return { device: 'wasm', reason: missing };
-  if (adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter) {
-    return { device: 'wasm', reason: 'WebGPU is only emulated by the processor here' };
+  const emulated = adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter;
+  if (emulated && wanted === 'auto') {
+    return { device: 'wasm', note: 'No WebGPU: the processor would only emulate a graphics card.' };
   }
-  return { device: 'webgpu', reason: '' };
+  return { device: 'webgpu', note: emulated ? 'The processor emulates the graphics card.' : '' };
 }
 
 /** ONNX Runtime with the detector and one pose network, ready to run. */
@@ -53,7 +53,6 @@ export class Engine {
     const threads = globalThis.crossOriginIsolated
       ? Math.min(MAX_THREADS, navigator.hardwareConcurrency || 1)
       : 1;
-    ort.env.logLevel = 'error';
     Object.assign(ort.env.wasm, {
       numThreads: threads,
       wasmPaths: { mjs: located(runtime.glue).url.href },
@@ -80,7 +79,7 @@ export class Engine {
   }
 
   async network(model, { inputSize }) {
-    const options = { executionProviders: [this.device] };
+    const options = { executionProviders: [this.device], logSeverityLevel: 3 }; // errors alone
     const session = await this.ort.InferenceSession.create(model, options);
     const network = new Network(this.ort, session, inputSize);
     // Once on nothing: shaders are compiled and memory is taken now, not at the first photo.

@@ -1,12 +1,13 @@
 /** The OpenPose canvas: skeletons on black for ControlNet, as `dwpose_infer.drawing` draws them. */
 
 import { HAND_LINKS, OPENPOSE_18, OPENPOSE_LIMBS, PARTS, extent, visiblePoints } from './keypoints.js';
+import { roundHalfToEven } from './letterbox.js';
 import { fillDot, fillLimb, strokeLine } from './raster.js';
 
 const LIMB_BRIGHTNESS = 0.6;
 const JOINT_COLORS = rainbow(OPENPOSE_18.length);
 const LIMB_COLORS = JOINT_COLORS.map((color) =>
-  color.map((value) => Math.round(value * LIMB_BRIGHTNESS)),
+  color.map((value) => roundHalfToEven(value * LIMB_BRIGHTNESS)),
 );
 const FINGER_COLORS = rainbow(HAND_LINKS.length);
 const HAND_JOINT_COLOR = [0, 0, 255];
@@ -20,15 +21,21 @@ const MAX_HAND_SHARE = 1 / 25;
 const MAX_FACE_SHARE = 1 / 80;
 const MIN_DOT_PX = 0.25;
 
-/** Pure hues, evenly spaced and starting with red. */
+/** Pure hues, evenly spaced and starting with red: rounded as Python does, halves to even. */
 function rainbow(count) {
   return Array.from({ length: count }, (_, index) => {
-    const sixth = (6 * index) / count;
-    const channel = (shift) => {
-      const place = (sixth + shift) % 6;
-      return Math.round(255 * Math.min(1, Math.max(0, Math.abs(place - 3) - 1)));
-    };
-    return [channel(0), channel(4), channel(2)];
+    const sixth = (index / count) * 6;
+    const share = sixth - Math.trunc(sixth);
+    const [falling, rising] = [1 - share, 1 - (1 - share)];
+    const color = [
+      [1, rising, 0],
+      [falling, 1, 0],
+      [0, 1, rising],
+      [0, falling, 1],
+      [rising, 0, 1],
+      [1, 0, falling],
+    ][Math.trunc(sixth)];
+    return color.map((value) => roundHalfToEven(255 * value));
   });
 }
 

@@ -87,10 +87,10 @@ function closeEngine(reason) {
 }
 
 function engineWords({ device, threads, note }) {
-  if (device === 'webgpu') return 'Computed by WebGPU on the graphics card.';
+  if (device === 'webgpu') return `Computed by WebGPU on the graphics card. ${note}`;
   const alone = crossOriginIsolated ? '' : '; more need a server that isolates the page';
   const how = threads === 1 ? `one thread of the processor${alone}` : `${threads} threads of the processor`;
-  return `Computed by WebAssembly on ${how}.${note ? ` No WebGPU: ${note}.` : ''}`;
+  return `Computed by WebAssembly on ${how}. ${note}`;
 }
 
 // Pictures -------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ export async function openPicture(file, maxPixels = MAX_PIXELS) {
       `${name} has ${width} × ${height} pixels, too few to show anybody; ${MIN_SIDE} × ${MIN_SIDE} is the least.`,
     );
   }
-  const options = { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
+  const options = { imageOrientation: 'from-image', colorSpaceConversion: 'none' };
   const shrunk = shrunkSize(imageSize, maxPixels);
   if (shrunk) {
     options.resizeWidth = shrunk.width;

@@ -3,7 +3,8 @@
 const STRIP_PIXELS = 2 ** 22;
 
 /**
- * Reads the pixels of a picture in strips: canvases of phones hold 16 million pixels at most.
+ * Reads the pixels of a picture, white behind transparency, in strips: canvases of phones hold 16
+ * million pixels at most.
  *
  * @param {ImageBitmap} bitmap
  * @returns {import('./predictor.js').Picture}
@@ -15,9 +16,10 @@ export function readPixels(bitmap) {
   const canvas = new OffscreenCanvas(width, rows);
   // Read back at once: a canvas in the graphics card's memory would be slower, and rounds.
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  context.globalCompositeOperation = 'copy';
+  context.fillStyle = 'white';
   for (let top = 0; top < height; top += rows) {
     const count = Math.min(rows, height - top);
+    context.fillRect(0, 0, width, count);
     context.drawImage(bitmap, 0, top, width, count, 0, 0, width, count);
     rgba.set(context.getImageData(0, 0, width, count).data, 4 * width * top);
   }

@@ -27,6 +27,8 @@ export function draw(canvas, { bitmap, imageSize, persons }, drawing) {
   const context = canvas.getContext('2d');
   if (drawing.style === 'overlay') {
     resize(canvas, bitmap);
+    context.fillStyle = 'white'; // behind transparent parts, as for the networks
+    context.fillRect(0, 0, bitmap.width, bitmap.height);
     context.drawImage(bitmap, 0, 0);
     drawOverlay(context, persons, { imageSize, minScore, boxes: drawing.boxes });
     return;

@@ -10,6 +10,7 @@ import { readPixels } from './pixels.js';
 import { SearchedPicture } from './predictor.js';
 
 let engine = null;
+let note = ''; // what the user should know about the choice of the engine
 let poseName = null;
 let searched = null;
 
@@ -25,7 +26,6 @@ self.onmessage = ({ data: { id, task, ...request } }) => {
     }
   });
 };
-self.postMessage({ ready: true });
 
 function describe(error) {
   const message = error instanceof Error ? error.message : String(error);
@@ -40,26 +40,26 @@ function report(stage) {
 }
 
 /** Loads runtime and networks, or another pose network into a runtime that is there. */
-async function load({ device: wanted, pose }) {
+async function load({ device, pose }) {
   const files = await readFiles();
-  const onProgress = report('download');
-  if (engine) {
-    if (pose !== poseName) await engine.usePose(files.poses[pose], onProgress);
-    searched?.forgetPoses();
-    poseName = pose;
-    return { device: engine.device, threads: engine.threads, note: '' };
-  }
+  if (!engine) await start(files, device, pose);
+  else if (pose !== poseName) await engine.usePose(files.poses[pose], report('download'));
+  poseName = pose;
+  searched?.forgetPoses();
+  return { device: engine.device, threads: engine.threads, note };
+}
+
+async function start(files, wanted, pose) {
   const chosen = await chooseDevice(wanted);
-  let note = chosen.device === 'wasm' && wanted === 'auto' ? chosen.reason : '';
+  const onProgress = report('download');
+  note = chosen.note;
   try {
     engine = await Engine.load(files, { device: chosen.device, pose, onProgress });
   } catch (error) {
     if (chosen.device === 'wasm' || wanted !== 'auto') throw error;
-    note = `WebGPU failed here: ${error.message}`;
+    note = `WebGPU failed here: ${error.message}.`;
     engine = await Engine.load(files, { device: 'wasm', pose, onProgress });
   }
-  poseName = pose;
-  return { device: engine.device, threads: engine.threads, note };
 }
 
 async function readFiles() {
