@@ -50,6 +50,10 @@ const GROUPS = [
 ];
 const MIN_DOT_PX = 0.25;
 
+// OpenCV lays a smoothed edge around what it draws, and rounds widths up to even ones: measured.
+const DOT_EDGE_PX = 0.62;
+const strokedWidth = (width) => (width === 1 ? 1.4 : 2 * Math.ceil(width / 2) + 1.4);
+
 /**
  * Draws everybody over what is on a canvas; persons of a better score lie on top.
  *
@@ -87,7 +91,7 @@ function drawPerson(context, points, personPx) {
   for (const { span, links, width, radius, ownShare = Infinity } of GROUPS) {
     const own = points.slice(...span);
     const limit = ownShare === Infinity ? Infinity : ownShare * extent(own);
-    context.lineWidth = Math.max(1, Math.round(Math.min(width * personPx, limit)));
+    context.lineWidth = strokedWidth(Math.max(1, Math.round(Math.min(width * personPx, limit))));
     for (const link of links) {
       const [start, end] = [points[link[0]], points[link[1]]];
       if (!start || !end) continue;
@@ -97,7 +101,7 @@ function drawPerson(context, points, personPx) {
       context.lineTo(...end);
       context.stroke();
     }
-    const dot = Math.max(MIN_DOT_PX, Math.min(radius * personPx, limit));
+    const dot = Math.max(MIN_DOT_PX, Math.min(radius * personPx, limit)) + DOT_EDGE_PX;
     own.forEach((point, index) => {
       if (!point) return;
       context.fillStyle = POINT_COLORS[span[0] + index];

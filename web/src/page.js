@@ -301,6 +301,7 @@ function showThresholds() {
 }
 
 async function showExample() {
+  clearComplaint();
   const response = await fetch('example.jpg').catch(() => null);
   if (!response?.ok) {
     complain(new Error('The example could not be loaded: is the server still there?'));

@@ -3,10 +3,10 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
-/** Written by tests/web/golden.py, which also tells what each number is. */
+/** Written by tests/web/web_golden.py, which also tells what each number is. */
 export const golden = JSON.parse(readFileSync(new URL('golden.json', import.meta.url), 'utf-8'));
 
-/** The picture that golden.py makes from the same formula. */
+/** The picture that web_golden.py makes from the same formula. */
 export function picture(width, height) {
   const rgba = new Uint8ClampedArray(4 * width * height).fill(255);
   for (let y = 0; y < height; y++) {

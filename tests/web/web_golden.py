@@ -12,7 +12,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from fake_backend import FakeBackend, spec
 
 from dwpose_infer import PoseResult, geometry, keypoints, openpose_layout
 from dwpose_infer.detector import Detector, DetectorOptions
@@ -20,6 +19,7 @@ from dwpose_infer.drawing import draw_openpose
 from dwpose_infer.formats.json_text import shortest_decimals
 from dwpose_infer.letterbox import letterbox
 from dwpose_infer.nms import nms
+from fake_backend import FakeBackend, spec
 
 GOLDEN = Path(__file__).resolve().parents[2] / "web/tests/golden.json"
 
