@@ -17,7 +17,9 @@ def wheel(tmp_path_factory):
     """A wheel built from a copy of the tree, with the build tools that are installed."""
     pytest.importorskip("build")
     folder = tmp_path_factory.mktemp("wheel")
-    ignore = shutil.ignore_patterns("build", "*.egg-info", "__pycache__", "node_modules", "dist", ".*")
+    ignore = shutil.ignore_patterns(
+        "build", "dist", "node_modules", "*.egg-info", "__pycache__", ".*"
+    )
     shutil.copytree(ROOT, folder / "tree", ignore=ignore)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
     subprocess.run([*command, folder / "tree"], check=True, capture_output=True)

@@ -22,6 +22,7 @@ from PIL import Image
 import web_golden
 from dwpose_infer import Predictor
 from dwpose_infer.formats import load
+from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, find_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
@@ -72,9 +73,6 @@ def page(node):
 
 def test_built_page_names_the_bundled_models(page):
     files = json.loads((page / "files.json").read_text(encoding="utf-8"))
-    from dwpose_infer.predictor import DEFAULT_DETECTOR, DEFAULT_POSE
-    from dwpose_infer.zoo import find_spec
-
     assert list(files["poses"]) == list(MODELS)
     assert next(iter(files["poses"])) == DEFAULT_POSE
     assert files["detector"]["path"] == f"models/{DEFAULT_DETECTOR}.onnx"

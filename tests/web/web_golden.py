@@ -16,8 +16,8 @@ import numpy as np
 from dwpose_infer import PoseResult, geometry, keypoints, openpose_layout
 from dwpose_infer.detector import Detector, DetectorOptions
 from dwpose_infer.drawing import draw_openpose
-from dwpose_infer.formats.json_text import shortest_decimals
-from dwpose_infer.letterbox import letterbox
+from dwpose_infer.files.json_text import shortest_decimals
+from dwpose_infer.letterbox import fitting_size, letterbox
 from dwpose_infer.nms import nms
 from fake_backend import FakeBackend, spec
 
@@ -80,7 +80,14 @@ def _sha256(array: np.ndarray) -> str:
 
 def _letterbox(width: int, height: int) -> dict[str, object]:
     canvas, ratio = letterbox(picture_bgr(width, height), size_wh=(416, 416))
-    return {"size_wh": [width, height], "ratio": ratio, "sha256": _sha256(canvas)}
+    cut = fitting_size((width, height), size_wh=(416, 416), step=32)
+    return {
+        "size_wh": [width, height],
+        "ratio": ratio,
+        "sha256": _sha256(canvas),
+        "cut_wh": cut,
+        "cut_sha256": _sha256(letterbox(picture_bgr(width, height), size_wh=cut)[0]),
+    }
 
 
 def _crop(box: list[float], rng: np.random.Generator) -> dict[str, object]:

@@ -81,23 +81,25 @@ export class Engine {
   async network(model, { inputSize }) {
     const options = { executionProviders: [this.device], logSeverityLevel: 3 }; // errors alone
     const session = await this.ort.InferenceSession.create(model, options);
-    const network = new Network(this.ort, session, inputSize);
+    // As in Python: a canvas cut to the picture saves time, but on graphics cards new sizes cost it.
+    const anySize = this.device === 'wasm' && typeof session.inputMetadata[0].shape[1] === 'string';
+    const network = new Network(this.ort, session, { inputSize, anySize });
     // Once on nothing: shaders are compiled and memory is taken now, not at the first photo.
-    await network.run(new Uint8Array(inputSize.width * inputSize.height * 3));
+    await network.run(new Uint8Array(inputSize.width * inputSize.height * 3), inputSize);
     return network;
   }
 }
 
 /** A graph in deploy form; see `Network` in predictor.js. */
 class Network {
-  constructor(ort, session, inputSize) {
+  constructor(ort, session, { inputSize, anySize }) {
     this.ort = ort;
     this.session = session;
     this.inputSize = inputSize;
+    this.anySize = anySize;
   }
 
-  async run(bgr) {
-    const { width, height } = this.inputSize;
+  async run(bgr, { width, height }) {
     const input = new this.ort.Tensor('uint8', bgr, [1, height, width, 3]);
     const outputs = await this.session.run({ [this.session.inputNames[0]]: input });
     return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data]));

@@ -9,7 +9,27 @@
 /** Grey of the padding, as YOLOX was trained with. */
 export const PAD_VALUE = 114;
 
+/** Pixels of grey that a canvas cut to its picture keeps at the padded side. */
+const LEAST_PADDING = 16;
+
 const WEIGHT_ONE = 2048; // weights have 11 binary places
+
+/**
+ * The smallest canvas that holds a picture as large as `letterbox` makes it, and some grey.
+ *
+ * @param {{width: number, height: number}} picture
+ * @param {{width: number, height: number}} size - Of the whole canvas, in pixels.
+ * @param {number} step - What the sides have to be multiples of.
+ * @returns {{width: number, height: number}}
+ */
+export function fittingSize(picture, size, step) {
+  const ratio = Math.min(size.width / picture.width, size.height / picture.height);
+  const fit = (side, whole) => {
+    const scaled = Math.max(1, Math.trunc(side * ratio));
+    return Math.min(whole, Math.ceil((scaled + LEAST_PADDING) / step) * step);
+  };
+  return { width: fit(picture.width, size.width), height: fit(picture.height, size.height) };
+}
 
 /**
  * Shrinks or enlarges a picture into the top left corner of a grey canvas.

@@ -1,9 +1,11 @@
 /**
  * One picture from pixels to everybody's points.
  *
- * @typedef {{inputSize: {width: number, height: number}, run: (bgr: Uint8Array) =>
- *     Promise<Record<string, Float32Array>>}} Network - A graph in deploy form: takes one picture
- *     of its input size, (height, width, 3) BGR, and gives its outputs by name.
+ * @typedef {{width: number, height: number}} Size
+ * @typedef {{inputSize: Size, anySize: boolean, run: (bgr: Uint8Array, size: Size) =>
+ *     Promise<Record<string, Float32Array>>}} Network - A graph in deploy form: takes one picture,
+ *     (height, width, 3) BGR, of its input size or, where it takes any, of a smaller one, and
+ *     gives its outputs by name.
  * @typedef {{rgba: Uint8Array|Uint8ClampedArray, width: number, height: number}} Picture
  * @typedef {{box: Float32Array, boxScore: number, keypoints: Float32Array, scores: Float32Array}}
  *     Person - Box left, top, right, bottom; keypoints (133, 2) x then y; all in pixels of the
@@ -11,11 +13,14 @@
  */
 
 import { cropRegion, cropToPicture, regionOfBox } from './geometry.js';
-import { letterbox } from './letterbox.js';
+import { fittingSize, letterbox } from './letterbox.js';
 import { nms } from './nms.js';
 
 /** Of two boxes whose IoU is above this, the better one stays. */
-export const NMS_THRESHOLD = 0.45;
+const NMS_THRESHOLD = 0.45;
+
+/** The sides of the detector's input are multiples of it. */
+const COARSEST_STRIDE = 32;
 
 /**
  * A picture that was searched for persons once, and gives the points of those above any
@@ -30,8 +35,10 @@ export class SearchedPicture {
    * @returns {Promise<SearchedPicture>}
    */
   static async search(picture, detector) {
-    const { bgr, ratio } = letterbox(picture, detector.inputSize);
-    const found = await detector.run(bgr);
+    const whole = detector.inputSize;
+    const size = detector.anySize ? fittingSize(picture, whole, COARSEST_STRIDE) : whole;
+    const { bgr, ratio } = letterbox(picture, size);
+    const found = await detector.run(bgr, size);
     const boxes = found.boxes_xyxy.map((value) => value / Math.fround(ratio));
     return new SearchedPicture(picture, boxes, found.scores);
   }
@@ -94,7 +101,8 @@ export class SearchedPicture {
   async person(index, pose) {
     const box = this.box(index);
     const region = regionOfBox(box, pose.inputSize);
-    const found = await pose.run(cropRegion(this.picture, region, pose.inputSize));
+    const crop = cropRegion(this.picture, region, pose.inputSize);
+    const found = await pose.run(crop, pose.inputSize);
     if (!found.scores.every(Number.isFinite)) {
       throw new Error('The pose network gave values that are not numbers.');
     }

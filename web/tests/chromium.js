@@ -33,6 +33,7 @@ export async function openPage(browser, url, options = {}) {
       problems.push(`request to ${to.origin}`);
     }
   });
+  page.on('filechooser', () => {}); // from now on the browser asks the test, not a person
   await page.goto(url);
   await page.waitForSelector('#not-running', { state: 'detached' });
   return { page, problems };

@@ -2,16 +2,21 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { cropRegion, cropToPicture, regionOfBox, warpMatrix } from '../src/geometry.js';
-import { letterbox, roundHalfToEven } from '../src/letterbox.js';
-import { golden, picture, sha256 } from './pictures.js';
+import { fittingSize, letterbox, roundHalfToEven } from '../src/letterbox.js';
+import { golden, picture, sha256, sizeOf } from './pictures.js';
 
 const CROP = { width: 192, height: 256 };
 
-for (const { size_wh: size, ratio, sha256: hash } of golden.letterbox) {
-  test(`letterbox of ${size.join('x')}, equal to OpenCV's byte for byte`, () => {
-    const boxed = letterbox(picture(...size), { width: 416, height: 416 });
-    assert.equal(boxed.ratio, ratio);
-    assert.equal(sha256(boxed.bgr), hash);
+for (const expected of golden.letterbox) {
+  const [width, height] = expected.size_wh;
+  test(`letterbox of ${width}x${height}, equal to OpenCV's byte for byte`, () => {
+    const whole = { width: 416, height: 416 };
+    const boxed = letterbox(picture(width, height), whole);
+    assert.equal(boxed.ratio, expected.ratio);
+    assert.equal(sha256(boxed.bgr), expected.sha256);
+    const cut = fittingSize({ width, height }, whole, 32);
+    assert.deepEqual(cut, sizeOf(expected.cut_wh));
+    assert.equal(sha256(letterbox(picture(width, height), cut).bgr), expected.cut_sha256);
   });
 }
 

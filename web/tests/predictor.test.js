@@ -8,18 +8,21 @@ import { golden, picture } from './pictures.js';
 const CROP = { width: 192, height: 256 };
 
 /** A detector that gives the golden boxes, and a pose network that counts how often it is asked. */
-function networks({ boxes, scores } = golden.detector) {
+function networks({ boxes, scores, anySize = true } = golden.detector) {
   const detector = {
     inputSize: { width: 416, height: 416 },
-    run: async (bgr) => {
-      assert.equal(bgr.length, 416 * 416 * 3);
+    anySize,
+    run: async (bgr, { width, height }) => {
+      assert.deepEqual([width, height], anySize ? [416, 352] : [416, 416]);
+      assert.equal(bgr.length, width * height * 3);
       return { boxes_xyxy: Float32Array.from(boxes), scores: Float32Array.from(scores) };
     },
   };
   const pose = {
     inputSize: CROP,
     calls: 0,
-    run: async (bgr) => {
+    run: async (bgr, size) => {
+      assert.deepEqual(size, CROP);
       assert.equal(bgr.length, 192 * 256 * 3);
       pose.calls += 1;
       return { keypoints: new Float32Array(266).fill(96), scores: new Float32Array(133).fill(0.5) };
@@ -44,6 +47,12 @@ for (const { threshold, boxes, scores } of golden.detector.persons) {
     assert.deepEqual(found.map((person) => person.boxScore), [...Float32Array.from(scores)]);
   });
 }
+
+test('a detector of one input size gets the whole square', async () => {
+  const { detector, pose } = networks({ ...golden.detector, anySize: false });
+  const found = await (await search(detector)).persons({ pose, scoreThreshold: 0.6 });
+  assert.equal(found.length, golden.detector.persons[1].scores.length);
+});
 
 test('points are mapped to the picture', async () => {
   const { detector, pose } = networks({ boxes: [26, 52, 104, 208], scores: [0.9] });
