@@ -1,8 +1,8 @@
 /**
  * Measures what docs/web.md says: loading and first result in a fresh browser, then results of the
- * same photo again and again. `PAGE=http://localhost:8000/ node tests/measure.js [webgpu]`
+ * same photo again and again.
  *
- * The device and the network are chosen by the arguments: `wasm` or `webgpu`, then the model.
+ *     PAGE=http://localhost:8000/ node tests/measure.js [wasm|webgpu [model [browsers]]]
  */
 
 import { join } from 'node:path';

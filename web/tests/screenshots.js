@@ -18,6 +18,5 @@ for (const { name, viewport, style } of SHOTS) {
   await page.check(`input[value=${style}]`);
   await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: join(DOCS, name) });
-  await page.screenshot({ path: `/tmp/full-${name}`, fullPage: true });
 }
 await browser.close();
