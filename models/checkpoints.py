@@ -49,7 +49,7 @@ Value = TypeVar("Value", StoredTensor, Tensor)
 SAFETENSORS_SUFFIX = ".safetensors"
 WEIGHTS_KEYS = ("state_dict", "model")
 TRAINING_ONLY = "map_supervision."
-"""Prefix of layers that only the training has, see `training.map_supervision`."""
+"""Prefix of layers that only the training has, see `training.pose.heatmaps`."""
 LISTED_KEYS = 5  # of each kind in an error message
 YOLOX_STEM_CHANNELS = 64  # at width 1
 

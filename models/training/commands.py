@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InputError, InvalidArgumentError, MissingDependencyError, ModelNotFoundError
 from .overrides import print_settings, to_plain
 from .recipes import GPUS, recipe, recipe_names
-from .run_settings import DataChoice, choose_settings, settings_json
-from .settings import Settings
+from .settings.choosing import DataChoice, choose_settings, settings_json
+from .settings.pose import Settings
 
 if TYPE_CHECKING:
-    from .run_options import RunOptions, TrainingSummary
+    from .loop.run_options import RunOptions, TrainingSummary
 
 RUNS = Path("runs")
 
@@ -118,7 +118,7 @@ def carry_out_run(
         Exit status.
     """
     from ...files.document import write_document
-    from .run_options import RunOptions
+    from .loop.run_options import RunOptions
 
     options = RunOptions(
         device=arguments.device,
@@ -165,8 +165,8 @@ def _checkpoint(given: Path) -> Path:
     """Returns a checkpoint, where a run's folder is given its best one."""
     if not given.is_dir():
         return given
-    from .checkpoint import BEST_NAME, list_checkpoints
-    from .training_loop import CHECKPOINTS_NAME
+    from .loop.checkpoint import BEST_NAME, list_checkpoints
+    from .loop.training_loop import CHECKPOINTS_NAME
 
     found = [*list_checkpoints(given / CHECKPOINTS_NAME), given / BEST_NAME]
     there = [path for path in found if path.exists()]
@@ -182,8 +182,8 @@ def _distill(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
             "--processes N (for several machines, do the steps one by one, see docs/training.md)"
         )
     require_packages()
-    from .distill import DistillOptions, distill
-    from .distill_plan import make_plan
+    from .distill.job import DistillOptions, distill
+    from .distill.plan import make_plan
 
     plan = make_plan(
         arguments.teacher,

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ...errors import InvalidArgumentError
-from .settings import (
+from .settings.pose import (
     AugmentSettings,
     CodecSettings,
     DataSettings,

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from .distributed import Processes, join_processes
-from .interruption import StopRequest
-from .run_options import RunOptions, TrainingSummary
-from .settings import Settings
-from .training_loop import TrainingLoop
-from .training_run import TrainingRun
+from .loop.distributed import Processes, join_processes
+from .loop.interruption import StopRequest
+from .loop.run_options import RunOptions, TrainingSummary
+from .loop.training_loop import TrainingLoop
+from .pose.run import TrainingRun
+from .settings.pose import Settings
 
 __all__ = ["RunOptions", "TrainingSummary", "carry_out", "train"]
 

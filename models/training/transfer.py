@@ -23,7 +23,7 @@ from ..checkpoints import Stage, build_model, infer_architecture, load_weights
 from ..dwpose import DWPose, DWPoseArchitecture
 from ..restricted_pickle import StoredTensor
 from ..torch_archive import TorchArchive
-from .distillation import plain_state
+from .pose.stages import plain_state
 
 PARALLEL_PREFIX = "module."  # of data parallel training
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .... import geometry
-from ..data_settings import AugmentSettings
+from ..settings.data import AugmentSettings
 from .photometric import blur, change_colours, cut_hole
 from .portrait import random_portrait
 from .regions import (

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from ..data_settings import AugmentSettings
+from ..settings.data import AugmentSettings
 from .augment import training_crop
 from .persons import Persons
 from .pictures import Pictures

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ....annotations import Annotations, read_annotations
 from ....errors import FormatError, InputError
 from ....evaluation.selection import clipped_boxes_xyxy
-from ..data_settings import DataSource
+from ..settings.data import DataSource
 
 BoolArray = npt.NDArray[np.bool_]
 

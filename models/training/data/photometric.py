@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..data_settings import AugmentSettings
+from ..settings.data import AugmentSettings
 
 UInt8Array = npt.NDArray[np.uint8]
 

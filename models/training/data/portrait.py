@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....keypoints import FACE, LEFT_HAND, RIGHT_HAND
-from ..data_settings import AugmentSettings
+from ..settings.data import AugmentSettings
 
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.floating[Any]]

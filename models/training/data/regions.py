@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....keypoints import FLIP_INDICES
-from ..data_settings import AugmentSettings
+from ..settings.data import AugmentSettings
 
 FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray = npt.NDArray[np.bool_]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..data_settings import CodecSettings
+from ..settings.data import CodecSettings
 
 Float32Array = npt.NDArray[np.float32]
 

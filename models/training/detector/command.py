@@ -92,7 +92,7 @@ def choose_detector_settings(arguments: argparse.Namespace) -> DetectorSettings:
         InputError: A file cannot be read.
     """
     from ..overrides import apply_overrides
-    from ..run_settings import read_settings_of_kind, source_of
+    from ..settings.choosing import read_settings_of_kind, source_of
     from .settings import DetectorSettings
 
     stored = arguments.settings

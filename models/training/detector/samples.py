@@ -14,7 +14,7 @@ from ..data.dataset import SampleKey
 from ..data.loader import TrainLoader
 from ..data.order import EpochOrder
 from ..data.workers import usable_workers
-from ..distributed import Processes
+from ..loop.distributed import Processes
 from .scenes import Scene, make_scene
 from .settings import DetectorSettings
 from .table import PictureTable

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from ..data_settings import DataSource, require
-from ..settings import (
+from ..settings.data import DataSource, require
+from ..settings.pose import (
     EmaSettings,
     OptimizerSettings,
     Precision,

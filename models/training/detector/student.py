@@ -11,8 +11,8 @@ from ....errors import ModelFormatError
 from ...checkpoints import infer_architecture, load_weights, read_state_dict
 from ...csp_darknet import CSPDarknet
 from ...yolox import YOLOX, YOLOXArchitecture
-from ..distributed import Processes
-from ..learner import Learner
+from ..loop.distributed import Processes
+from ..loop.learner import Learner
 from .cells import make_cells
 from .losses import detector_losses
 from .samples import DetectorBatch

@@ -14,8 +14,8 @@ from ....annotations import read_annotations
 from ....errors import FormatError, InputError
 from ....evaluation.selection import clipped_boxes_xyxy, require_pictures
 from ....images import read_image
-from ..data_settings import DataSource
-from ..validation_set import select_source
+from ..data.validation_set import select_source
+from ..settings.data import DataSource
 
 UInt8Array = npt.NDArray[np.uint8]
 

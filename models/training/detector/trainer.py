@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from ....files.atomic import sha256_of
 from ..data import TrainLoader
-from ..resuming import HARMLESS
-from ..run_options import RunOptions, TrainingSummary
+from ..loop.resuming import HARMLESS
+from ..loop.run_options import RunOptions, TrainingSummary
+from ..loop.training_loop import TrainingLoop
 from ..trainer import carry_out
-from ..training_loop import TrainingLoop
 from .samples import DetectorBatch, DetectorDataset, make_detector_loader
 from .settings import DetectorSettings
 from .student import DetectorStep, build_student

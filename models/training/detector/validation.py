@@ -29,10 +29,10 @@ from ....evaluation.portraits import Portraits, cut_portraits
 from ....evaluation.prediction import PictureTask, boxed_tasks, read_task_picture
 from ....evaluation.selection import require_pictures
 from ...yolox import YOLOX
+from ..data.validation_set import select_source
 from ..data.workers import usable_workers
-from ..distributed import Processes
-from ..interruption import StopRequest
-from ..validation_set import select_source
+from ..loop.distributed import Processes
+from ..loop.interruption import StopRequest
 from .settings import DetectorDataSettings
 
 Boxes = tuple[Any, Any, Any]

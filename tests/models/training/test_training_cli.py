@@ -15,10 +15,14 @@ from dwpose_infer._version import __version__
 from dwpose_infer.errors import FormatError, InvalidArgumentError
 from dwpose_infer.models.training import commands
 from dwpose_infer.models.training.cli import main
+from dwpose_infer.models.training.loop.run_options import read_summary
 from dwpose_infer.models.training.overrides import from_plain, print_settings
 from dwpose_infer.models.training.recipes import recipe, recipe_names
-from dwpose_infer.models.training.run_options import read_summary
-from dwpose_infer.models.training.run_settings import DataChoice, choose_settings, read_settings
+from dwpose_infer.models.training.settings.choosing import (
+    DataChoice,
+    choose_settings,
+    read_settings,
+)
 from training_samples import small_settings, write_set
 
 
@@ -243,7 +247,7 @@ def test_a_signal_leaves_a_run_that_goes_on(
     tmp_path, settings_file, monkeypatch, capsys, number, status
 ):
     train_packages()
-    from dwpose_infer.models.training.step import TrainingStep
+    from dwpose_infer.models.training.pose.step import TrainingStep
 
     whole_step = TrainingStep.__call__
 

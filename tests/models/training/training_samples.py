@@ -137,7 +137,7 @@ def main(settings_path: str, folder: str, options_path: str) -> None:
 
     from dwpose_infer.errors import DwposeError
     from dwpose_infer.models.training.overrides import from_plain
-    from dwpose_infer.models.training.step import TrainingStep
+    from dwpose_infer.models.training.pose.step import TrainingStep
     from dwpose_infer.models.training.trainer import RunOptions, train
 
     torch.set_num_threads(1)

@@ -5,8 +5,8 @@ import json
 import pytest
 from detector_samples import SIDE
 
-from dwpose_infer.models.training.checkpoint import list_checkpoints
 from dwpose_infer.models.training.cli import main
+from dwpose_infer.models.training.loop.checkpoint import list_checkpoints
 
 SMALL = [
     *("--set", f"input_height={SIDE}", "--set", f"input_width={SIDE}", "--set", "batch_size=4"),

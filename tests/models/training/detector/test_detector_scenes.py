@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwpose_infer.letterbox import PAD_VALUE, letterbox
-from dwpose_infer.models.training.data_settings import DataSource
 from dwpose_infer.models.training.detector.scenes import KINDS, change_pixels, make_scene
 from dwpose_infer.models.training.detector.settings import SceneSettings
 from dwpose_infer.models.training.detector.table import read_table
@@ -18,6 +17,7 @@ from dwpose_infer.models.training.detector.windows import (
     part_window,
     portrait_window,
 )
+from dwpose_infer.models.training.settings.data import DataSource
 
 SIZE_WH = (96, 64)
 STILL = SceneSettings(

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from dwpose_infer.errors import InvalidArgumentError
-from dwpose_infer.models.training.data_settings import DataSource
 from dwpose_infer.models.training.detector.settings import DetectorSettings
 from dwpose_infer.models.training.overrides import (
     apply_overrides,
@@ -11,6 +10,7 @@ from dwpose_infer.models.training.overrides import (
     settings_of_kind,
     to_plain,
 )
+from dwpose_infer.models.training.settings.data import DataSource
 
 
 def test_settings_come_back_from_plain_data_and_from_text():

@@ -1,0 +1,163 @@
+"""The processes of a training run: one alone, or several started by `torchrun`.
+
+`torchrun --nproc_per_node 2 ...` starts every process with its place in the environment. Each
+takes a device of its own; they talk over NCCL on GPUs and over gloo on CPUs. The official
+configurations train with eight processes and synchronised batch normalisation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from ....backends.device import parse_device
+from ....errors import BackendUnavailableError, InvalidArgumentError
+from .synced_norm import SyncedBatchNorm2d
+
+TIMEOUT = timedelta(hours=2)
+"""How long a process waits for the others, which may be validating on slow disks."""
+
+_TORCHRUN_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Processes:
+    """This process and how many there are.
+
+    Attributes:
+        device: Device of this process.
+        rank: Number of this process, from 0.
+        count: Number of processes.
+        count_here: Number of processes on this machine.
+        control: Group over which small messages travel through the CPU; None for one process.
+    """
+
+    device: torch.device
+    rank: int = 0
+    count: int = 1
+    count_here: int = 1
+    control: Any = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the files and talks to the user."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Returns the sum over all processes, on the CPU, in the type given."""
+        total = values.detach().cpu().clone()
+        if self.count > 1:
+            dist.all_reduce(total, group=self.control)
+        return total
+
+    def any(self, flag: bool) -> bool:
+        """Tells whether the flag is set in any process."""
+        return bool(self.sum(torch.tensor(int(flag))) > 0)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Returns the values of all processes, by rank, in the first one; else nothing."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] | None = [None] * self.count if self.is_first else None
+        dist.gather_object(value, values, dst=0, group=self.control)
+        return values or []
+
+    def from_first(self, value: Any) -> Any:
+        """Returns the value of the first process in all."""
+        if self.count == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0, group=self.control)
+        return box[0]
+
+
+@contextmanager
+def join_processes(device: str) -> Iterator[Processes]:
+    """Takes this process's place among those that `torchrun` started, or its own.
+
+    Args:
+        device: "cpu", "cuda" or "cuda:N". With several processes "cuda" gives each the GPU of
+            its own number on its machine.
+
+    Yields:
+        The processes; the connection is closed afterwards.
+
+    Raises:
+        BackendUnavailableError: The GPU asked for is not there, or torch cannot use it.
+        InvalidArgumentError: The device is unknown, or "cuda:N" is given to several processes.
+    """
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        yield Processes(_device(device, local_rank=0, alone=True))
+        return
+    missing = [name for name in _TORCHRUN_VARIABLES if name not in os.environ]
+    if missing:
+        raise InvalidArgumentError(
+            f"RANK and WORLD_SIZE are set, but not {', '.join(missing)}: start several processes "
+            "with torchrun, or unset them for one"
+        )
+    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    count_here = int(os.environ.get("LOCAL_WORLD_SIZE", count))
+    place = _device(device, local_rank=int(os.environ["LOCAL_RANK"]), alone=count == 1)
+    on_gpu = place.type == "cuda"
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=TIMEOUT)
+    try:
+        control = dist.new_group(backend="gloo", timeout=TIMEOUT) if on_gpu else dist.group.WORLD
+        yield Processes(place, rank, count, count_here, control)
+    finally:
+        dist.destroy_process_group()
+
+
+def _device(name: str, *, local_rank: int, alone: bool) -> torch.device:
+    wanted = parse_device(name)
+    if wanted.kind == "cpu":
+        return torch.device("cpu")
+    if not alone and ":" in name:
+        raise InvalidArgumentError(
+            f"device {name!r} is one GPU, but there are several processes; 'cuda' gives each its "
+            "own (choose which with the environment variable CUDA_VISIBLE_DEVICES)"
+        )
+    index = wanted.index if alone else local_rank
+    if not torch.cuda.is_available():
+        built = "" if torch.version.cuda else " (this build of torch is for CPUs only)"
+        raise BackendUnavailableError(
+            f"device {name!r} was asked for, but torch {torch.__version__} sees no NVIDIA GPU"
+            f"{built}; install torch for CUDA as https://pytorch.org/get-started says, or train "
+            "on device 'cpu'"
+        )
+    if index >= torch.cuda.device_count():
+        raise BackendUnavailableError(
+            f"GPU {index} was asked for, but torch sees {torch.cuda.device_count()}; start at "
+            "most one process for each GPU"
+        )
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
+
+
+def synchronise_batch_norm(module: nn.Module, processes: Processes) -> nn.Module:
+    """Lets batch normalisation see the batches of all processes, as the official runs do.
+
+    Parameters, buffers and their names stay. On GPUs the layers become torch's own
+    `SyncBatchNorm`, which refuses CPUs; there they become `SyncedBatchNorm2d`.
+
+    Returns:
+        The module given, its layers replaced; unchanged with one process.
+    """
+    if processes.count == 1:
+        return module
+    if processes.device.type == "cuda":
+        convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm
+        converted: nn.Module = convert(module)
+        return converted
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.BatchNorm2d:
+                setattr(parent, name, SyncedBatchNorm2d.like(child))
+    return module

@@ -1,0 +1,165 @@
+"""What every step of a training does: gradients, new weights, new averages."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Final, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ....errors import ModelFormatError
+from ..settings.pose import EmaSettings, OptimizerSettings, Precision
+from .checkpoint import TrainingState
+from .distributed import Processes, synchronise_batch_norm
+from .ema import MovingAverage
+from .optimizer import build_optimizer, clip_gradients, set_learning_rate
+
+AUTOCAST: Final[dict[Precision, torch.dtype]] = {
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+class LearnerSettings(Protocol):
+    """The settings that a `Learner` reads; those of all kinds of runs have them."""
+
+    @property
+    def precision(self) -> Precision:
+        """Numbers of the forward pass."""
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether features lie with the channels innermost."""
+
+    @property
+    def sync_batch_norm(self) -> bool:
+        """Whether normalisation sees the samples of all processes."""
+
+    @property
+    def optimizer(self) -> OptimizerSettings:
+        """AdamW."""
+
+    @property
+    def ema(self) -> EmaSettings:
+        """The moving average."""
+
+
+class Learner(ABC):
+    """The networks of a run on their device, and all that changes them.
+
+    Attributes:
+        network: The networks, with the names of the checkpoints.
+        optimizer: AdamW.
+        scaler: Scales the loss for fp16, so that small gradients are not lost; else does nothing.
+        average: The moving average of the weights; None without one.
+    """
+
+    def __init__(self, network: nn.Module, settings: LearnerSettings, processes: Processes) -> None:
+        """Takes over the networks.
+
+        Args:
+            network: In training mode; the weights may still be replaced by `restore`.
+            settings: The run.
+            processes: All of them; every process has the same weights.
+        """
+        self._settings = settings
+        self.device = processes.device
+        if settings.sync_batch_norm:
+            synchronise_batch_norm(network, processes)
+        self.network = network.to(self.device)
+        if settings.channels_last:
+            convert: Any = network.to  # torch's overloads leave this argument out
+            convert(memory_format=torch.channels_last)
+        self.optimizer = build_optimizer(self.network, settings.optimizer)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
+        self.average = MovingAverage(self.network, settings.ema) if settings.ema.enabled else None
+        self._parameters = [value for value in network.parameters() if value.requires_grad]
+        self._parallel = self._in_parallel(processes)
+
+    def _in_parallel(self, processes: Processes) -> nn.Module:
+        if processes.count == 1:
+            return self.network
+        parallel: nn.Module = nn.parallel.DistributedDataParallel(
+            self.network,
+            device_ids=None if self.device.type == "cpu" else [self.device],
+            # Synchronised statistics are the same everywhere; others are taken from the first
+            # process, whose they are in a checkpoint.
+            broadcast_buffers=not self._settings.sync_batch_norm,
+        )
+        return parallel
+
+    @abstractmethod
+    def losses(self, batch: Any, *, epoch: int) -> dict[str, Tensor]:
+        """Returns name -> loss of a batch, scalars; `loss` is what is minimised."""
+
+    @abstractmethod
+    def trained_model(self) -> nn.Module:
+        """Returns a copy of the network that the run hands out, in evaluation mode."""
+
+    def autocast(self) -> torch.autocast:
+        """Returns the context of the forward pass."""
+        dtype = AUTOCAST.get(self._settings.precision)
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+
+    def __call__(self, batch: Any, *, epoch: int, rate: float) -> dict[str, Tensor]:
+        """Learns from a batch.
+
+        Args:
+            batch: Samples of this process.
+            epoch: Which one, from 0.
+            rate: The learning rate of this step.
+
+        Returns:
+            Name -> loss, scalars on the device; see `losses`.
+        """
+        set_learning_rate(self.optimizer, rate)
+        losses = self.losses(batch.to(self.device), epoch=epoch)
+        torch.autograd.backward(self.scaler.scale(losses["loss"]))
+        if self._settings.optimizer.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            clip_gradients(self._parameters, self._settings.optimizer.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.network)
+        return losses
+
+    def result(self) -> dict[str, Tensor]:
+        """Returns the weights that the run hands out: the average where there is one."""
+        return self.network.state_dict() if self.average is None else self.average.averages
+
+    def is_finite(self) -> bool:
+        """Tells whether all weights are numbers; an infinite gradient spoils them silently."""
+        values = [
+            value for value in self.network.state_dict().values() if value.is_floating_point()
+        ]
+        return bool(torch.stack([value.isfinite().all() for value in values]).all())
+
+    def restore(self, state: TrainingState) -> None:
+        """Goes on from a checkpoint.
+
+        Raises:
+            ModelFormatError: It is of other networks.
+        """
+        try:
+            self.network.load_state_dict(state.weights)
+            self.optimizer.load_state_dict(dict(state.optimizer))
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise ModelFormatError(f"the checkpoint is of another network: {error}") from error
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(dict(state.scaler))
+        if self.average is not None and state.averaged is not None:
+            self.average.load(state.averaged, steps=state.averaged_steps)
+
+    def state(self) -> dict[str, Any]:
+        """Returns the fields of a `TrainingState` that are kept here."""
+        average = self.average
+        return {
+            "weights": self.network.state_dict(),
+            "averaged": None if average is None else average.averages,
+            "averaged_steps": 0 if average is None else average.steps,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }

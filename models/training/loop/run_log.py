@@ -1,0 +1,106 @@
+"""The files that tell how a run goes: two tables, the curves, TensorBoard's where wanted."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ....closing import ClosesOnExit
+from ....errors import MissingDependencyError
+from .csv_log import CsvLog, read_table
+from .curves import draw_curves
+
+LOG_NAME: Final = "log.csv"
+VALIDATION_NAME: Final = "validation.csv"
+CURVES_NAME: Final = "curves.png"
+TENSORBOARD_NAME: Final = "tensorboard"
+
+CURVES_INTERVAL_S: Final = 30.0
+"""Least time between two drawings of the curves, which cost about a second, on small sets."""
+
+
+class RunLog(ClosesOnExit):
+    """The tables of a run, begun or gone on with.
+
+    Attributes:
+        folder: Folder of the run.
+    """
+
+    def __init__(self, folder: Path, *, title: str, step: int, tensorboard: bool) -> None:
+        """Opens the files; what they say about later steps is dropped.
+
+        Args:
+            folder: Folder of the run.
+            title: Headline of the curves.
+            step: Steps that the run has done.
+            tensorboard: Whether to write TensorBoard's files too.
+
+        Raises:
+            MissingDependencyError: TensorBoard is wanted and not installed.
+        """
+        self.folder = folder
+        self._title = title
+        self._next_curves = 0.0
+        self._board: Any = _open_board(folder, step) if tensorboard else None
+        self._steps = CsvLog(folder / LOG_NAME, last_step=step)
+        self._validations = CsvLog(folder / VALIDATION_NAME, last_step=step)
+
+    def add_steps(self, row: Mapping[str, float]) -> None:
+        """Adds a row about the steps since the last one."""
+        self._steps.append(row)
+        self._show("train", row)
+
+    def add_validation(self, row: Mapping[str, float]) -> None:
+        """Adds a row about a validation."""
+        self._validations.append(row)
+        self._show("validation", row)
+
+    def validated(self, step: int) -> bool:
+        """Tells whether the table has a validation after a step."""
+        return step in read_table(self.folder / VALIDATION_NAME).get("step", [])
+
+    def draw(self, *, now: bool) -> None:
+        """Draws the curves anew.
+
+        Args:
+            now: Even if that was done less than `CURVES_INTERVAL_S` ago.
+        """
+        if not now and time.monotonic() < self._next_curves:
+            return
+        self._next_curves = time.monotonic() + CURVES_INTERVAL_S
+        draw_curves(
+            self.folder / LOG_NAME,
+            self.folder / VALIDATION_NAME,
+            self.folder / CURVES_NAME,
+            title=self._title,
+        )
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._steps.close()
+        self._validations.close()
+        if self._board is not None:
+            self._board.close()
+
+    def _show(self, group: str, row: Mapping[str, float]) -> None:
+        if self._board is None:
+            return
+        for name, value in row.items():
+            if name != "step" and not math.isnan(value):
+                self._board.add_scalar(f"{group}/{name}", value, int(row["step"]))
+        self._board.flush()
+
+
+def _open_board(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"tensorboard=true needs TensorBoard ({error}); install it with: "
+            'pip install "dwpose-infer[tensorboard]"'
+        ) from error
+    writer: Any = SummaryWriter
+    return writer(str(folder / TENSORBOARD_NAME), purge_step=step + 1)

@@ -1,0 +1,1 @@
+"""The training of pose networks: stages of distillation, losses, validation, one run."""

@@ -1,0 +1,367 @@
+"""What is trained, and on which losses: plainly, or in one of the two stages of distillation.
+
+A `TrainingStage` holds the networks of one run and is what the optimizer, the averaging and the
+checkpoints see. Its state dict has the names of the official checkpoints:
+
+    plain    `backbone.*`, `head.*`
+    stage 1  `teacher.*`, `student.*`, `distill_losses.loss_fea.align.*`
+    stage 2  `teacher.*`, `student.*`, of which `student.backbone.*` is never used
+
+A trainer does, with a stage made by `build_stage(settings)`:
+
+    stage.train()                     # the teacher follows or not, see `teacher_mode`
+    losses = stage(crops, targets_x, targets_y, keypoint_weights, epoch)
+    losses["loss"].backward()
+    model = stage.trained_model()     # a plain network, for validation and export
+
+Data parallel training wraps the stage itself: of its parameters, all that require a gradient get
+one in every step. To compile, call `compile()` on each of `stage.networks()`: that leaves the
+names in the state dict as they are.
+
+With `LossSettings.map_weight` the plain stage and stage 1 also have `map_supervision.*`, thrown
+away like the rest.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ....errors import InvalidArgumentError
+from ...checkpoints import Stage, load_weights
+from ...dwpose import DWPose, DWPoseArchitecture
+from ..settings.pose import DistillSettings, LossSettings, Settings
+from .label_supervision import Labels, answer_labels, new_map_supervision
+from .losses import FeatureLoss, LogitLoss
+from .pretrained import load_initial_weights, load_teacher, teacher_architecture
+
+Value = TypeVar("Value")
+
+PLAIN_PREFIXES: Final[Mapping[Stage | None, Mapping[str, str]]] = {
+    None: {"backbone.": "backbone.", "head.": "head."},
+    1: {"student.": ""},
+    2: {"teacher.backbone.": "backbone.", "student.head.": "head."},
+}
+"""Stage -> prefix in its state dict -> prefix in the plain network's (DWPose's pth_transfer)."""
+
+
+def plain_state(state: Mapping[str, Value], stage: Stage | None) -> dict[str, Value]:
+    """Picks the trained network out of a stage's state dict.
+
+    Args:
+        state: Name -> tensor or description of one, as a stage or a distiller's checkpoint has
+            it.
+        stage: Which stage; none for plain training.
+
+    Returns:
+        The same tensors under the plain network's names; other networks' are left out.
+    """
+    return {
+        plain + name.removeprefix(prefix): value
+        for prefix, plain in PLAIN_PREFIXES[stage].items()
+        for name, value in state.items()
+        if name.startswith(prefix)
+    }
+
+
+class TrainingStage(nn.Module, ABC):
+    """What all kinds of training have in common.
+
+    Args:
+        architecture: The trained network's.
+
+    Attributes:
+        architecture: The same.
+        distiller_stage: 1 or 2, or none where there is no teacher.
+    """
+
+    distiller_stage: Stage | None = None
+
+    def __init__(self, architecture: DWPoseArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+
+    def forward(
+        self,
+        crops: Tensor,
+        targets_x: Tensor,
+        targets_y: Tensor,
+        keypoint_weights: Tensor,
+        epoch: int,
+    ) -> dict[str, Tensor]:
+        """Works out the losses of a batch.
+
+        Args:
+            crops: (N, 3, input_height, input_width) float, RGB, normalised as `DWPose` wants it.
+            targets_x: (N, 133, 2 * input_width) float32, Gaussians along x.
+            targets_y: (N, 133, 2 * input_height) float32, Gaussians along y.
+            keypoint_weights: (N, 133) float32, 0 for points that do not count.
+            epoch: Which one, from 0.
+
+        Returns:
+            Name -> float32 scalar on the networks' device: "loss", the sum to minimise, and the
+            parts it is made of under their official names (`loss_kpt`, `loss_fea`,
+            `loss_logit`; and `loss_map`), factors included.
+        """
+        labels = Labels(targets_x, targets_y, keypoint_weights)
+        losses = self._losses(crops, labels, epoch)
+        return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+
+    @abstractmethod
+    def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
+        """Works out the parts of the loss, see `forward`."""
+
+    @abstractmethod
+    def networks(self) -> Sequence[nn.Module]:
+        """Returns the modules that do the work, for compiling them in place."""
+
+    def trainable_parameters(self) -> list[nn.Parameter]:
+        """Returns the parameters that are learnt, in the order of the state dict."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def trained_model(self, state: Mapping[str, Tensor] | None = None) -> DWPose:
+        """Makes the plain network that this training is for.
+
+        Args:
+            state: A state dict of this stage, such as the averaged one; none takes the present
+                weights.
+
+        Returns:
+            A network of its own in evaluation mode, float32, on the device of the weights.
+        """
+        source = self.state_dict() if state is None else state
+        weights = {
+            name: value.detach().clone()
+            for name, value in plain_state(source, self.distiller_stage).items()
+        }
+        with torch.device("meta"):
+            model = DWPose(self.architecture)
+        load_weights(model, weights)
+        return model.eval()
+
+
+class PlainStage(TrainingStage):
+    """Training on labels alone.
+
+    Args:
+        model: The network to train.
+        loss: Settings of the label loss.
+    """
+
+    def __init__(self, model: DWPose, loss: LossSettings) -> None:
+        super().__init__(model.architecture)
+        self.backbone = model.backbone
+        self.head = model.head
+        self.label_settings = loss
+        self.map_supervision = new_map_supervision(model, loss)
+
+    def networks(self) -> Sequence[nn.Module]:
+        """Returns the modules that do the work, for compiling them in place."""
+        return self.backbone, self.head
+
+    def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
+        answer = answer_labels(
+            self.backbone,
+            self.head,
+            self.map_supervision,
+            crops=crops,
+            labels=labels,
+            settings=self.label_settings,
+        )
+        return answer.losses
+
+
+class DistillationStage(TrainingStage):
+    """What both stages of the distillation have in common: a frozen teacher and a student.
+
+    Args:
+        student: The network to train, or whose head is trained.
+        teacher: The network to learn from; its parameters are frozen here.
+        settings: Settings of the distillation.
+        loss: Settings of the label loss.
+        epochs: How many epochs the training has, for the decay.
+
+    Raises:
+        InvalidArgumentError: The two networks do not go together.
+    """
+
+    def __init__(
+        self,
+        *,
+        student: DWPose,
+        teacher: DWPose,
+        settings: DistillSettings,
+        loss: LossSettings,
+        epochs: int,
+    ) -> None:
+        super().__init__(student.architecture)
+        if _bins(student.architecture) != _bins(teacher.architecture):
+            raise InvalidArgumentError(
+                "teacher and student need inputs of one size: "
+                f"{teacher.architecture.name} cannot teach {student.architecture.name}"
+            )
+        self.teacher = teacher.requires_grad_(False)
+        self.student = student
+        self.distill_losses = nn.ModuleDict()
+        self.settings = settings
+        self.label_settings = loss
+        self.epochs = epochs
+        self._prepare()
+        self.train()
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Adds the losses, checks and freezes what the stage wants checked and frozen."""
+
+    def _add_logit_loss(self) -> None:
+        self.distill_losses["loss_logit"] = LogitLoss(
+            weight=self.settings.logit_weight, beta=self.label_settings.beta
+        )
+
+    def train(self, mode: bool = True) -> DistillationStage:
+        """Switches between training and evaluation mode.
+
+        The official runs let the teacher follow: it then normalises with the batch's statistics
+        and its running statistics drift. With `teacher_mode` "eval" it stays as it is.
+
+        Args:
+            mode: True for training.
+
+        Returns:
+            The stage.
+        """
+        super().train(mode)
+        if self.settings.teacher_mode == "eval":
+            self.teacher.eval()
+        return self
+
+    def networks(self) -> Sequence[nn.Module]:
+        """Returns the modules that do the work, for compiling them in place."""
+        return self.teacher.backbone, self.teacher.head, self.student.backbone, self.student.head
+
+    def decay_factor(self, epoch: int) -> float:
+        """Returns the factor on both distillation losses in an epoch, counted from 0."""
+        return 1 - epoch / self.epochs if self.settings.decay else 1.0
+
+    @torch.no_grad()
+    def _ask_teacher(self, crops: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Returns the teacher's features and outputs."""
+        features: Tensor = self.teacher.backbone(crops)
+        outputs: tuple[Tensor, Tensor] = self.teacher.head(features)
+        return features, outputs
+
+
+class FirstStage(DistillationStage):
+    """Stage 1: a whole student learns from labels and from a larger teacher.
+
+    The teacher shows it its features and its outputs; both count less from epoch to epoch. Takes
+    what `DistillationStage` takes.
+    """
+
+    distiller_stage = 1
+
+    def _prepare(self) -> None:
+        settings = self.settings
+        self.map_supervision = new_map_supervision(self.student, self.label_settings)
+        if settings.feature_alpha > 0:
+            self.distill_losses["loss_fea"] = FeatureLoss(
+                self.student.backbone.out_channels,
+                self.teacher.backbone.out_channels,
+                alpha=settings.feature_alpha,
+            )
+        if settings.logit_weight > 0:
+            self._add_logit_loss()
+
+    def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
+        teacher_features, teacher_outputs = self._ask_teacher(crops)
+        answer = answer_labels(
+            self.student.backbone,
+            self.student.head,
+            self.map_supervision,
+            crops=crops,
+            labels=labels,
+            settings=self.label_settings,
+        )
+        losses = dict(answer.losses)
+        factor = self.decay_factor(epoch)
+        if "loss_fea" in self.distill_losses:
+            loss_fea = self.distill_losses["loss_fea"](answer.features, teacher_features)
+            losses["loss_fea"] = factor * loss_fea
+        if "loss_logit" in self.distill_losses:
+            loss_logit = self.distill_losses["loss_logit"](answer.outputs_xy, teacher_outputs)
+            losses["loss_logit"] = factor * loss_logit
+        return losses
+
+
+class SecondStage(DistillationStage):
+    """Stage 2: a new head learns the outputs of the whole, on the frozen backbone's features.
+
+    Labels play no part. The student's own backbone is there because the official checkpoints have
+    it; it is neither run nor changed. Takes what `DistillationStage` takes.
+    """
+
+    distiller_stage = 2
+
+    def _prepare(self) -> None:
+        student, teacher = self.student.architecture, self.teacher.architecture
+        if student != teacher:
+            raise InvalidArgumentError(
+                "in stage 2 teacher and student are the same network, not "
+                f"{teacher.name} and {student.name}"
+            )
+        if self.settings.logit_weight == 0:
+            raise InvalidArgumentError("stage 2 has no other loss: logit_weight cannot be 0")
+        self.student.backbone.requires_grad_(False)
+        self._add_logit_loss()
+
+    def networks(self) -> Sequence[nn.Module]:
+        """Returns the modules that do the work, for compiling them in place."""
+        return self.teacher.backbone, self.teacher.head, self.student.head
+
+    def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
+        features, teacher_outputs = self._ask_teacher(crops)
+        outputs = self.student.head(features)
+        loss_logit = self.distill_losses["loss_logit"](outputs, teacher_outputs)
+        return {"loss_logit": self.decay_factor(epoch) * loss_logit}
+
+
+def build_stage(settings: Settings, *, load_initial: bool = True) -> TrainingStage:
+    """Makes the networks of a run.
+
+    What is not loaded is drawn at random: call `torch.manual_seed` first.
+
+    Args:
+        settings: The run.
+        load_initial: Whether to read the teacher and the weights to start from. A resumed run
+            has both in its own checkpoint.
+
+    Returns:
+        The stage in training mode, float32, on the CPU.
+
+    Raises:
+        ModelNotFoundError: One of the files is missing; the message says where it can be had.
+        ModelFormatError: One of the files holds another network.
+        InvalidArgumentError: The two networks do not go together.
+    """
+    student = DWPose(settings.architecture)
+    distill = settings.distill
+    if load_initial and (distill is None or distill.stage == 1):
+        load_initial_weights(student, settings)
+    if distill is None:
+        return PlainStage(student, settings.loss)
+    stage = FirstStage if distill.stage == 1 else SecondStage
+    return stage(
+        student=student,
+        teacher=load_teacher(settings) if load_initial else DWPose(teacher_architecture(settings)),
+        settings=distill,
+        loss=settings.loss,
+        epochs=settings.epochs,
+    )
+
+
+def _bins(architecture: DWPoseArchitecture) -> tuple[int, int, int]:
+    return architecture.keypoints, architecture.input_height, architecture.input_width
