@@ -13,28 +13,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
 import psutil
 
 from .._version import __version__
-
-WHEELS = (
-    "numpy",
-    "opencv-python-headless",
-    "opencv-python",
-    "onnx",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "openvino",
-    "tensorrt",
-    "torch",
-    "fvcore",
-    "rtmlib",
-)
-"""Distributions whose version can change a figure; those not installed are left out."""
+from ..backends.device import usable_cores
+from ..wheels import MEASURED_WHEELS, installed
 
 CPU_FLAGS = (
     "avx2",
@@ -94,7 +80,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         memory_gib: Memory in GiB.
         os: Operating system and kernel.
         python: Version of Python.
-        wheels: Distribution -> version, of those in `WHEELS` that are installed.
+        wheels: Distribution -> version, of those in `MEASURED_WHEELS` that are installed.
         dwpose_infer: Version of this package.
         threads: Setting -> number of threads it stands for.
         gpus: NVIDIA GPUs; empty without a driver.
@@ -132,20 +118,13 @@ def capture_environment(*, threads: Mapping[str, int] | None = None) -> Environm
         memory_gib=memory_gib,
         os=_operating_system(),
         python=platform.python_version(),
-        wheels=_wheels(),
+        wheels=installed(MEASURED_WHEELS),
         dwpose_infer=__version__,
         threads={"opencv": cv2.getNumThreads(), **(threads or {})},
         gpus=gpus,
         load_average_1min=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         date=datetime.datetime.now(datetime.timezone.utc).date(),
     )
-
-
-def usable_cores() -> int:
-    """Returns the number of hardware threads that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def physical_cores() -> int:
@@ -189,16 +168,6 @@ def _operating_system() -> str:
         return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {kernel}"
     except (OSError, KeyError):
         return kernel
-
-
-def _wheels() -> dict[str, str]:
-    found = {}
-    for name in WHEELS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _gpus() -> tuple[Gpu, ...]:

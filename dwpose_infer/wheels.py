@@ -25,6 +25,22 @@ OPENCV_WHEELS = (
 )
 """Wheels that all install the same `cv2` folder, over one another."""
 
+MEASURED_WHEELS = (
+    "numpy",
+    "opencv-python-headless",
+    "opencv-python",
+    "onnx",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "tensorrt",
+    "torch",
+    "pycocotools",
+    "fvcore",
+    "rtmlib",
+)
+"""Wheels whose version can change what is measured: results name those that are installed."""
+
 
 def installed(names: tuple[str, ...]) -> dict[str, str]:
     """Returns those of the wheels that are installed: name -> version."""

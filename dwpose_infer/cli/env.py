@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 import textwrap
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._version import __version__
+from ..backends.device import usable_cores
 from ..backends.tensorrt.system import check_tensorrt, gpu_versions
 from ..errors import BackendUnavailableError, DwposeError
 from ..wheels import (
@@ -77,11 +77,10 @@ def inspect_environment() -> Environment:
 def _versions() -> dict[str, str]:
     from ..zoo import cache_folder, is_offline
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "dwpose-infer": f"{__version__} ({Path(__file__).parent.parent})",
         "Python": f"{platform.python_version()} ({sys.executable})",
-        "system": f"{platform.platform()}, {cores} CPU cores usable",
+        "system": f"{platform.platform()}, {usable_cores()} CPU cores usable",
         "numpy": installed(("numpy",)).get("numpy", "not installed"),
         "pillow": installed(("pillow",)).get("pillow", "not installed"),
         "OpenCV": join_wheels(opencv_wheels()),

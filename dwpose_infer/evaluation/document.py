@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -12,24 +11,13 @@ import msgspec
 
 from .._version import __version__
 from ..files.atomic import sha256_of
+from ..wheels import MEASURED_WHEELS, installed
 from .confidence import DoubtfulKind
 from .points import PointPart
 from .wholebody import EvaluatedPart
 
 GroupBy = Literal["all", "label", "source", "kind"]
 """What the persons of a group have in common, see `GroupFigures`."""
-
-DISTRIBUTIONS = (
-    "numpy",
-    "opencv-python-headless",
-    "opencv-python",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "openvino",
-    "tensorrt",
-    "pycocotools",
-)
-"""Packages whose version can change a figure; those not installed are left out."""
 
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -238,7 +226,7 @@ class Software(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         dwpose_infer: Version of this package.
         python: Version of Python.
         machine: System and architecture.
-        distributions: Distribution -> version, of those in `DISTRIBUTIONS` that are installed.
+        distributions: Distribution -> version, of those in `MEASURED_WHEELS` that are installed.
         date: Day of the evaluation, UTC.
     """
 
@@ -297,16 +285,10 @@ def file_facts(path: Path) -> FileFacts:
 
 def software() -> Software:
     """Returns versions and machine of this process."""
-    found = {}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return Software(
         dwpose_infer=__version__,
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
-        distributions=found,
+        distributions=installed(MEASURED_WHEELS),
         date=datetime.datetime.now(datetime.timezone.utc).date(),
     )

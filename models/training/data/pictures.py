@@ -8,7 +8,6 @@ again. Workers made by forking therefore share it.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from ....backends.device import usable_cores
 from ....errors import InputError
 from .persons import Persons
 
@@ -84,7 +84,7 @@ def open_pictures(
         block[cached_at[index] : ends[index]] = decode(persons, index).ravel()
 
     if kept:
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
             decoded = pool.map(fill, range(kept))
             bar = tqdm(decoded, "decoding", kept, unit="picture", disable=not show_progress)
             for _ in bar:

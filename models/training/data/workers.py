@@ -12,6 +12,7 @@ import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from ....backends.device import usable_cores
 from ....errors import DwposeError
 
 Collate = Callable[[Sequence[Any]], Any]
@@ -24,11 +25,7 @@ def usable_workers(wanted: int, *, processes_here: int = 1) -> int:
         wanted: Most workers for each training process.
         processes_here: Training processes on this machine, which share its cores.
     """
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return min(wanted, max(1, cores // processes_here))
+    return min(wanted, max(1, usable_cores() // processes_here))
 
 
 def can_fork() -> bool:
