@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .._version import __version__
 from ..cli.argument_values import positive_number, share_number
@@ -49,18 +50,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     return exit_status(
-        lambda: _evaluate(arguments),
+        lambda: _evaluate(vars(arguments)),
         program="dwpose-eval",
         interrupted="interrupted; give the same command again to go on",
     )
 
 
-def _evaluate(arguments: argparse.Namespace) -> int:
+def _evaluate(given: Mapping[str, Any]) -> int:
+    from .options import options_of
     from .report import to_markdown
     from .run import run
 
-    document = run(arguments)
-    if not arguments.quiet:
+    options = options_of(given)
+    document = run(options)
+    if not options.quiet:
         print(to_markdown(document))
     return 0
 
