@@ -6,13 +6,20 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import zoo
-from .backends import Backend, BackendName
+from .backends import (
+    ENGINE_SUFFIXES,
+    Backend,
+    BackendName,
+    check_backend,
+    check_options,
+    load_backend,
+)
 from .estimator import DEFAULT_MAX_BATCH
-from .export.engine_cache import load_or_build
 from .picture_groups import GROUP_PICTURES
 
 if TYPE_CHECKING:
@@ -64,17 +71,40 @@ def open_network(
     """
     path = zoo.resolve_model(model, kind=kind, offline=runtime.offline, progress=runtime.progress)
     with official_form(path) if official else contextlib.nullcontext(path) as file:
-        return load_or_build(
-            runtime.backend,
-            file,
-            device=runtime.device,
-            provider=runtime.provider,
-            provider_options=runtime.provider_options,
-            threads=runtime.threads,
-            precision=runtime.precision,
-            max_batch=runtime.max_batch if kind == "pose" else GROUP_PICTURES,
-            progress=runtime.progress,
-        )
+        return _load(file, runtime, runtime.max_batch if kind == "pose" else GROUP_PICTURES)
+
+
+def _load(path: Path, runtime: Runtime, max_batch: int) -> Backend:
+    load = partial(
+        load_backend,
+        runtime.backend,
+        device=runtime.device,
+        provider=runtime.provider,
+        provider_options=runtime.provider_options,
+        threads=runtime.threads,
+        max_batch=max_batch,
+    )
+    if runtime.backend != "trt" or path.suffix.lower() in ENGINE_SUFFIXES:
+        return load(path, precision=runtime.precision)
+    from .backends.tensorrt.engine_record import EngineOptions
+    from .export.engine_cache import open_engine
+
+    check_options(
+        runtime.backend,
+        provider=runtime.provider,
+        provider_options=runtime.provider_options,
+        threads=runtime.threads,
+        precision=runtime.precision,
+    )
+    return open_engine(
+        path,
+        device=check_backend(runtime.backend, runtime.device),
+        load=load,
+        options=EngineOptions(
+            precision="fp32" if runtime.precision == "fp32" else "fp16", max_batch=max_batch
+        ),
+        show_progress=runtime.progress,
+    )
 
 
 @contextlib.contextmanager

@@ -223,9 +223,11 @@ def test_max_persons_without_a_tracker_keeps_those_the_detector_prefers(astronau
         found = everybody(image)
     chosen = {"score": found.box_scores, "largest": box_areas(found.boxes_xyxy)}
     assert chosen["score"].argmax() != chosen["largest"].argmax()
-    with Predictor(threads=1, prefer=prefer) as predictor:
-        with predictor.stream(ListSource(frames), max_persons=1, detect_every=2) as stream:
-            results = [each.result for each in stream]
+    with (
+        Predictor(threads=1, prefer=prefer) as predictor,
+        predictor.stream(ListSource(frames), max_persons=1, detect_every=2) as stream,
+    ):
+        results = [each.result for each in stream]
     assert [len(result) for result in results] == [1, 1]
     wanted = found.boxes_xyxy[chosen[prefer].argmax()]
     np.testing.assert_array_equal(results[0].boxes_xyxy, wanted[None])
