@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._version import __version__
 from .argument_values import positive_number, share_number, size_wh
 from .exit_status import exit_status
 from .model_options import add_model_options
+from .standard_options import add_standard_options
 
 _EPILOG = """\
 examples:
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         help="picture, video, folder (searched with its subfolders), glob pattern, URL (http, "
         "https, rtsp and other live streams), or - for a picture on standard input",
     )
-    parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
+    add_standard_options(parser)
     parser.add_argument(
         "--env", action="store_true", help="print what this machine can run and why not, and stop"
     )

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._version import __version__
 from ..cli.argument_values import positive_number, share_number
 from ..cli.exit_status import exit_status
 from ..cli.model_options import add_model_options
+from ..cli.standard_options import add_standard_options
 
 _EPILOG = """\
 examples:
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
+    add_standard_options(parser)
     _add_files(parser.add_argument_group("files"))
     _add_prediction(parser.add_argument_group("what is predicted (with --images)"))
     add_model_options(parser.add_argument_group("models and where they run (with --images)"))
