@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,101 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from . import keypoints as kp
-from .errors import InvalidArgumentError
+from .poses import Part, Person, Poses
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from .images import ImageSource
 
-Float32Array = npt.NDArray[np.float32]
-Int64Array = npt.NDArray[np.int64]
-
-SCHEMA_VERSION = 1
-"""Version of the layout of `PoseResult.to_dict` and of the files made from it."""
+__all__ = ["Part", "Person", "PoseResult", "as_results"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """One part of a person: body, feet, face or a hand.
-
-    Attributes:
-        name: Name of the part, a key of `dwpose_infer.keypoints.PARTS`.
-        keypoints: (K, 2) float32, x then y, pixels of the input picture; NaN where absent.
-        scores: (K,) float32, SimCC scores; 0 where absent.
-    """
-
-    name: str
-    keypoints: Float32Array
-    scores: Float32Array
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the part's keypoints, in order."""
-        return kp.KEYPOINT_NAMES[kp.PARTS[self.name]]
-
-    def __len__(self) -> int:
-        return len(self.keypoints)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Person:
-    """One person of a picture; its arrays are views of the `PoseResult` they come from.
-
-    Attributes:
-        keypoints: (133, 2) float32, x then y, pixels of the input picture; NaN where absent.
-        scores: (133,) float32, SimCC scores; 0 where absent.
-        box_xyxy: (4,) float32, left, top, right, bottom in pixels, or None.
-        box_score: Confidence of the detector, or None.
-        id: Identity across the frames of a video, or None.
-    """
-
-    keypoints: Float32Array
-    scores: Float32Array
-    box_xyxy: Float32Array | None = None
-    box_score: float | None = None
-    id: int | None = None
-
-    def part(self, name: str) -> Part:
-        """Returns one part.
-
-        Args:
-            name: "body", "feet", "face", "left_hand" or "right_hand".
-
-        Raises:
-            InvalidArgumentError: There is no such part.
-        """
-        span = part_slice(name)
-        return Part(name, self.keypoints[span], self.scores[span])
-
-    @property
-    def body(self) -> Part:
-        """The 17 points of the body, COCO order."""
-        return self.part("body")
-
-    @property
-    def feet(self) -> Part:
-        """The 6 points of the feet: big toe, small toe, heel; left, then right."""
-        return self.part("feet")
-
-    @property
-    def face(self) -> Part:
-        """The 68 points of the face, iBUG 300-W order."""
-        return self.part("face")
-
-    @property
-    def left_hand(self) -> Part:
-        """The 21 points of the person's left hand: root, then thumb to pinky, base to tip."""
-        return self.part("left_hand")
-
-    @property
-    def right_hand(self) -> Part:
-        """The 21 points of the person's right hand: root, then thumb to pinky, base to tip."""
-        return self.part("right_hand")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PoseResult:
+class PoseResult(Poses):
     """All persons found in one picture, ordered by box score, best first.
 
     An absent point (hidden by `masked` or `without_weak_hands`, or not carried by the file a
@@ -125,29 +42,10 @@ class PoseResult:
         source: Path or URL the picture came from; None where it came from memory.
     """
 
-    keypoints: Float32Array
-    scores: Float32Array
-    boxes_xyxy: Float32Array | None = None
-    box_scores: Float32Array | None = None
-    ids: Int64Array | None = None
-    image_size: tuple[int, int] | None = None
-    source: str | None = None
-
-    def __post_init__(self) -> None:
-        persons = len(self.keypoints)
-        expected: dict[str, tuple[int, ...]] = {
-            "keypoints": (persons, kp.NUM_KEYPOINTS, 2),
-            "scores": (persons, kp.NUM_KEYPOINTS),
-            "boxes_xyxy": (persons, 4),
-            "box_scores": (persons,),
-            "ids": (persons,),
-        }
-        for field, shape in expected.items():
-            array = getattr(self, field)
-            if array is not None and array.shape != shape:
-                raise InvalidArgumentError(
-                    f"{field} has shape {array.shape}, expected {shape} for {persons} person(s)"
-                )
+    @classmethod
+    def of(cls, poses: Poses) -> PoseResult:
+        """Returns poses as a result; the arrays are the same."""
+        return cls(**{field.name: getattr(poses, field.name) for field in fields(poses)})
 
     @classmethod
     def empty(
@@ -163,28 +61,11 @@ class PoseResult:
             source=source,
         )
 
-    def __len__(self) -> int:
-        return len(self.keypoints)
-
     def __iter__(self) -> Iterator[Person]:
         return iter(self.persons)
 
     def __getitem__(self, index: int) -> Person:
         return self.persons[index]
-
-    @property
-    def persons(self) -> list[Person]:
-        """The persons one by one, in the order of the arrays."""
-        return [
-            Person(
-                keypoints=self.keypoints[index],
-                scores=self.scores[index],
-                box_xyxy=None if self.boxes_xyxy is None else self.boxes_xyxy[index],
-                box_score=None if self.box_scores is None else float(self.box_scores[index]),
-                id=None if self.ids is None else int(self.ids[index]),
-            )
-            for index in range(len(self))
-        ]
 
     def select(self, index: npt.ArrayLike | slice) -> PoseResult:
         """Returns the persons that a NumPy index of the first axis picks, in its order."""
@@ -216,7 +97,7 @@ class PoseResult:
         if parts is not None:
             wanted = np.zeros(kp.NUM_KEYPOINTS, bool)
             for name in parts:
-                wanted[part_slice(name)] = True
+                wanted[kp.part_slice(name)] = True
             keep &= wanted
         return self._with_points(keep)
 
@@ -263,9 +144,9 @@ class PoseResult:
 
         Args:
             path: File to write; an existing one is replaced in one step.
-            format: "json", "openpose", "coco", "npz", "csv" or "parquet"; None takes it from
-                the ending of the path (.json is "json").
-            **options: Options of the format's writer in `dwpose_infer.formats`.
+            format: A name of `dwpose_infer.formats.FORMATS`; None takes it from the ending of
+                the path (.json is "json").
+            **options: Options of the format, see `dwpose_infer.formats.save`.
 
         Returns:
             The path written.
@@ -274,9 +155,9 @@ class PoseResult:
             InvalidArgumentError: The format is unknown or does not know an option.
             OutputError: The file cannot be written.
         """
-        from .formats import save
+        from .formats.codecs import write
 
-        return save(self, path, format=format, **options)
+        return write([self], path, format=format, **options)
 
     def draw(
         self,
@@ -304,20 +185,6 @@ class PoseResult:
         from .drawing import draw
 
         return draw(self, image, style=style, color=color, **options)
-
-
-def part_slice(name: str) -> slice:
-    """Returns a part's range in the 133 keypoints.
-
-    Raises:
-        InvalidArgumentError: There is no such part.
-    """
-    try:
-        return kp.PARTS[name]
-    except KeyError:
-        raise InvalidArgumentError(
-            f"unknown part {name!r}; the parts are {', '.join(kp.PARTS)}"
-        ) from None
 
 
 def as_results(results: PoseResult | Sequence[PoseResult]) -> list[PoseResult]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..drawing import draw
 from ..errors import FormatError, InvalidArgumentError
+from ..formats.codecs import CLIP_FORMATS, FORMATS
 from ..inputs import Clip
 from ..media import (
     FrameLog,
@@ -21,7 +22,6 @@ from ..media import (
     save_clip,
     save_openpose_frame,
 )
-from ..media.clip_files import CLIP_FORMATS
 from ..media.encoding import CONTAINERS
 from ..media.libraries import require_av
 from ..results import PoseResult
@@ -121,6 +121,8 @@ class ClipPlan:
                 f"--out {self.video} is one video, so it goes with one clip and one --draw; name "
                 "a folder instead"
             )
+        for name in self.plan.formats:
+            FORMATS[name].check(())
         if clips and self.plan.styles:
             require_av("writing videos")
 

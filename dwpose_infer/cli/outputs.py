@@ -82,12 +82,16 @@ class OutputPlan:
         """Finds out before the work starts what would go wrong at its end.
 
         Raises:
-            InvalidArgumentError: An input would be overwritten, or two files would have one
-                name.
+            InvalidArgumentError: An input would be overwritten, two files would have one name,
+                or a format cannot hold these pictures.
+            MissingDependencyError: A format needs a package.
             OutputError: The folder cannot be written.
         """
-        check_paths(self.all_paths(pictures), [picture.source for picture in pictures])
+        sources = [picture.source for picture in pictures]
+        check_paths(self.all_paths(pictures), sources)
         _require_writable(self.folder)
+        for name in self.formats:
+            FORMATS[name].check(sources, **self.format_options.get(name, {}))
 
     def all_paths(self, pictures: Sequence[Picture]) -> Iterator[Path]:
         """Yields everything that is written for pictures; nothing where there is none."""

@@ -19,7 +19,7 @@ from .overlay import draw_overlay
 
 if TYPE_CHECKING:
     from ..images import ImageSource
-    from ..results import PoseResult
+    from ..poses import Poses
 
 __all__ = ["draw", "draw_openpose", "draw_overlay"]
 
@@ -31,7 +31,7 @@ _COLORS: Final = ("bgr", "rgb")
 
 
 def draw(
-    result: PoseResult,
+    result: Poses,
     image: ImageSource | None = None,
     *,
     style: Literal["openpose", "overlay"] = "openpose",
@@ -84,7 +84,7 @@ def _check_options(style: str, options: dict[str, Any]) -> None:
 
 
 def _picture(
-    result: PoseResult, image: ImageSource | None, color: Literal["bgr", "rgb"]
+    result: Poses, image: ImageSource | None, color: Literal["bgr", "rgb"]
 ) -> npt.NDArray[np.uint8]:
     """Reads the picture given, or else the result's own, in the order blue, green, red."""
     from ..images import read_image

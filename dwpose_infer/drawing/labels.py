@@ -11,7 +11,7 @@ import numpy as np
 from . import strokes
 
 if TYPE_CHECKING:
-    from ..results import Person, PoseResult
+    from ..poses import Person, Poses
 
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT_PX: Final = 21.0
@@ -35,7 +35,7 @@ class _Place:
 
 def draw_labels(
     canvas: strokes.Picture,
-    result: PoseResult,
+    result: Poses,
     points: strokes.Float64Array,
     *,
     boxes: bool,

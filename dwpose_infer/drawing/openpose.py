@@ -21,7 +21,7 @@ from ..openpose_layout import OPENPOSE_18_NAMES, body_points
 from . import strokes
 
 if TYPE_CHECKING:
-    from ..results import PoseResult
+    from ..poses import Poses
 
 DEFAULT_PARTS: Final = ("body", "face", "left_hand", "right_hand")
 """The canvas of ControlNet has no feet."""
@@ -108,7 +108,7 @@ _SIZES_AT_512: Final = _Sizes()
 
 
 def draw_openpose(
-    result: PoseResult,
+    result: Poses,
     *,
     parts: Iterable[str] | None = None,
     min_score: float = 0.3,
@@ -167,7 +167,7 @@ def draw_openpose(
 
 
 def _canvas_size(
-    result: PoseResult,
+    result: Poses,
     size: int | tuple[int, int] | None,
     image_size: tuple[int, int] | None,
 ) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -19,7 +19,7 @@ from . import strokes
 from .labels import draw_labels
 
 if TYPE_CHECKING:
-    from ..results import PoseResult
+    from ..poses import Poses
 
 _LEFT: Final = (90, 205, 60)
 _RIGHT: Final = (20, 140, 255)
@@ -111,7 +111,7 @@ _MAX_ASPECT_CHANGE: Final = 1.15
 
 def draw_overlay(
     image_bgr: strokes.Picture,
-    result: PoseResult,
+    result: Poses,
     *,
     parts: Iterable[str] | None = None,
     min_score: float = 0.3,
@@ -163,9 +163,7 @@ def draw_overlay(
     return canvas
 
 
-def _sizes(
-    image_bgr: strokes.Picture, result: PoseResult
-) -> tuple[tuple[int, int], tuple[int, int]]:
+def _sizes(image_bgr: strokes.Picture, result: Poses) -> tuple[tuple[int, int], tuple[int, int]]:
     """Returns (width, height) of the picture the points belong to and of the one given."""
     shape = image_bgr.shape
     if len(shape) != 3 or shape[2] != 3 or 0 in shape or image_bgr.dtype != np.uint8:

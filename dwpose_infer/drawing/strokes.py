@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from .. import keypoints as kp
 from ..errors import InvalidArgumentError
-from ..results import part_slice
+from ..keypoints import part_slice
 
 if TYPE_CHECKING:
-    from ..results import PoseResult
+    from ..poses import Poses
 
 Float64Array = npt.NDArray[np.float64]
 Int32Array = npt.NDArray[np.int32]
@@ -93,7 +93,7 @@ def checked_line_scale(line_scale: float) -> float:
 
 
 def visible_points(
-    result: PoseResult,
+    result: Poses,
     *,
     min_score: float,
     image_wh: tuple[int, int],

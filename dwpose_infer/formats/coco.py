@@ -24,7 +24,8 @@ import numpy.typing as npt
 from .. import keypoints as kp
 from ..errors import InvalidArgumentError
 from ..files.json_text import numbers, require, shortest_decimals
-from ..results import Float32Array, PoseResult
+from ..poses import Float32Array, Poses
+from .format import Format
 from .image_ids import Annotations, ImageIds, id_from_name
 
 PERSON_CATEGORY: Final = 1
@@ -69,7 +70,7 @@ def instance_score(
 
 
 def to_document(
-    results: Sequence[PoseResult], *, annotations: Annotations | None = None, bbox: bool = False
+    results: Sequence[Poses], *, annotations: Annotations | None = None, bbox: bool = False
 ) -> list[dict[str, Any]]:
     """Returns the persons of any number of pictures as COCO-WholeBody results.
 
@@ -90,7 +91,7 @@ def to_document(
     sources: dict[int, str] = {}
     persons: list[dict[str, Any]] = []
     for result in results:
-        image_id, source = _image_id(result, known), str(result.source)
+        image_id, source = _image_id(result.source, known), str(result.source)
         if image_id in sources:
             raise InvalidArgumentError(
                 f"{sources[image_id]} and {source} both have the image id {image_id}"
@@ -100,7 +101,7 @@ def to_document(
     return persons
 
 
-def by_image_id(document: Any, *, origin: str = "the document") -> dict[int, PoseResult]:
+def by_image_id(document: Any, *, origin: str = "the document") -> dict[int, Poses]:
     """Returns the results of a COCO-WholeBody results list, by image id.
 
     `source` is the image id as text, the only thing the list says of a picture. `boxes_xyxy` is
@@ -129,7 +130,7 @@ def by_image_id(document: Any, *, origin: str = "the document") -> dict[int, Pos
     }
 
 
-def from_document(document: Any, *, origin: str) -> list[PoseResult]:
+def from_document(document: Any, *, origin: str) -> list[Poses]:
     """Returns the results of `by_image_id` in the order in which the list begins them.
 
     Raises:
@@ -138,24 +139,25 @@ def from_document(document: Any, *, origin: str) -> list[PoseResult]:
     return list(by_image_id(document, origin=origin).values())
 
 
-def _image_id(result: PoseResult, known: ImageIds | None) -> int:
-    if result.source is None:
+def _image_id(source: str | None, known: ImageIds | None) -> int:
+    if source is None:
         raise InvalidArgumentError(
             "COCO results need an image id, and a result without a source has none: set its "
             "source to the picture's file name"
         )
     if known is not None:
-        return known.find(result.source)
-    image_id = id_from_name(result.source)
+        return known.find(source)
+    image_id = id_from_name(source)
     if image_id is None:
         raise InvalidArgumentError(
-            f"COCO results need an image id, and {result.source} is not named by a number: pass "
-            "annotations=, a COCO annotation file or a mapping from file name to id"
+            f"COCO results need an image id, and {source} is not named by a number: give "
+            "the data set's annotation file (annotations=, --annotations), or a mapping from file "
+            "name to id"
         )
     return image_id
 
 
-def _persons(result: PoseResult, image_id: int, bbox: bool) -> list[dict[str, Any]]:
+def _persons(result: Poses, image_id: int, bbox: bool) -> list[dict[str, Any]]:
     triples = np.concatenate([result.keypoints, result.scores[..., None]], axis=2)
     present = ~np.isnan(triples).any(axis=2)
     triples = shortest_decimals(np.where(present[..., None], triples, np.float32(0.0)))
@@ -182,7 +184,7 @@ def _persons(result: PoseResult, image_id: int, bbox: bool) -> list[dict[str, An
     return persons
 
 
-def _picture(persons: list[dict[str, Any]], image_id: int, origin: str) -> PoseResult:
+def _picture(persons: list[dict[str, Any]], image_id: int, origin: str) -> Poses:
     triples = np.zeros((len(persons), kp.NUM_KEYPOINTS, 3))
     for index, person in enumerate(persons):
         for part, field in FIELD_OF_PART.items():
@@ -192,7 +194,7 @@ def _picture(persons: list[dict[str, Any]], image_id: int, origin: str) -> PoseR
                 triples[index, span] = _points(person[field], span.stop - span.start, origin, where)
     absent = np.isnan(triples).any(axis=2) | (triples == 0).all(axis=2)
     triples[absent] = np.nan, np.nan, 0.0
-    return PoseResult(
+    return Poses(
         keypoints=triples[..., :2].astype(np.float32),
         scores=triples[..., 2].astype(np.float32),
         boxes_xyxy=_boxes(persons, origin),
@@ -217,3 +219,32 @@ def _boxes(persons: list[dict[str, Any]], origin: str) -> Float32Array | None:
     require(boxes.shape == (len(persons), 4), origin, "a bbox has not 4 numbers")
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     return numbers(corners, origin, "bbox").astype(np.float32)
+
+
+def _recognises(document: Any) -> bool:
+    return isinstance(document, list) and all(
+        isinstance(item, dict) and "image_id" in item for item in document
+    )
+
+
+def _check(
+    sources: Sequence[str], *, annotations: Annotations | None = None, bbox: bool = False
+) -> None:
+    """Finds out whether every picture has an image id."""
+    known = None if annotations is None else ImageIds.of(annotations)
+    for source in sources:
+        _image_id(source, known)
+
+
+FORMAT: Final = Format(
+    name="coco",
+    ending=".json",
+    file_name="results_coco.json",
+    per="run",
+    lossless=False,
+    description="COCO-WholeBody results, as evaluations read them",
+    encode=to_document,
+    decode=from_document,
+    recognises=_recognises,
+    check=_check,
+)

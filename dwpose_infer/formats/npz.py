@@ -1,6 +1,6 @@
 """NumPy archives: everything results hold, one or many in a file, and nothing lost.
 
-The arrays are those of `dwpose_infer.formats.stacked.Stacked`: the persons of all R pictures
+The arrays are those of `dwpose_infer.poses.PoseTable`: the persons of all R pictures
 stand one after the other in `keypoints` (N, 133, 2), `scores` (N, 133), `boxes_xyxy` (N, 4),
 `box_scores` (N,) and `ids` (N,), and `person_counts` (R,) tells where a picture ends. Besides,
 `has_boxes`, `has_box_scores`, `has_ids`, `image_sizes` (R, 2) and `sources` (R,) with
@@ -21,9 +21,9 @@ import numpy as np
 from .. import keypoints as kp
 from ..errors import FormatError
 from ..files.json_text import require, require_version
-from ..results import SCHEMA_VERSION, PoseResult
+from ..poses import SCHEMA_VERSION, Poses, PoseTable, stack, unstack
+from .format import Format
 from .plain_json import KEYPOINT_ORDER
-from .stacked import Stacked, stack, unstack
 
 _PERSON_ARRAYS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
     "keypoints": (np.float32, (kp.NUM_KEYPOINTS, 2)),
@@ -41,32 +41,46 @@ _PICTURE_ARRAYS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
     "image_sizes": (np.int64, (2,)),
     "sources": (np.str_, ()),
 }
+_SOURCES: Final = ("sources", "has_source")
 
 
-def encode(results: Sequence[PoseResult], *, compress: bool = True) -> bytes:
+def encode(results: Sequence[Poses], *, compress: bool = True) -> bytes:
     """Returns the archive of any number of results.
 
     Args:
         results: The results.
         compress: Whether to compress the arrays: an eighth smaller, ten times slower to write.
     """
-    stacked = stack(results)
+    return encode_table(stack(results), compress=compress)
+
+
+def encode_table(table: PoseTable, *, compress: bool = True) -> bytes:
+    """Returns the archive of a table; that of a clip has two arrays more.
+
+    They are `frame_indices` (R,) int64 and `frame_times_s` (R,) float64, NaN where unknown.
+
+    Args:
+        table: The persons of all pictures or frames.
+        compress: As for `encode`.
+    """
     arrays: dict[str, Any] = {
-        name: getattr(stacked, name)
+        name: getattr(table, name)
         for name in (*_PERSON_ARRAYS, *_PICTURE_ARRAYS)
-        if name not in ("sources", "has_source")
+        if name not in _SOURCES
     }
-    sources = ["" if source is None else source for source in stacked.sources]
+    sources = ["" if source is None else source for source in table.sources]
     arrays["sources"] = np.array(sources, np.str_)
-    arrays["has_source"] = np.array([source is not None for source in stacked.sources], np.bool_)
+    arrays["has_source"] = np.array([source is not None for source in table.sources], np.bool_)
     arrays["schema_version"] = np.int64(SCHEMA_VERSION)
     arrays["keypoint_order"] = np.str_(KEYPOINT_ORDER)
+    if table.frame_indices is not None:
+        arrays["frame_indices"], arrays["frame_times_s"] = table.frame_indices, table.times_s
     file = io.BytesIO()
     (np.savez_compressed if compress else np.savez)(file, **arrays)
     return file.getvalue()
 
 
-def decode(data: bytes, *, origin: str) -> list[PoseResult]:
+def decode(data: bytes, *, origin: str) -> list[Poses]:
     """Returns the results an archive holds. No pickled object is ever loaded.
 
     Raises:
@@ -102,8 +116,8 @@ def decode(data: bytes, *, origin: str) -> list[PoseResult]:
             arrays.pop("sources").tolist(), arrays.pop("has_source").tolist(), strict=True
         )
     )
-    fields = {name: arrays[name] for name in Stacked.__slots__ if name != "sources"}
-    return unstack(Stacked(sources=sources, **fields))
+    names = (*_PERSON_ARRAYS, *(name for name in _PICTURE_ARRAYS if name not in _SOURCES))
+    return unstack(PoseTable(sources=sources, **{name: arrays[name] for name in names}))
 
 
 def _arrays(data: bytes, origin: str) -> dict[str, Any]:
@@ -116,3 +130,16 @@ def _arrays(data: bytes, origin: str) -> dict[str, Any]:
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise FormatError(f"{origin}: not a NumPy archive: {error}") from error
+
+
+FORMAT: Final = Format(
+    name="npz",
+    ending=".npz",
+    file_name="{stem}.npz",
+    per="picture",
+    lossless=True,
+    description="everything, as NumPy arrays",
+    encode=encode,
+    decode=decode,
+    encode_clip=encode_table,
+)

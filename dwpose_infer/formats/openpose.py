@@ -20,7 +20,8 @@ from .. import keypoints as kp
 from .. import openpose_layout as layout
 from ..errors import InvalidArgumentError
 from ..files.json_text import numbers, require, require_version, shortest_decimals
-from ..results import SCHEMA_VERSION, Float32Array, PoseResult
+from ..poses import SCHEMA_VERSION, Float32Array, Poses
+from .format import Format
 
 OPENPOSE_VERSION: Final = 1.3
 """Version of OpenPose's own layout that is written: the one with `person_id`."""
@@ -41,7 +42,7 @@ _PARTS_3D: Final = (
 
 
 def result_to_dict(
-    result: PoseResult,
+    result: Poses,
     *,
     body: layout.BodyLayout = 18,
     pupils: Literal["zero", "eyes"] = "zero",
@@ -103,7 +104,7 @@ def result_to_dict(
     return document
 
 
-def result_from_dict(document: Any, *, origin: str = "the document") -> PoseResult:
+def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
     """Returns what the values of an OpenPose JSON file say, by whomever it was written.
 
     Bodies of 18 and 25 points and faces of 68 and 70 are told apart by their length. Neck,
@@ -139,7 +140,7 @@ def result_from_dict(document: Any, *, origin: str = "the document") -> PoseResu
     fractions = np.abs(points[..., :2][~absent]).max(initial=0.0) <= _NORMALIZED_LIMIT
     if image_size is not None and not isinstance(marker, dict) and fractions:
         points[..., :2] *= image_size
-    return PoseResult(
+    return Poses(
         keypoints=points[..., :2].astype(np.float32),
         scores=points[..., 2].astype(np.float32),
         ids=_read_ids(people),
@@ -149,7 +150,7 @@ def result_from_dict(document: Any, *, origin: str = "the document") -> PoseResu
 
 
 def to_document(
-    results: Sequence[PoseResult],
+    results: Sequence[Poses],
     *,
     body: layout.BodyLayout = 18,
     pupils: Literal["zero", "eyes"] = "zero",
@@ -171,7 +172,7 @@ def to_document(
     )
 
 
-def from_document(document: Any, *, origin: str) -> list[PoseResult]:
+def from_document(document: Any, *, origin: str) -> list[Poses]:
     """Returns the result of a picture, or those of a list of pictures, as ComfyUI writes one.
 
     Raises:
@@ -198,7 +199,7 @@ def _triples(
     return values
 
 
-def _face(result: PoseResult, pupils: str) -> tuple[Float32Array, Float32Array]:
+def _face(result: Poses, pupils: str) -> tuple[Float32Array, Float32Array]:
     """Returns the 70 points of OpenPose's face and their scores."""
     points = np.full((len(result), layout.FACE_POINTS, 2), np.nan, np.float32)
     scores = np.zeros((len(result), layout.FACE_POINTS), np.float32)
@@ -264,3 +265,21 @@ def _read_ids(people: list[dict[str, Any]]) -> npt.NDArray[np.int64] | None:
             return None
         ids.append(first)
     return np.array(ids, np.int64) if ids else None
+
+
+def _recognises(document: Any) -> bool:
+    items = document if isinstance(document, list) else [document]
+    return bool(items) and all(isinstance(item, dict) and "people" in item for item in items)
+
+
+FORMAT: Final = Format(
+    name="openpose",
+    ending=".json",
+    file_name="{stem}_keypoints.json",  # the name OpenPose itself gives
+    per="picture",
+    lossless=False,
+    description="OpenPose JSON, as ControlNet's tools read it",
+    encode=to_document,
+    decode=from_document,
+    recognises=_recognises,
+)

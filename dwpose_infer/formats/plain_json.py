@@ -25,7 +25,8 @@ import numpy as np
 from .. import keypoints as kp
 from ..errors import FormatError
 from ..files.json_text import numbers, require, require_version, with_nulls
-from ..results import SCHEMA_VERSION, Float32Array, Int64Array, PoseResult
+from ..poses import SCHEMA_VERSION, Float32Array, Int64Array, Poses
+from .format import Format
 
 SCHEMA: Final = "dwpose_infer.result"
 """Value of `schema` in the object of one result."""
@@ -39,7 +40,7 @@ KEYPOINT_ORDER: Final = "coco-wholebody-133"
 _ARRAY_OF_FIELD: Final = {"id": "ids", "box_xyxy": "boxes_xyxy", "box_score": "box_scores"}
 
 
-def result_to_dict(result: PoseResult) -> dict[str, Any]:
+def result_to_dict(result: Poses) -> dict[str, Any]:
     """Returns a result as plain Python values, laid out as the module says."""
     width, height = result.image_size or (None, None)
     known = {
@@ -75,7 +76,7 @@ def result_to_dict(result: PoseResult) -> dict[str, Any]:
     }
 
 
-def result_from_dict(document: Any, *, origin: str = "the document") -> PoseResult:
+def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
     """Returns the result that `result_to_dict` turned into plain values.
 
     Args:
@@ -102,7 +103,7 @@ def result_from_dict(document: Any, *, origin: str = "the document") -> PoseResu
         origin,
         f"person_fields is not a list of {', '.join(_ARRAY_OF_FIELD)}",
     )
-    return PoseResult(
+    return Poses(
         keypoints=_gather(persons, "keypoints", (kp.NUM_KEYPOINTS, 2), origin),
         scores=_gather(persons, "scores", (kp.NUM_KEYPOINTS,), origin),
         boxes_xyxy=_gather(persons, "box_xyxy", (4,), origin) if "box_xyxy" in known else None,
@@ -113,7 +114,7 @@ def result_from_dict(document: Any, *, origin: str = "the document") -> PoseResu
     )
 
 
-def to_document(results: Sequence[PoseResult]) -> dict[str, Any]:
+def to_document(results: Sequence[Poses]) -> dict[str, Any]:
     """Returns one result as its own object, any other number of them as a list in one."""
     if len(results) == 1:
         return result_to_dict(results[0])
@@ -124,7 +125,7 @@ def to_document(results: Sequence[PoseResult]) -> dict[str, Any]:
     }
 
 
-def from_document(document: Any, *, origin: str) -> list[PoseResult]:
+def from_document(document: Any, *, origin: str) -> list[Poses]:
     """Returns the results of a document that `to_document` made.
 
     Raises:
@@ -178,3 +179,20 @@ def _image_size(value: Any, origin: str) -> tuple[int, int] | None:
     if not isinstance(width, int) or not isinstance(height, int):
         raise FormatError(f"{origin}: image_size is not an object with a whole width and height")
     return width, height
+
+
+def _recognises(document: Any) -> bool:
+    return isinstance(document, dict) and str(document.get("schema")).startswith("dwpose_infer.")
+
+
+FORMAT: Final = Format(
+    name="json",
+    ending=".json",
+    file_name="{stem}.json",
+    per="picture",
+    lossless=True,
+    description="everything, as plain JSON",
+    encode=to_document,
+    decode=from_document,
+    recognises=_recognises,
+)

@@ -24,12 +24,13 @@ from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import keypoints as kp
 from ..errors import FormatError, MissingDependencyError
 from ..files.json_text import require, require_version, shortest_decimals
-from ..results import SCHEMA_VERSION, Float32Array, Int64Array, PoseResult
-from .stacked import stack
+from ..poses import SCHEMA_VERSION, Float32Array, Int64Array, Poses, PoseTable, stack
+from .format import Format
 
 UNKNOWN: Final = int(np.iinfo(np.int64).min)
 """Stands in the arrays of whole numbers for an empty cell."""
@@ -61,25 +62,35 @@ class _Rows:
     numbers: Float32Array
 
 
-def encode_csv(results: Sequence[PoseResult]) -> bytes:
+def encode_csv(results: Sequence[Poses]) -> bytes:
     """Returns a CSV table of results: UTF-8, commas, a header line, line feeds."""
-    rows = _rows_of(results)
+    return csv_of(stack(results))
+
+
+def csv_of(table: PoseTable) -> bytes:
+    """Returns the CSV table of pictures, or of frames with the columns `frame` and `time_s`."""
+    rows, frames = _rows_of(table), _frame_columns(table)
     integers = {
         name: ["" if value == UNKNOWN else value for value in column.tolist()]
         for name, column in rows.integers.items()
     }
+    added = [_blank_nan(column.tolist()) for column in frames.values()]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow([*COLUMNS, *frames])
     for index, numbers in enumerate(shortest_decimals(rows.numbers).tolist()):
         cells = {name: column[index] for name, column in integers.items()}
         cells["source"] = rows.sources[index] or ""
         head = [cells[name] for name in COLUMNS if name in cells]
-        writer.writerow([*head, *("" if math.isnan(number) else number for number in numbers)])
+        writer.writerow([*head, *_blank_nan(numbers), *(column[index] for column in added)])
     return file.getvalue().encode()
 
 
-def decode_csv(data: bytes, *, origin: str) -> list[PoseResult]:
+def _blank_nan(values: list[Any]) -> list[Any]:
+    return ["" if math.isnan(value) else value for value in values]
+
+
+def decode_csv(data: bytes, *, origin: str) -> list[Poses]:
     """Returns the results of a CSV table, one for each picture that has rows.
 
     Columns may stand in any order and others beside them; rows may be missing or sorted anew.
@@ -115,14 +126,23 @@ def decode_csv(data: bytes, *, origin: str) -> list[PoseResult]:
     return _results_of(rows, origin)
 
 
-def encode_parquet(results: Sequence[PoseResult]) -> bytes:
+def encode_parquet(results: Sequence[Poses]) -> bytes:
     """Returns a Parquet table of results; its metadata holds `dwpose_infer.schema_version`.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
     """
+    return parquet_of(stack(results))
+
+
+def parquet_of(table: PoseTable) -> bytes:
+    """Returns the Parquet table of pictures, or of frames, as `csv_of` has it.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+    """
     pyarrow, parquet = import_pyarrow()
-    rows = _rows_of(results)
+    rows = _rows_of(table)
     arrays: dict[str, Any] = {
         name: pyarrow.array(column, mask=column == UNKNOWN)
         for name, column in rows.integers.items()
@@ -130,14 +150,16 @@ def encode_parquet(results: Sequence[PoseResult]) -> bytes:
     arrays["source"] = pyarrow.array(rows.sources, pyarrow.string())
     for name, numbers in zip(NUMBER_COLUMNS, np.ascontiguousarray(rows.numbers.T), strict=True):
         arrays[name] = pyarrow.array(numbers, mask=np.isnan(numbers))
-    table = pyarrow.table({name: arrays[name] for name in COLUMNS}, metadata=_METADATA)
+    columns = {name: arrays[name] for name in COLUMNS}
+    for name, values in _frame_columns(table).items():
+        columns[name] = pyarrow.array(values, mask=np.isnan(values))
     sink = pyarrow.BufferOutputStream()
-    parquet.write_table(table, sink)
+    parquet.write_table(pyarrow.table(columns, metadata=_METADATA), sink)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
 
-def decode_parquet(data: bytes, *, origin: str) -> list[PoseResult]:
+def decode_parquet(data: bytes, *, origin: str) -> list[Poses]:
     """Returns the results of a Parquet table, one for each picture that has rows.
 
     Raises:
@@ -175,10 +197,16 @@ def import_pyarrow() -> tuple[ModuleType, ModuleType]:
     return pyarrow, pyarrow.parquet
 
 
-def _rows_of(results: Sequence[PoseResult]) -> _Rows:
-    stacked = stack(results)
-    counts = stacked.person_counts
-    picture = np.repeat(np.arange(len(counts)), counts)
+def _frame_columns(table: PoseTable) -> dict[str, npt.NDArray[Any]]:
+    """Name -> (N,) values of the columns that the persons of a clip have besides."""
+    if table.frame_indices is None or table.times_s is None:
+        return {}
+    rows = table.rows()
+    return {"frame": table.frame_indices[rows], "time_s": table.times_s[rows]}
+
+
+def _rows_of(stacked: PoseTable) -> _Rows:
+    counts, picture = stacked.person_counts, stacked.rows()
     sizes = np.where(stacked.image_sizes < 0, UNKNOWN, stacked.image_sizes)[picture]
     points = np.concatenate([stacked.keypoints, stacked.scores[..., None]], axis=2)
     flat = points.reshape(len(picture), 3 * kp.NUM_KEYPOINTS)
@@ -202,7 +230,7 @@ def _rows_of(results: Sequence[PoseResult]) -> _Rows:
     )
 
 
-def _results_of(rows: _Rows, origin: str) -> list[PoseResult]:
+def _results_of(rows: _Rows, origin: str) -> list[Poses]:
     for version in np.unique(rows.integers["schema_version"]).tolist():
         require_version(version, SCHEMA_VERSION, origin)
     for name in ("picture", "person"):
@@ -215,12 +243,12 @@ def _results_of(rows: _Rows, origin: str) -> list[PoseResult]:
     return [_picture(rows, indices, source) for (_, source), indices in pictures.items()]
 
 
-def _picture(rows: _Rows, indices: list[int], source: str | None) -> PoseResult:
+def _picture(rows: _Rows, indices: list[int], source: str | None) -> Poses:
     boxes, box_scores, points = np.split(rows.numbers[indices], [4, 5], axis=1)
     points = points.reshape(-1, kp.NUM_KEYPOINTS, 3)
     ids = rows.integers["id"][indices]
     width, height = (int(rows.integers[side][indices[0]]) for side in ("width", "height"))
-    return PoseResult(
+    return Poses(
         keypoints=np.ascontiguousarray(points[..., :2]),
         scores=np.ascontiguousarray(points[..., 2]),
         boxes_xyxy=None if np.isnan(boxes).all() else boxes,
@@ -244,3 +272,33 @@ def _whole(cell: str) -> int:
     if not float(cell).is_integer():
         raise ValueError(f"{cell!r} is not a whole number")
     return int(cell) if cell.lstrip("+-").isdecimal() else int(float(cell))
+
+
+def _check_pyarrow(sources: Sequence[str]) -> None:
+    """Finds out whether Parquet can be written at all."""
+    import_pyarrow()
+
+
+CSV: Final = Format(
+    name="csv",
+    ending=".csv",
+    file_name="poses.csv",
+    per="run",
+    lossless=False,
+    description="a table with one row a person",
+    encode=encode_csv,
+    decode=decode_csv,
+    encode_clip=csv_of,
+)
+PARQUET: Final = Format(
+    name="parquet",
+    ending=".parquet",
+    file_name="poses.parquet",
+    per="run",
+    lossless=False,
+    description="the same table as Parquet; needs pyarrow",
+    encode=encode_parquet,
+    decode=decode_parquet,
+    encode_clip=parquet_of,
+    check=_check_pyarrow,
+)

@@ -8,8 +8,8 @@ extra `video`; without it OpenCV reads, see `dwpose_infer.media.opencv_capture`.
 
 from __future__ import annotations
 
-from .clip_files import save_clip, save_openpose_frame
-from .frame_log import FrameLog, LoggedFrame, read_frame_log
+from ..formats.clip_files import save_clip, save_openpose_frame
+from ..formats.frame_log import FrameLog, LoggedFrame, read_frame_log
 from .frames import DamagedFrame, Frame, Source, SourceItem
 from .network_stream import Reconnection
 from .opening import SourceLike, open_source

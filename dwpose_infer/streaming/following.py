@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..media.frames import Frame
-from ..results import Float32Array, PoseResult
+from ..poses import Float32Array
+from ..results import PoseResult
 from ..tracking import PropagatedBoxes, boxes_from_keypoints
 from .settings import StreamSettings
 
@@ -120,11 +121,15 @@ class Follower:
             )
             self.searched_frames += sum(followed[place] is None for place in missing)
             for place, result in zip(missing, predicted, strict=True):
-                boxes = followed[place]
-                results[place] = (
-                    result if boxes is None else replace(result, box_scores=boxes.box_scores)
-                )
+                results[place] = self._finished(result, followed[place])
         return [result for result in results if result is not None]
+
+    def _finished(self, result: PoseResult, followed: PropagatedBoxes | None) -> PoseResult:
+        if followed is not None:
+            return replace(result, box_scores=followed.box_scores)
+        if self._settings.tracker is None and self._settings.max_persons is not None:
+            return result.select(slice(0, self._settings.max_persons))
+        return result
 
 
 def _boxes(followed: PropagatedBoxes | None) -> Float32Array | None:

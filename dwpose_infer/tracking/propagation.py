@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from ..errors import InvalidArgumentError
 from ..keypoints import BODY, FACE
-from ..results import Float32Array, PoseResult
+from ..poses import Float32Array
+from ..results import PoseResult
 from ..similarity import Float64Array, FloatArray
 
 _POINTS: Final = slice(BODY.start, FACE.stop)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from ..errors import InvalidArgumentError
 from ..keypoints import NUM_KEYPOINTS
-from ..results import Int64Array, PoseResult
+from ..poses import Int64Array
+from ..results import PoseResult
 from ..similarity import Float64Array
 from .clock import FrameClock
 from .motion import common_steps, low_pass_share

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from ..results import Int64Array, PoseResult
+from ..poses import Int64Array
+from ..results import PoseResult
 from ..similarity import Float64Array, box_areas
 from .association import Pairs, associate
 from .clock import FrameClock

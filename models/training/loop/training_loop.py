@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from abc import ABC, abstractmethod
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, Final, Protocol
 import torch
 
 from ....errors import TrainingError
-from ....files.document import write_document
+from ....files.atomic import write_bytes
 from ..data import TrainLoader
 from ..settings.pose import ScheduleSettings
 from .checkpoint import (
@@ -186,7 +187,8 @@ class TrainingLoop(ABC):
         )
         self._log: RunLog | None = None
         if self._processes.is_first:
-            write_document(self._folder / SETTINGS_NAME, as_stored(settings))
+            text = json.dumps(as_stored(settings), indent=2) + "\n"
+            write_bytes(self._folder / SETTINGS_NAME, text.encode())
             self._log = RunLog(
                 self._folder, title=settings.name, step=self.done, tensorboard=settings.tensorboard
             )

@@ -20,8 +20,8 @@ from ..closing import ClosesOnExit
 from ..errors import FormatError, InputError, InvalidArgumentError, OutputError
 from ..files.journal import Journal, last_whole_line
 from ..files.json_text import dump, require
-from ..formats.plain_json import result_from_dict, result_to_dict
 from ..results import PoseResult
+from .plain_json import result_from_dict, result_to_dict
 
 SYNC_INTERVAL_S: Final = 1.0
 """How often the file is forced to the disk itself."""
@@ -161,5 +161,5 @@ def _parse(line: bytes, origin: str) -> LoggedFrame:
     require(whole, origin, "frame is not a whole number from 0")
     require(time_s is None or isinstance(time_s, (int, float)), origin, "time_s is not a number")
     require(damage is None or isinstance(damage, str), origin, "damage is neither text nor null")
-    result = result_from_dict(document, origin=origin)
+    result = PoseResult.of(result_from_dict(document, origin=origin))
     return LoggedFrame(index, time_s, None if damage is not None else result, damage)

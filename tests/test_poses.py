@@ -3,7 +3,7 @@ from format_samples import assert_same, full, pose_results, ramp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwpose_infer.formats.stacked import stack, unstack
+from dwpose_infer.poses import stack, unstack
 
 
 @settings(max_examples=50, deadline=None)

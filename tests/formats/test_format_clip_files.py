@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from test_media_frame_log import result
+from test_frame_log import result
 
 from dwpose_infer import PoseResult
 from dwpose_infer.errors import InvalidArgumentError

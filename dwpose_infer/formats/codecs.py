@@ -1,0 +1,99 @@
+"""The table of formats, and files of poses written and read by it.
+
+To add a format, write its module with a `Format` and add that to the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import FormatError, InvalidArgumentError
+from ..files.atomic import read_bytes, write_bytes
+from ..files.json_text import dump, parse
+from ..poses import Poses, stack
+from . import coco, npz, openpose, plain_json, table
+from .format import Format
+
+FORMATS: Final[dict[str, Format]] = {
+    item.name: item
+    for item in (
+        *(plain_json.FORMAT, openpose.FORMAT, coco.FORMAT, npz.FORMAT),
+        *(table.CSV, table.PARQUET),
+    )
+}
+"""The formats, by name. Of those with one ending the first is what the ending stands for."""
+
+CLIP_FORMATS: Final = tuple(name for name, item in FORMATS.items() if item.encode_clip)
+"""Names of the formats that hold all frames of a clip in one file."""
+
+
+def write(
+    poses: Sequence[Poses], path: str | PathLike[str], *, format: str | None = None, **options: Any
+) -> Path:
+    """Writes poses to one file, in one step; see `dwpose_infer.formats.save`."""
+    chosen = _chosen(path, format)
+    chosen.require_options(options)
+    data = chosen.encode(poses, **options)
+    return write_bytes(path, data if isinstance(data, bytes) else dump(data))
+
+
+def read(path: str | PathLike[str], *, format: str | None = None) -> list[Poses]:
+    """Reads the poses of a file; see `dwpose_infer.formats.load`."""
+    chosen = _chosen(path, format)
+    data, origin = read_bytes(path), fspath(path)
+    if chosen.ending != ".json":
+        return chosen.decode(data, origin=origin)
+    document = parse(data, origin)
+    chosen = _recognised(document, origin) if format is None else chosen
+    return chosen.decode(document, origin=origin)
+
+
+def write_clip(
+    poses: Sequence[Poses],
+    path: str | PathLike[str],
+    *,
+    indices: Sequence[int],
+    times_s: Sequence[float | None],
+    format: str | None = None,
+) -> Path:
+    """Writes all frames of a clip to one file; see `dwpose_infer.media.save_clip`."""
+    name = format or Path(path).suffix.lower().lstrip(".")
+    encode = FORMATS[name].encode_clip if name in FORMATS else None
+    if encode is None:
+        raise InvalidArgumentError(
+            f"{path}: a clip is saved as {', '.join(CLIP_FORMATS)}, not as {name or 'this'}"
+        )
+    return write_bytes(path, encode(stack(poses).at(indices, times_s)))
+
+
+def _chosen(path: str | PathLike[str], format: str | None) -> Format:
+    """The format that is named, or else the first with the path's ending."""
+    if format is not None and format not in FORMATS:
+        raise InvalidArgumentError(
+            f"unknown format {format!r}; the formats are {', '.join(FORMATS)}"
+        )
+    if format is not None:
+        return FORMATS[format]
+    ending = Path(path).suffix.lower()
+    for item in FORMATS.values():
+        if item.ending == ending:
+            return item
+    endings = dict.fromkeys(item.ending for item in FORMATS.values())
+    raise InvalidArgumentError(
+        f"the ending of {fspath(path)} names no format: use {', '.join(endings)}, "
+        f"or pass format=, one of {', '.join(FORMATS)}"
+    )
+
+
+def _recognised(document: Any, origin: str) -> Format:
+    """The format that a JSON document is in, told by what it holds."""
+    for item in FORMATS.values():
+        if item.recognises is not None and item.recognises(document):
+            return item
+    hint = ""
+    if isinstance(document, dict) and {"images", "annotations"} <= set(document):
+        hint = ": this is a COCO annotation file, not results"
+    raise FormatError(f"{origin}: neither this package's JSON, OpenPose's nor COCO results{hint}")

@@ -1,0 +1,75 @@
+"""What a format says of itself; each module of formats makes one or more of these."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import InvalidArgumentError
+from ..poses import Poses, PoseTable
+
+
+def _nothing_to_check(sources: Sequence[str], **options: Any) -> None:
+    """Most formats can hold whatever there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A format of pose files.
+
+    Attributes:
+        name: Name by which `save`, `load` and the commands know it.
+        ending: Ending of its files' names.
+        file_name: Usual name of its files; `{stem}` is the picture's name without its ending.
+        per: Whether each picture usually has a file of its own, or one file holds a whole run.
+        lossless: Whether a result read back equals the one saved.
+        description: What it is, in a few words.
+        encode: Makes of poses the bytes of a file, or the values of a JSON file; its keyword-only
+            parameters are the format's options.
+        decode: Reads poses from a file's bytes, or from the values of a JSON file; `origin` is
+            what errors call them.
+        recognises: Tells whether a parsed JSON document is of this format; None for the others,
+            which are known by their ending.
+        encode_clip: Makes the bytes of a file of all frames of a clip; None where it cannot.
+        check: Finds out, before there are results, what would go wrong: given the pictures'
+            sources and the options.
+    """
+
+    name: str
+    ending: str
+    file_name: str
+    per: Literal["picture", "run"]
+    lossless: bool
+    description: str
+    encode: Callable[..., Any]
+    decode: Callable[..., list[Poses]]
+    recognises: Callable[[Any], bool] | None = None
+    encode_clip: Callable[[PoseTable], bytes] | None = None
+    check: Callable[..., None] = _nothing_to_check
+
+    @property
+    def per_picture(self) -> bool:
+        """Whether each picture usually has a file of its own."""
+        return self.per == "picture"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the options."""
+        parameters = inspect.signature(self.encode).parameters.values()
+        return tuple(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
+
+    def require_options(self, options: dict[str, Any]) -> None:
+        """Checks that options are the format's.
+
+        Raises:
+            InvalidArgumentError: One is not.
+        """
+        for option in options:
+            if option not in self.options:
+                known = ", ".join(self.options)
+                valid = f"its options are {known}" if known else "it has no options"
+                raise InvalidArgumentError(
+                    f"format {self.name!r} has no option {option!r}; {valid}"
+                )

@@ -1,0 +1,276 @@
+"""Poses as arrays: what networks find, formats encode and decode, and drawings show.
+
+`Poses` are the persons of one picture or frame, with `Person` and `Part` inside them; a
+`PoseTable` holds the persons of many, one after the other. `dwpose_infer.results.PoseResult` is
+the first with everything that users call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from . import keypoints as kp
+from .errors import InvalidArgumentError
+
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+Int64Array = npt.NDArray[np.int64]
+
+SCHEMA_VERSION = 1
+"""Version of the layout of `PoseResult.to_dict` and of the files made from it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One part of a person: body, feet, face or a hand.
+
+    Attributes:
+        name: Name of the part, a key of `dwpose_infer.keypoints.PARTS`.
+        keypoints: (K, 2) float32, x then y, pixels of the input picture; NaN where absent.
+        scores: (K,) float32, SimCC scores; 0 where absent.
+    """
+
+    name: str
+    keypoints: Float32Array
+    scores: Float32Array
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the part's keypoints, in order."""
+        return kp.KEYPOINT_NAMES[kp.PARTS[self.name]]
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """One person of a picture; its arrays are views of the `PoseResult` they come from.
+
+    Attributes:
+        keypoints: (133, 2) float32, x then y, pixels of the input picture; NaN where absent.
+        scores: (133,) float32, SimCC scores; 0 where absent.
+        box_xyxy: (4,) float32, left, top, right, bottom in pixels, or None.
+        box_score: Confidence of the detector, or None.
+        id: Identity across the frames of a video, or None.
+    """
+
+    keypoints: Float32Array
+    scores: Float32Array
+    box_xyxy: Float32Array | None = None
+    box_score: float | None = None
+    id: int | None = None
+
+    def part(self, name: str) -> Part:
+        """Returns one part.
+
+        Args:
+            name: "body", "feet", "face", "left_hand" or "right_hand".
+
+        Raises:
+            InvalidArgumentError: There is no such part.
+        """
+        span = kp.part_slice(name)
+        return Part(name, self.keypoints[span], self.scores[span])
+
+    @property
+    def body(self) -> Part:
+        """The 17 points of the body, COCO order."""
+        return self.part("body")
+
+    @property
+    def feet(self) -> Part:
+        """The 6 points of the feet: big toe, small toe, heel; left, then right."""
+        return self.part("feet")
+
+    @property
+    def face(self) -> Part:
+        """The 68 points of the face, iBUG 300-W order."""
+        return self.part("face")
+
+    @property
+    def left_hand(self) -> Part:
+        """The 21 points of the person's left hand: root, then thumb to pinky, base to tip."""
+        return self.part("left_hand")
+
+    @property
+    def right_hand(self) -> Part:
+        """The 21 points of the person's right hand: root, then thumb to pinky, base to tip."""
+        return self.part("right_hand")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Poses:
+    """The persons of one picture or frame, ordered by box score, best first.
+
+    An absent point (hidden by `masked` or `without_weak_hands`, or not carried by the file a
+    result was read from) has NaN coordinates and score 0.
+
+    Attributes:
+        keypoints: (P, 133, 2) float32, x then y, pixels of the input picture,
+            COCO-WholeBody order (see `dwpose_infer.keypoints`).
+        scores: (P, 133) float32. The raw SimCC score, the smaller one of the maxima along x
+            and along y: not a probability, it may exceed 1.
+        boxes_xyxy: (P, 4) float32, left, top, right, bottom in pixels of the input picture,
+            not clipped to it; None where unknown.
+        box_scores: (P,) float32, confidence of the detector, 1 for boxes given by the caller;
+            None where unknown.
+        ids: (P,) int64, identities across the frames of a video; None without tracking.
+        image_size: (width, height) of the input picture in pixels; None where unknown.
+        source: Path or URL the picture came from; None where it came from memory.
+    """
+
+    keypoints: Float32Array
+    scores: Float32Array
+    boxes_xyxy: Float32Array | None = None
+    box_scores: Float32Array | None = None
+    ids: Int64Array | None = None
+    image_size: tuple[int, int] | None = None
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        persons = len(self.keypoints)
+        expected: dict[str, tuple[int, ...]] = {
+            "keypoints": (persons, kp.NUM_KEYPOINTS, 2),
+            "scores": (persons, kp.NUM_KEYPOINTS),
+            "boxes_xyxy": (persons, 4),
+            "box_scores": (persons,),
+            "ids": (persons,),
+        }
+        for field, shape in expected.items():
+            array = getattr(self, field)
+            if array is not None and array.shape != shape:
+                raise InvalidArgumentError(
+                    f"{field} has shape {array.shape}, expected {shape} for {persons} person(s)"
+                )
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    @property
+    def persons(self) -> list[Person]:
+        """The persons one by one, in the order of the arrays."""
+        return [
+            Person(
+                keypoints=self.keypoints[index],
+                scores=self.scores[index],
+                box_xyxy=None if self.boxes_xyxy is None else self.boxes_xyxy[index],
+                box_score=None if self.box_scores is None else float(self.box_scores[index]),
+                id=None if self.ids is None else int(self.ids[index]),
+            )
+            for index in range(len(self))
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseTable:
+    """The persons of R pictures or frames, one after the other: N in all.
+
+    Attributes:
+        person_counts: (R,) int64, number of persons of each result; their sum is N.
+        keypoints: (N, 133, 2) float32, x then y, pixels; NaN where absent.
+        scores: (N, 133) float32.
+        boxes_xyxy: (N, 4) float32, left, top, right, bottom in pixels; NaN where unknown.
+        box_scores: (N,) float32; NaN where unknown.
+        ids: (N,) int64; -1 where unknown.
+        has_boxes: (R,) bool, whether a result knows its boxes.
+        has_box_scores: (R,) bool, whether a result knows the scores of its boxes.
+        has_ids: (R,) bool, whether a result knows identities.
+        image_sizes: (R, 2) int64, width then height in pixels; -1 where unknown.
+        sources: R paths or URLs; None where unknown.
+        frame_indices: (R,) int64, index of each frame in its clip, from 0; None for pictures.
+        times_s: (R,) float64, time of each frame in seconds, NaN where unknown; None for pictures.
+    """
+
+    person_counts: Int64Array
+    keypoints: Float32Array
+    scores: Float32Array
+    boxes_xyxy: Float32Array
+    box_scores: Float32Array
+    ids: Int64Array
+    has_boxes: npt.NDArray[np.bool_]
+    has_box_scores: npt.NDArray[np.bool_]
+    has_ids: npt.NDArray[np.bool_]
+    image_sizes: Int64Array
+    sources: tuple[str | None, ...]
+    frame_indices: Int64Array | None = None
+    times_s: Float64Array | None = None
+
+    def at(self, indices: Sequence[int], times_s: Sequence[float | None]) -> PoseTable:
+        """Returns the table with the index and the time of each frame.
+
+        Raises:
+            InvalidArgumentError: They are not as many as the frames.
+        """
+        frames = len(self.person_counts)
+        if not frames == len(indices) == len(times_s):
+            raise InvalidArgumentError(
+                f"{frames} results, {len(indices)} indices and {len(times_s)} times do not fit"
+            )
+        times = np.array([np.nan if time is None else time for time in times_s], np.float64)
+        return replace(self, frame_indices=np.array(indices, np.int64), times_s=times)
+
+    def rows(self) -> Int64Array:
+        """Returns (N,) int64, the place of each person's picture or frame, from 0."""
+        return np.repeat(np.arange(len(self.person_counts)), self.person_counts)
+
+
+def stack(results: Sequence[Poses]) -> PoseTable:
+    """Returns results as one set of arrays."""
+    counts = [len(result) for result in results]
+    points = (kp.NUM_KEYPOINTS, 2)
+    keypoints = [result.keypoints for result in results]
+    scores = [result.scores for result in results]
+    boxes = [
+        np.full((len(result), 4), np.nan) if result.boxes_xyxy is None else result.boxes_xyxy
+        for result in results
+    ]
+    box_scores = [
+        np.full((len(result),), np.nan) if result.box_scores is None else result.box_scores
+        for result in results
+    ]
+    ids = [np.full((len(result),), -1) if result.ids is None else result.ids for result in results]
+    return PoseTable(
+        person_counts=np.array(counts, np.int64),
+        keypoints=np.concatenate([np.zeros((0, *points)), *keypoints]).astype(np.float32),
+        scores=np.concatenate([np.zeros((0, points[0])), *scores]).astype(np.float32),
+        boxes_xyxy=np.concatenate([np.zeros((0, 4)), *boxes]).astype(np.float32),
+        box_scores=np.concatenate([np.zeros(0), *box_scores]).astype(np.float32),
+        ids=np.concatenate([np.zeros(0, np.int64), *ids]),
+        has_boxes=_flags(result.boxes_xyxy is not None for result in results),
+        has_box_scores=_flags(result.box_scores is not None for result in results),
+        has_ids=_flags(result.ids is not None for result in results),
+        image_sizes=np.array(
+            [result.image_size or (-1, -1) for result in results], np.int64
+        ).reshape(-1, 2),
+        sources=tuple(result.source for result in results),
+    )
+
+
+def unstack(stacked: PoseTable) -> list[Poses]:
+    """Returns the results that `stack` put together; their arrays are views."""
+    ends = np.cumsum(stacked.person_counts)
+    results = []
+    for index, (count, end) in enumerate(zip(stacked.person_counts, ends, strict=True)):
+        span = slice(int(end - count), int(end))
+        width, height = stacked.image_sizes[index].tolist()
+        results.append(
+            Poses(
+                keypoints=stacked.keypoints[span],
+                scores=stacked.scores[span],
+                boxes_xyxy=stacked.boxes_xyxy[span] if stacked.has_boxes[index] else None,
+                box_scores=stacked.box_scores[span] if stacked.has_box_scores[index] else None,
+                ids=stacked.ids[span] if stacked.has_ids[index] else None,
+                image_size=None if (width, height) == (-1, -1) else (width, height),
+                source=stacked.sources[index],
+            )
+        )
+    return results
+
+
+def _flags(values: Iterable[bool]) -> npt.NDArray[np.bool_]:
+    return np.array(list(values), np.bool_)
