@@ -1,4 +1,4 @@
-"""Every command of the README and docs/, and every snippet of the README, is run as it stands."""
+"""Every command of the README and docs/ is run as it stands, and the snippets that stand alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ PAGES = {
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 }
 README = PAGES[Path("README.md")]
-PYTHON_SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PYTHON_SNIPPETS = [
+    snippet
+    for page in (README, PAGES[Path("docs/tracking.md")])
+    for snippet in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+]
 BLOCKS = [
     [re.split(r"\s#\s", line)[0].strip() for line in block.splitlines() if line.strip()]
     for page in PAGES.values()

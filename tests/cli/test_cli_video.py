@@ -309,6 +309,8 @@ def test_files_that_are_no_video(folder, capsys):
         (["clip.mp4", "--out", "clip.mp4"], 2, "is an input and would be overwritten"),
         (["in/one.jpg", "--out", "x.mp4"], 2, "not every input is one"),
         (["clip.mp4", "--start", "soon"], 2, "start is 'soon'"),
+        (["clip.mp4", "--max-pixels", "9"], 2, "--max-pixels is for pictures that are no videos"),
+        (["clip.mp4", "--sequence"], 2, "no input is one"),
         (["clip.mp4", "--start", "2", "--end", "1"], 2, "not after the start"),
         (["clip.mp4", "--frame-rate", "10"], 2, "its own frame rate"),
         (["rtsp://user:secret@localhost:1/a", "--start", "1"], 2, "is live"),

@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,6 +188,38 @@ def test_time_stamps_that_run_backwards_do_not_stop_the_tracker():
     got = list(Stream(ListSource(frames), ChainPrediction(), settings))
     assert [each.time_s for each in got] == [0.0, 0.2, 0.1, 0.3]
     assert all(each.result.ids.tolist() == [1] for each in got)
+
+
+class Numbering:
+    """Numbers the persons of each frame, and remembers what it was shown."""
+
+    def __init__(self):
+        self.seen = []
+
+    def update(self, result, *, time_s):
+        self.seen.append((time_s, len(result), result.ids))
+        return replace(result, ids=np.arange(len(result)) + 40)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_a_tracker_of_the_caller_s_own(predictor, astronaut, smooth):
+    times_s = (0.0, 0.2, 0.1)
+    frames = [
+        replace(each, time_s=time_s)
+        for each, time_s in zip(walk(astronaut, 3), times_s, strict=True)
+    ]
+    tracker = Numbering()
+    with predictor.stream(
+        ListSource(frames), track=tracker, smooth=smooth, max_persons=1
+    ) as stream:
+        got = list(stream)
+    assert [each.result.ids.tolist() for each in got] == [[40], [40], [40]]
+    assert tracker.seen == [(0.0, 1, None), (0.2, 1, None), (0.2, 1, None)]
+
+
+def test_what_is_no_tracker_is_refused_before_anything_is_read(predictor):
+    with pytest.raises(InvalidArgumentError, match="a tracker is True, TrackerSettings or"):
+        predictor.stream(ListSource([frame(0)]), track="bytetrack")
 
 
 def test_no_frame_at_all():
