@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .._version import __version__
 from ..cli.exit_status import exit_status
+from ..cli.standard_options import add_standard_options
 from ..errors import InvalidArgumentError, MissingDependencyError
 from .catalogue import BENCHMARKS, find_benchmark
 
@@ -80,7 +80,7 @@ def build_parser(described: str | None = None) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=_RAW,
     )
-    parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
+    add_standard_options(parser, whole_parser=build_parser)
     commands = parser.add_subparsers(
         title="commands", dest="command", required=True, metavar="COMMAND"
     )

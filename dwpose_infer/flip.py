@@ -7,11 +7,6 @@ decoded, without a shift.
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 
@@ -42,42 +37,3 @@ def mean_simcc(simcc_x: Float32Array, simcc_y: Float32Array) -> tuple[Float32Arr
     mean_x = (simcc_x[:count] + simcc_x[count:, order, ::-1]) * half
     mean_y = (simcc_y[:count] + simcc_y[count:, order]) * half
     return mean_x, mean_y
-
-
-@contextlib.contextmanager
-def official_form(path: Path) -> Iterator[Path]:
-    """Gives the path of a pose model in official form for as long as it is needed.
-
-    Args:
-        path: An ONNX file in official form, which is given itself, or in this package's deploy
-            form, from which a temporary file is made. Other files are given themselves, too.
-
-    Raises:
-        ModelFormatError: It is in deploy form and cannot be converted.
-    """
-    if not _is_deploy(path):
-        yield path
-        return
-    import onnx
-
-    from .export.sources import load_source
-
-    with tempfile.TemporaryDirectory() as folder:
-        official = Path(folder) / f"{path.stem}.onnx"
-        onnx.save(load_source(path).model, official)
-        yield official
-
-
-def _is_deploy(path: Path) -> bool:
-    """Tells whether a file is in deploy form, as far as the package onnx is there to read it."""
-    try:
-        import onnx
-
-        from .export.from_deploy import deploy_kind
-    except ImportError:
-        return False  # the estimator refuses a file in deploy form and names the package
-    try:
-        model = onnx.load(path, format="protobuf", load_external_data=False)
-    except Exception:  # an engine, or damaged: the runtime that loads it tells better
-        return False
-    return deploy_kind(model) is not None

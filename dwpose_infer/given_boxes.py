@@ -8,13 +8,14 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from .detector import Detections
 from .errors import InvalidArgumentError
 
 
-def boxes_per_picture(
+def persons_per_picture(
     boxes: npt.ArrayLike | Sequence[npt.ArrayLike | None] | None, count: int, *, single: bool
-) -> list[npt.NDArray[np.float32] | None]:
-    """Returns one entry for each picture: its boxes, or None where there are none for it.
+) -> list[Detections | None]:
+    """Returns one entry for each picture: its persons, or None where no boxes are given for it.
 
     Args:
         boxes: Boxes (P, 4) of one picture, or a sequence of them, or None.
@@ -32,11 +33,11 @@ def boxes_per_picture(
         raise InvalidArgumentError(
             f"boxes has {len(entries)} entries for {count} pictures; give one for each picture"
         )
-    return [None if entry is None else checked_boxes(entry) for entry in entries]
+    return [None if entry is None else given_persons(entry) for entry in entries]
 
 
-def checked_boxes(boxes: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Returns boxes as (P, 4) float32.
+def given_persons(boxes: npt.ArrayLike) -> Detections:
+    """Returns persons of given boxes, of whom all are sure: their scores are 1.
 
     Args:
         boxes: (P, 4), left, top, right, bottom in pixels; one single box may be (4,).
@@ -59,4 +60,4 @@ def checked_boxes(boxes: npt.ArrayLike) -> npt.NDArray[np.float32]:
             "each box must be left, top, right, bottom in pixels, with left < right and "
             "top < bottom"
         )
-    return array
+    return Detections(array, np.ones(len(array), np.float32))

@@ -85,7 +85,7 @@ def find_inputs(
     found: dict[str, Picture] = {}
     clips = {f"camera {number}": Clip(str(number), Path(f"camera{number}")) for number in cameras}
     for entry in inputs:
-        if is_live(entry) or (sequences and _is_sequence(entry)):
+        if is_live(entry) or (sequences and is_sequence(entry)):
             clips[entry] = Clip(entry, Path(_name_of(entry)))
             continue
         for picture in _expand(entry, out_folder, PICTURE_SUFFIXES | VIDEO_SUFFIXES):
@@ -115,7 +115,8 @@ def _is_video(source: str) -> bool:
     return source != STDIN and Path(source).suffix.lower() in VIDEO_SUFFIXES
 
 
-def _is_sequence(entry: str) -> bool:
+def is_sequence(entry: str) -> bool:
+    """Tells whether an input is a folder or a pattern, which may be taken for one video."""
     if is_url(entry):
         return False
     return Path(entry).is_dir() or (glob.has_magic(entry) and not Path(entry).exists())

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from . import zoo
-from .backends import Backend, BackendName, check_backend
+from .backends import BackendName
 from .closing import ClosesOnExit
-from .detector import Detections, Detector, DetectorOptions
-from .errors import InputError, InvalidArgumentError
-from .estimator import DEFAULT_MAX_BATCH, Crops, PoseEstimator, join_crops
-from .export.engine_cache import load_or_build
-from .flip import official_form
-from .given_boxes import boxes_per_picture
+from .detector import Detector
+from .errors import DwposeError, InputError, InvalidArgumentError
+from .estimator import DEFAULT_MAX_BATCH, PoseEstimator
+from .given_boxes import persons_per_picture
 from .images import MAX_PIXELS, ColorOrder, ImageSource, as_sources, read_image
+from .picture_groups import PictureInput
+from .pipeline import Found, detector_options, open_pipeline
+from .preference import Preference
 from .results import PoseResult
-from .wheels import check_opencv
+from .runtime import Runtime
 from .zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
 if TYPE_CHECKING:
@@ -34,34 +34,9 @@ if TYPE_CHECKING:
     from .media.span import Position
     from .streaming import Stream
     from .streaming.settings import OnError
-    from .tracking import SmootherSettings, TrackerSettings
+    from .tracking import PersonTracker, SmootherSettings, TrackerSettings
 
 logger = logging.getLogger(__name__)
-
-GROUP_PICTURES = 8
-"""Pictures that are in memory and searched for persons together when a list is given."""
-
-GROUP_PIXELS = 32_000_000
-"""Decoded pixels after which such a group is complete, however few its pictures."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Readable:
-    """A decoded picture, with its persons' boxes where the caller gave them."""
-
-    image_bgr: npt.NDArray[np.uint8]
-    source: str | None
-    boxes_xyxy: npt.NDArray[np.float32] | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Picture:
-    """A picture whose persons are found and cut out, but not yet given keypoints."""
-
-    detections: Detections
-    crops: Crops
-    image_size: tuple[int, int]
-    source: str | None
 
 
 class Predictor(ClosesOnExit):
@@ -76,10 +51,6 @@ class Predictor(ClosesOnExit):
         ...     result = predictor("photo.jpg")
         >>> result.keypoints.shape
         (1, 133, 2)
-
-    Attributes:
-        detector: The person detector, or None.
-        estimator: The pose network.
     """
 
     def __init__(
@@ -97,6 +68,7 @@ class Predictor(ClosesOnExit):
         score_threshold: float | None = None,
         nms_threshold: float | None = None,
         max_persons: int | None = None,
+        prefer: Preference = "score",
         square_input: bool = False,
         drop_weak_hands: bool = False,
         flip_test: bool = False,
@@ -130,7 +102,9 @@ class Predictor(ClosesOnExit):
                 0.3 for most.
             nms_threshold: Of two boxes whose IoU is above this the better one stays; None
                 takes 0.45.
-            max_persons: Keep at most so many persons of a picture, the best ones.
+            max_persons: Keep at most so many persons of a picture.
+            prefer: Which ones then: "score" those the detector is most sure of, "largest" the
+                largest boxes, "center" those nearest to the middle of the picture.
             square_input: Give the detector every picture on its whole square, as the official
                 code does. Off, a detector that takes inputs of any size, as the bundled one,
                 gets a canvas cut to the picture, on CPUs.
@@ -156,42 +130,45 @@ class Predictor(ClosesOnExit):
             EngineBuildError: TensorRT cannot build an engine of a model.
             ParityError: A new engine does not do what its model does; it was not kept.
         """
-        check_opencv()
-        check_backend(backend, device)
         self._color = color
         self._max_pixels = max_pixels
-        self._drop_weak_hands = drop_weak_hands
+        runtime = Runtime(
+            backend=backend,
+            device=device,
+            provider=provider,
+            provider_options=provider_options,
+            threads=threads,
+            precision=precision,
+            max_batch=max_batch,
+            offline=offline,
+            progress=progress,
+        )
+        options = detector_options(
+            detector,
+            score_threshold=score_threshold,
+            nms_threshold=nms_threshold,
+            max_persons=max_persons,
+            prefer=prefer,
+            square_input=square_input,
+        )
+        self._pipeline = open_pipeline(
+            pose,
+            detector,
+            runtime,
+            options,
+            flip_test=flip_test,
+            drop_weak_hands=drop_weak_hands,
+        )
 
-        def load(model: str | PathLike[str], kind: zoo.ModelKind) -> Backend:
-            path = zoo.resolve_model(model, kind=kind, offline=offline, progress=progress)
-            return load_or_build(
-                backend,
-                path,
-                device=device,
-                provider=provider,
-                provider_options=provider_options,
-                threads=threads,
-                precision=precision,
-                max_batch=max_batch if kind == "pose" else GROUP_PICTURES,
-                progress=progress,
-            )
+    @property
+    def detector(self) -> Detector | None:
+        """The person detector, or None."""
+        return self._pipeline.detector
 
-        with ExitStack() as on_error:
-            self.detector: Detector | None = None
-            if detector is not None:
-                options = _detector_options(detector, score_threshold, nms_threshold, max_persons)
-                on_gpu = device not in (None, "cpu")
-                options = replace(options, square_input=square_input or on_gpu)
-                loaded = on_error.enter_context(load(detector, "detector"))
-                self.detector = Detector(loaded, options)
-            if flip_test:
-                path = zoo.resolve_model(pose, kind="pose", offline=offline, progress=progress)
-                with official_form(path) as official:
-                    loaded = on_error.enter_context(load(official, "pose"))
-            else:
-                loaded = on_error.enter_context(load(pose, "pose"))
-            self.estimator = PoseEstimator(loaded, max_batch=max_batch, flip_test=flip_test)
-            on_error.pop_all()
+    @property
+    def estimator(self) -> PoseEstimator:
+        """The pose network."""
+        return cast(PoseEstimator, self._pipeline.estimator)  # it was opened with one
 
     @overload
     def __call__(
@@ -259,26 +236,32 @@ class Predictor(ClosesOnExit):
             InferenceError: A network failed.
         """
         sources, single = as_sources(images)
-        given = boxes_per_picture(boxes, len(sources), single=single)
+        given = persons_per_picture(boxes, len(sources), single=single)
         if on_error not in ("raise", "return"):
             raise InvalidArgumentError(f'on_error is {on_error!r}, must be "raise" or "return"')
-        failed: dict[int, InputError] | None = None
-        if on_error == "return":
-            if single:
-                raise InvalidArgumentError('on_error="return" is for lists; give [picture]')
-            failed = {}
-        results = self._predict(
-            sources,
-            given,
+        if on_error == "return" and single:
+            raise InvalidArgumentError('on_error="return" is for lists; give [picture]')
+        read = partial(read_image, color=color or self._color, max_pixels=self._max_pixels)
+        pictures = [
+            PictureInput(
+                partial(read, source),
+                fspath(source) if isinstance(source, (str, PathLike)) else None,
+                persons,
+            )
+            for source, persons in zip(sources, given, strict=True)
+        ]
+        groups = self._pipeline.run(
+            pictures,
             whole_image=whole_image,
-            color=color or self._color,
-            failed=failed,
+            on_error=on_error,
+            read_ahead=not all(isinstance(source, np.ndarray) for source in sources),
         )
-        if failed is None:
-            found = list(results)
-            return found[0] if single else found
-        good = list(results)[::-1]
-        return [failed[i] if i in failed else good.pop() for i in range(len(sources))]
+        results: list[PoseResult | InputError] = []
+        for found in chain.from_iterable(groups):
+            if isinstance(found, DwposeError) and not isinstance(found, InputError):
+                raise found
+            results.append(found.result if isinstance(found, Found) else found)
+        return cast(PoseResult, results[0]) if single else results
 
     def stream(
         self,
@@ -288,7 +271,7 @@ class Predictor(ClosesOnExit):
         end: Position | None = None,
         stride: int = 1,
         detect_every: int = 1,
-        track: bool | TrackerSettings = False,
+        track: bool | TrackerSettings | PersonTracker = False,
         smooth: bool | SmootherSettings = False,
         max_persons: int | None = None,
         whole_image: bool = False,
@@ -307,10 +290,12 @@ class Predictor(ClosesOnExit):
             end: Where to stop, the same way; that frame is not wanted any more.
             stride: Take every so many frames.
             detect_every: Search every so many of these for persons; follow them in between.
-            track: Give persons ids that stay; the settings of the tracker, or True.
+            track: Give persons ids that stay: True, the settings of the tracker, or a tracker of
+                your own, anything with `update(result, time_s=...)`, see `PersonTracker`.
             smooth: Take the jitter out of keypoints; the settings of the smoother, or True.
                 Persons are tracked for it.
-            max_persons: Keep at most so many, the tracker's choice or else the best ones.
+            max_persons: Keep at most so many, the tracker's choice or, without one of this
+                package, those that the detector prefers.
             whole_image: Where a search finds nobody, take the whole frame for one person.
             batch_frames: Frames of a clip that share a batch at most; None takes 4.
             on_error: What to do at a damaged frame: "raise", or "skip" and count it.
@@ -324,97 +309,19 @@ class Predictor(ClosesOnExit):
             MissingDependencyError: Tracking needs a package that is not installed.
         """
         from .streaming.opening import open_stream
+        from .streaming.settings import DEFAULT_BATCH_FRAMES, StreamSettings
+        from .tracking import SmootherSettings, TrackerSettings
 
-        return open_stream(
-            self,
-            source,
-            start=start,
-            end=end,
-            stride=stride,
+        settings = StreamSettings(
             detect_every=detect_every,
-            track=track,
-            smooth=smooth,
+            batch_frames=DEFAULT_BATCH_FRAMES if batch_frames is None else batch_frames,
+            tracker=TrackerSettings() if track is True or (smooth and not track) else track or None,
+            smoother=SmootherSettings() if smooth is True else smooth or None,
             max_persons=max_persons,
             whole_image=whole_image,
-            batch_frames=batch_frames,
             on_error=on_error,
         )
-
-    def _predict(
-        self,
-        sources: Sequence[ImageSource],
-        boxes: Sequence[npt.NDArray[np.float32] | None],
-        *,
-        whole_image: bool,
-        color: ColorOrder,
-        failed: dict[int, InputError] | None,
-    ) -> Iterator[PoseResult]:
-        """Yields results in order; only a few pictures and one batch of crops are in memory.
-
-        Errors of pictures go into `failed`, by their place; where it is None they are raised.
-        """
-        waiting: list[_Picture] = []
-        group: list[_Readable] = []
-        for index, (source, given) in enumerate(zip(sources, boxes, strict=True)):
-            try:
-                image = read_image(source, color=color, max_pixels=self._max_pixels)
-            except InputError as error:
-                if failed is None:
-                    raise
-                failed[index] = error
-            else:
-                name = fspath(source) if isinstance(source, (str, PathLike)) else None
-                group.append(_Readable(image, name, given))
-            pixels = sum(picture.image_bgr.size // 3 for picture in group)
-            last = index + 1 == len(sources)
-            if group and (last or len(group) >= GROUP_PICTURES or pixels >= GROUP_PIXELS):
-                waiting += self._find_persons(group, whole_image=whole_image)
-                group = []
-            crops = sum(len(picture.crops) for picture in waiting)
-            if waiting and (last or crops >= self.estimator.max_batch):
-                yield from self._place_keypoints(waiting)
-                waiting = []
-
-    def _find_persons(
-        self, pictures: Sequence[_Readable], *, whole_image: bool
-    ) -> Iterator[_Picture]:
-        unknown = [picture.image_bgr for picture in pictures if picture.boxes_xyxy is None]
-        if unknown and self.detector is None and not whole_image:
-            raise InvalidArgumentError(
-                "this predictor has no detector; pass boxes=, or whole_image=True to take the "
-                "whole picture for one person"
-            )
-        found = iter(self.detector(unknown) if self.detector is not None else ())
-        for picture in pictures:
-            height, width = picture.image_bgr.shape[:2]
-            if picture.boxes_xyxy is not None:
-                detections = _given(picture.boxes_xyxy)
-            else:
-                detections = next(found, _nobody())
-                if whole_image and not len(detections):
-                    detections = _whole_picture(width, height)
-            yield _Picture(
-                detections=detections,
-                crops=self.estimator.crop(picture.image_bgr, detections.boxes_xyxy),
-                image_size=(width, height),
-                source=picture.source,
-            )
-
-    def _place_keypoints(self, pictures: Sequence[_Picture]) -> Iterator[PoseResult]:
-        keypoints, scores = self.estimator(join_crops([picture.crops for picture in pictures]))
-        start = 0
-        for picture in pictures:
-            persons = slice(start, start + len(picture.crops))
-            start = persons.stop
-            result = PoseResult(
-                keypoints=keypoints[persons],
-                scores=scores[persons],
-                boxes_xyxy=picture.detections.boxes_xyxy,
-                box_scores=picture.detections.scores,
-                image_size=picture.image_size,
-                source=picture.source,
-            )
-            yield result.without_weak_hands() if self._drop_weak_hands else result
+        return open_stream(self._pipeline, source, settings, start=start, end=end, stride=stride)
 
     def warmup(self) -> None:
         """Runs the networks once on empty pictures, so that the first real call is not slower."""
@@ -424,35 +331,4 @@ class Predictor(ClosesOnExit):
 
     def close(self) -> None:
         """Frees the networks; may be called again."""
-        if self.detector is not None:
-            self.detector.backend.close()
-        self.estimator.backend.close()
-
-
-def _detector_options(
-    model: str | PathLike[str],
-    score_threshold: float | None,
-    nms_threshold: float | None,
-    max_persons: int | None,
-) -> DetectorOptions:
-    options = DetectorOptions(max_persons=max_persons)
-    spec = zoo.find_spec(model)
-    if score_threshold is None and spec is not None:
-        score_threshold = spec.score_threshold
-    if score_threshold is not None:
-        options = replace(options, score_threshold=score_threshold)
-    if nms_threshold is not None:
-        options = replace(options, nms_threshold=nms_threshold)
-    return options
-
-
-def _given(boxes: npt.NDArray[np.float32]) -> Detections:
-    return Detections(boxes, np.ones(len(boxes), np.float32))
-
-
-def _nobody() -> Detections:
-    return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-
-
-def _whole_picture(width: int, height: int) -> Detections:
-    return Detections(np.array([[0, 0, width, height]], np.float32), np.zeros(1, np.float32))
+        self._pipeline.close()

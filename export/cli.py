@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._version import __version__
 from ..cli.exit_status import exit_status
+from ..cli.standard_options import add_standard_options
 from ..errors import InvalidArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "source", metavar="SOURCE", help="checkpoint, name of a model, or ONNX file, see below"
     )
-    parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
+    add_standard_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
     parser.add_argument("--to", choices=("onnx", "engine"), default="onnx", help="default: onnx")
     parser.add_argument(

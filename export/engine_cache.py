@@ -10,25 +10,18 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..backends import (
-    ENGINE_SUFFIXES,
     Backend,
-    BackendName,
-    check_backend,
-    check_options,
-    load_backend,
 )
 from ..backends.device import Device
 from ..backends.tensorrt.cuda import Gpu
 from ..backends.tensorrt.engine_record import (
-    DEFAULT_MAX_BATCH,
     EngineIdentity,
     EngineOptions,
     EngineRecord,
@@ -42,8 +35,6 @@ from ..zoo.places import engines_folder
 if TYPE_CHECKING:
     import filelock
 
-    from ..backends import Precision
-    from ..backends.onnxruntime import Provider
 
 logger = logging.getLogger(__name__)
 
@@ -53,66 +44,6 @@ ENGINE_SUFFIX = ".engine"
 LOCK_SUFFIX = ".lock"
 
 LOCK_POLL_S = 0.2
-
-
-def load_or_build(
-    name: BackendName,
-    model_path: Path,
-    *,
-    device: str | None = None,
-    provider: Provider | None = None,
-    provider_options: Mapping[str, Any] | None = None,
-    threads: int | None = None,
-    precision: Precision | None = None,
-    max_batch: int | None = None,
-    progress: bool = False,
-) -> Backend:
-    """Loads a model into a runtime as `load_backend` does; TensorRT may be given an ONNX file too.
-
-    Its engine is built when it is used for the first time, which takes minutes, and kept.
-
-    Args:
-        name: As for `load_backend`, as are the others.
-        model_path: ONNX file, or with "trt" a TensorRT engine.
-        device: The device.
-        provider: Execution provider of ONNX Runtime.
-        provider_options: Its options.
-        threads: CPU threads inside one operator.
-        precision: What is calculated in; an engine is built for "fp16" unless it is "fp32".
-        max_batch: Largest batch of one call that an engine is built for; None means 16.
-        progress: Show on standard error how an engine is built.
-
-    Raises:
-        DwposeError: As `load_backend` and `open_engine` raise them.
-    """
-    load = partial(
-        load_backend,
-        name,
-        device=device,
-        provider=provider,
-        provider_options=provider_options,
-        threads=threads,
-        max_batch=max_batch,
-    )
-    if name != "trt" or model_path.suffix.lower() in ENGINE_SUFFIXES:
-        return load(model_path, precision=precision)
-    check_options(
-        name,
-        provider=provider,
-        provider_options=provider_options,
-        threads=threads,
-        precision=precision,
-    )
-    return open_engine(
-        model_path,
-        device=check_backend(name, device),
-        load=load,
-        options=EngineOptions(
-            precision="fp32" if precision == "fp32" else "fp16",
-            max_batch=max_batch or DEFAULT_MAX_BATCH,
-        ),
-        show_progress=progress,
-    )
 
 
 def open_engine(

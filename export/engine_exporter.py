@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-import json
 import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..backends.base import Backend
@@ -24,7 +23,8 @@ from ..backends.tensorrt.engine_record import (
 )
 from ..backends.tensorrt.library import import_tensorrt
 from ..errors import OutputError, ParityError
-from ..files.atomic import part_file, write_bytes
+from ..files.atomic import part_file
+from ..files.document import write_document
 from .engine_source import EngineSource, load_engine_source
 from .exporter import ExportOptions, gate_samples, require_not_source
 from .parity import check_engine_parity
@@ -130,7 +130,7 @@ def export_engine(
         )
         record = _record(identity, graph, built, engine, parity)
         if report is not None:
-            write_bytes(report, (json.dumps(asdict(record), indent=2) + "\n").encode())
+            write_document(report, record)
         _require_parity(parity, engine)
     write_record(target, record)  # whoever finds the engine beside an older one knows by its hash
     return EngineResult(target, record, parity)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import onnx
 
 from ..errors import InvalidArgumentError, OutputError
 from ..files.atomic import write_bytes
+from ..files.document import write_document
 from .deploy import DEFAULT_TOP_K, DEPLOY_INPUTS, to_deploy_detector, to_deploy_pose
 from .free_sides import free_sides
 from .from_checkpoint import DEFAULT_OPSET
@@ -161,7 +161,7 @@ def export_model(
     data: bytes = model.SerializeToString()
     result = ExportResult(Path(out), len(data), facts, count_operators(model), parity)
     if report is not None:
-        write_bytes(report, (json.dumps(result.to_json(), indent=2) + "\n").encode())
+        write_document(report, result.to_json())
     require_parity(parity)
     write_bytes(out, data)
     return result

@@ -8,9 +8,9 @@ import pytest
 from dwpose_infer import Predictor, geometry
 from dwpose_infer.errors import InferenceError, ModelFormatError
 from dwpose_infer.estimator import PoseEstimator
-from dwpose_infer.flip import official_form
 from dwpose_infer.images import read_image
 from dwpose_infer.keypoints import FLIP_INDICES
+from dwpose_infer.runtime import official_form
 from dwpose_infer.simcc import decode_simcc
 from dwpose_infer.zoo import resolve_model
 from fake_backend import FakeBackend, spec

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from .._version import __version__
 from .argument_values import positive_number, share_number, size_wh
 from .exit_status import exit_status
 from .model_options import add_model_options
-
-DEFAULT_OUT = Path("dwpose-out")
+from .standard_options import add_standard_options
 
 _EPILOG = """\
 examples:
@@ -67,17 +66,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(
             "no input: give pictures, videos, folders, glob patterns, URLs or '-' (see --help)"
         )
-    return exit_status(lambda: _infer(arguments), program="dwpose-infer")
+    return exit_status(lambda: _infer(vars(arguments)), program="dwpose-infer")
 
 
-def _infer(arguments: argparse.Namespace) -> int:
-    if arguments.env:
+def _infer(given: Mapping[str, Any]) -> int:
+    if given["env"]:
         from .env import print_environment
 
-        return print_environment(as_json=arguments.json)
+        return print_environment(as_json=given["json"])
+    from .infer_options import options_of
     from .run import run
 
-    return run(arguments)
+    return run(options_of(given))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         help="picture, video, folder (searched with its subfolders), glob pattern, URL (http, "
         "https, rtsp and other live streams), or - for a picture on standard input",
     )
-    parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
+    add_standard_options(parser)
     parser.add_argument(
         "--env", action="store_true", help="print what this machine can run and why not, and stop"
     )
@@ -112,7 +112,7 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         "--out",
         type=Path,
         metavar="FOLDER|VIDEO",
-        help=f"folder of the results (default: ./{DEFAULT_OUT}/), or the drawn video (.mp4, .mov, "
+        help="folder of the results (default: ./dwpose-out/), or the drawn video (.mp4, .mov, "
         ".mkv) of a single one; inputs are never overwritten",
     )
     group.add_argument(
@@ -161,7 +161,13 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
         "--max-persons",
         type=positive_number,
         metavar="N",
-        help="keep the N best persons of a picture",
+        help="keep N persons of a picture, see --prefer",
+    )
+    group.add_argument(
+        "--prefer",
+        choices=("score", "largest", "center"),
+        help="whom --max-persons keeps: the best scores, the largest or those nearest to the "
+        "middle (default: score); with --track a person once kept stays",
     )
     group.add_argument(
         "--whole-image",
@@ -208,20 +214,12 @@ def _add_videos(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--detect-every",
         type=positive_number,
-        default=1,
         metavar="N",
         help="search every N frames for persons and follow them in between (default: 1)",
     )
     group.add_argument("--track", action="store_true", help="give persons ids that stay")
     group.add_argument(
         "--smooth", action="store_true", help="take the jitter out of keypoints; tracks too"
-    )
-    group.add_argument(
-        "--prefer",
-        choices=("score", "largest", "center"),
-        default="score",
-        help="whom --max-persons keeps with --track: the best scores, the largest or those "
-        "nearest to the middle (default: score)",
     )
     group.add_argument(
         "--preview",
@@ -248,7 +246,6 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--stride",
         type=positive_number,
-        default=1,
         metavar="N",
         help="take every N frames (default: 1)",
     )
@@ -286,20 +283,17 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
         "--openpose-body",
         type=int,
         choices=(18, 25),
-        default=18,
         help="body points in OpenPose JSON: 18 as ControlNet draws, 25 with feet (default: 18)",
     )
     group.add_argument(
         "--openpose-confidence",
         choices=("real", "binary"),
-        default="real",
         help="confidences in OpenPose JSON: the scores, or 1 for every point above 0.3, for "
         "readers that drop points below 1 (default: real)",
     )
     group.add_argument(
         "--pupils",
         choices=("zero", "eyes"),
-        default="zero",
         help="the two pupils of OpenPose's face: absent, or at the body's eyes (default: zero)",
     )
     group.add_argument(
@@ -317,7 +311,7 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
         "(default: the picture's)",
     )
     group.add_argument(
-        "--line-scale", type=float, default=1.0, metavar="X", help="factor on all drawn widths"
+        "--line-scale", type=float, metavar="X", help="factor on all drawn widths (default: 1)"
     )
     group.add_argument("--boxes", action="store_true", help="draw boxes in overlays")
 

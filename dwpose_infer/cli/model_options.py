@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from .argument_values import key_and_value, positive_number
+
+if TYPE_CHECKING:
+    from ..runtime import Runtime
 
 
 def add_model_options(group: argparse._ArgumentGroup) -> None:
@@ -74,3 +79,21 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
         "(default: on a CPU, a canvas cut to the picture where the detector takes any size)",
     )
     group.add_argument("--offline", action="store_true", help="never download a model")
+
+
+def runtime_of(given: Mapping[str, Any], *, progress: bool) -> Runtime:
+    """Returns where networks run.
+
+    Args:
+        given: Name of an option -> value, those of `add_model_options` among them.
+        progress: Show on standard error how models are downloaded and engines are built.
+    """
+    from ..runtime import Runtime
+
+    names = ("backend", "device", "provider", "threads", "precision", "max_batch")
+    return Runtime(
+        **{name: given[name] for name in names},
+        provider_options=dict(given["provider_option"] or ()),
+        offline=True if given["offline"] else None,
+        progress=progress,
+    )

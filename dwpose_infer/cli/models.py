@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .._version import __version__
 from ..errors import DwposeError, InvalidArgumentError, OutputError
 from ..zoo import ModelSpec, download_model, find_model, list_models, resolve_model
 from .exit_status import exit_status
+from .standard_options import add_standard_options
 
 if TYPE_CHECKING:
     from ..export.engine_folder import CachedEngine
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
+    add_standard_options(parser)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     listing = commands.add_parser("list", help="show all models and which are on this machine")

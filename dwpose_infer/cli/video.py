@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +17,13 @@ from ..formats.plain_json import result_to_dict
 from ..inputs import Clip, is_live
 from ..media import PreviewWindow, Source, open_source
 from ..media.span import make_span
-from ..predictor import Predictor
+from ..pipeline import Pipeline
 from ..results import PoseResult
-from ..streaming import FrameResult, Stream, StreamReport
+from ..streaming import FrameResult, Stream, StreamReport, StreamSettings
 from ..streaming.opening import open_stream, require_tracking
-from ..tracking import TrackerSettings
+from ..tracking import SmootherSettings, TrackerSettings
 from .clip_outputs import ClipPlan, ClipWriter
+from .infer_options import InferOptions
 
 Finish = Callable[[PoseResult, str], PoseResult]
 """Puts the name of its source into a result and takes out what is not wanted."""
@@ -46,17 +46,17 @@ class ClipTally:
     interrupted: bool = False
 
 
-def check_clips(arguments: argparse.Namespace, clips: Sequence[Clip]) -> None:
+def check_clips(options: InferOptions, clips: Sequence[Clip]) -> None:
     """Finds out before the work starts whether the options can be met.
 
     Raises:
         InvalidArgumentError: --start, --end or --stride cannot be used.
         MissingDependencyError: A package is needed for them.
     """
-    make_span(arguments.start, arguments.end, arguments.stride)
-    if clips and (arguments.track or arguments.smooth):
+    make_span(options.start, options.end, options.stride)
+    if clips and (options.track or options.smooth):
         require_tracking()
-    if clips and arguments.preview:
+    if clips and options.preview:
         from ..media.preview import require_gui
 
         require_gui()
@@ -67,15 +67,15 @@ class ClipRun:
     """A run over clips, one after the other.
 
     Attributes:
-        arguments: Those of `dwpose-infer`.
-        predictor: Finds the persons.
+        options: Those of `dwpose-infer`.
+        pipeline: Finds the persons.
         plan: What is written; None where --json alone asks for no file.
         finish: Finishes each frame's result.
         tally: What was done so far.
     """
 
-    arguments: argparse.Namespace
-    predictor: Predictor
+    options: InferOptions
+    pipeline: Pipeline
     plan: ClipPlan | None
     finish: Finish
     tally: ClipTally
@@ -106,19 +106,21 @@ class ClipRun:
 
     def _run(self, clip: Clip) -> StreamReport:
         with ExitStack() as stack:
-            source = stack.enter_context(_open(self.arguments, clip))
-            preview = stack.enter_context(PreviewWindow()) if self.arguments.preview else None
+            source = stack.enter_context(_open(self.options, clip))
+            preview = stack.enter_context(PreviewWindow()) if self.options.preview else None
             writer = None
             if self.plan is not None:
                 writer = ClipWriter(self.plan, clip, source)
-                writer.open(go_on=self.arguments.skip_existing)
+                writer.open(go_on=self.options.skip_existing)
                 stack.enter_context(writer)
             known = None if writer is None else writer.known
-            stream = stack.enter_context(_stream(self.arguments, self.predictor, source, known))
-            bar = stack.enter_context(_bar(self.arguments, source, clip))
+            stream = stack.enter_context(
+                open_stream(self.pipeline, source, _settings(self.options), known=known)
+            )
+            bar = stack.enter_context(_bar(self.options, source, clip))
             began_s = time.perf_counter()
             try:
-                for frame in _wanted(self.arguments, stream):
+                for frame in _wanted(self.options, stream):
                     self._deliver(frame, self.finish(frame.result, clip.name), writer, preview)
                     bar.update()
             except KeyboardInterrupt:
@@ -126,7 +128,7 @@ class ClipRun:
                     raise
             report = stream.report
             bar.close()
-            if not self.arguments.quiet:
+            if not self.options.quiet:
                 elapsed_s = time.perf_counter() - began_s
                 print(_summary(clip, report, elapsed_s), file=sys.stderr)
         return report
@@ -140,7 +142,7 @@ class ClipRun:
     ) -> None:
         if writer is not None:
             writer.write(frame, result)
-        if self.arguments.json:
+        if self.options.json:
             line = {"frame": frame.index, "time_s": frame.time_s, **result_to_dict(result)}
             print(json.dumps(line, allow_nan=False), flush=True)
         self.tally.frames += 1
@@ -152,42 +154,31 @@ class ClipRun:
                 raise KeyboardInterrupt
 
 
-def _open(arguments: argparse.Namespace, clip: Clip) -> Source:
+def _open(options: InferOptions, clip: Clip) -> Source:
     live = is_live(clip.source) or clip.source.isdecimal()
     return open_source(
         clip.source,
-        start=arguments.start,
-        end=None if live else arguments.end,
-        stride=arguments.stride,
-        frame_rate=arguments.frame_rate,
+        start=options.start,
+        end=None if live else options.end,
+        stride=options.stride,
+        frame_rate=options.frame_rate,
     )
 
 
-def _stream(
-    arguments: argparse.Namespace,
-    predictor: Predictor,
-    source: Source,
-    known: Mapping[int, PoseResult] | None,
-) -> Stream:
-    return open_stream(
-        predictor,
-        source,
-        start=None,
-        end=None,
-        stride=1,
-        detect_every=arguments.detect_every,
-        track=TrackerSettings(prefer=arguments.prefer) if arguments.track else False,
-        smooth=arguments.smooth,
-        max_persons=arguments.max_persons,
-        whole_image=arguments.whole_image,
-        batch_frames=None,
+def _settings(options: InferOptions) -> StreamSettings:
+    tracks = options.track or options.smooth
+    return StreamSettings(
+        detect_every=options.detect_every,
+        tracker=TrackerSettings(prefer=options.prefer) if tracks else None,
+        smoother=SmootherSettings() if options.smooth else None,
+        max_persons=options.max_persons,
+        whole_image=options.whole_image,
         on_error="skip",
-        known=known,
     )
 
 
-def _bar(arguments: argparse.Namespace, source: Source, clip: Clip) -> tqdm[Any]:
-    shown = sys.stderr.isatty() and not arguments.quiet
+def _bar(options: InferOptions, source: Source, clip: Clip) -> tqdm[Any]:
+    shown = sys.stderr.isatty() and not options.quiet
     bar: tqdm[Any] = tqdm(
         total=source.frame_count,
         desc=clip.stem.name,
@@ -199,9 +190,9 @@ def _bar(arguments: argparse.Namespace, source: Source, clip: Clip) -> tqdm[Any]
     return bar
 
 
-def _wanted(arguments: argparse.Namespace, stream: Stream) -> Iterator[FrameResult]:
+def _wanted(options: InferOptions, stream: Stream) -> Iterator[FrameResult]:
     """Yields the frames of a clip, or those of a live stream up to --end."""
-    span = make_span(None, arguments.end if stream.source.is_live else None, 1)
+    span = make_span(None, options.end if stream.source.is_live else None, 1)
     for frame in stream:
         if span.is_after(frame.index, frame.time_s):
             return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from .._version import __version__
 from ..cli.argument_values import positive_number, share_number
 from ..cli.exit_status import exit_status
 from ..cli.model_options import add_model_options
+from ..cli.standard_options import add_standard_options
 
 _EPILOG = """\
 examples:
@@ -49,18 +50,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     return exit_status(
-        lambda: _evaluate(arguments),
+        lambda: _evaluate(vars(arguments)),
         program="dwpose-eval",
         interrupted="interrupted; give the same command again to go on",
     )
 
 
-def _evaluate(arguments: argparse.Namespace) -> int:
+def _evaluate(given: Mapping[str, Any]) -> int:
+    from .options import options_of
     from .report import to_markdown
     from .run import run
 
-    document = run(arguments)
-    if not arguments.quiet:
+    options = options_of(given)
+    document = run(options)
+    if not options.quiet:
         print(to_markdown(document))
     return 0
 
@@ -72,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
+    add_standard_options(parser)
     _add_files(parser.add_argument_group("files"))
     _add_prediction(parser.add_argument_group("what is predicted (with --images)"))
     add_model_options(parser.add_argument_group("models and where they run (with --images)"))

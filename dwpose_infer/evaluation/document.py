@@ -168,7 +168,9 @@ class ModelFacts(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     input_size_wh: tuple[int, int]
 
 
-class PredictionSettings(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PredictionSettings(
+    _Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """Everything that predictions depend on; a run goes on only where all of it is the same.
 
     Attributes:
@@ -183,7 +185,7 @@ class PredictionSettings(_Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         backend: Runtime and device in words.
         provider: Execution provider of ONNX Runtime asked for, or None for the device's own.
         precision: Precision asked for, or None for the runtime's own.
-        provider_options: Options of the execution provider that were given.
+        provider_options: Options of the execution provider, written where any were given.
         score_threshold: Persons of the detector score above this.
         nms_threshold: Of two boxes whose IoU is above this, the better one stayed.
         square_input: Whether the detector got every picture on its whole square; files of

@@ -1,57 +1,159 @@
-"""What the options of `dwpose-eval` mean together, and which do not go together."""
+"""The options of `dwpose-eval`, what they mean together, and which do not go together."""
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
+from ..cli.model_options import runtime_of
 from ..errors import InvalidArgumentError
-from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
-from .models import BoxOrigin, ModelOptions
+from ..runtime import Runtime
 from .per_person import check_suffix
 
+BoxOrigin = Literal["labels", "detector", "file"]
 
-def check_options(arguments: argparse.Namespace) -> None:
-    """Finds out before the work starts what would go wrong at its end.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationOptions:
+    """What is evaluated, as `dwpose-eval --help` describes the options of the same names.
+
+    Attributes:
+        runtime: Where the networks run.
+        command: The command as it was meant, files by their names alone.
+    """
+
+    annotations: Path
+    results: Path | None
+    images: Path | None
+    out: Path
+    save_results: Path | None
+    per_person: Path | None
+    draw: Path | None
+    draw_count: int
+    restart: bool
+    quiet: bool
+    task: Literal["pose", "detector"]
+    boxes: str | None
+    flip_test: bool
+    score_threshold: float | None
+    nms_threshold: float | None
+    cut: Literal["portrait"] | None
+    pose: str | None
+    detector: str | None
+    square_input: bool
+    frame_step: int
+    limit: int | None
+    pck_threshold: float
+    confident_score: float
+    runtime: Runtime
+    command: str
+
+    @property
+    def box_origin(self) -> BoxOrigin:
+        """Where the pose network's boxes come from."""
+        if self.task == "detector" or self.boxes == "detector":
+            return "detector"
+        return "labels" if self.boxes in (None, "labels") else "file"
+
+    @property
+    def boxes_file(self) -> Path | None:
+        """The file of boxes, or None where they come from elsewhere."""
+        return Path(self.boxes) if self.boxes and self.box_origin == "file" else None
+
+    @property
+    def picture_folder(self) -> Path:
+        """The folder of --images.
+
+        Raises:
+            InvalidArgumentError: It is not given.
+        """
+        if self.images is None:
+            raise InvalidArgumentError("give --images, the folder of the pictures")
+        return self.images
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether progress bars are wanted: on a terminal, unless --quiet is given."""
+        return sys.stderr.isatty() and not self.quiet
+
+
+def options_of(given: Mapping[str, Any]) -> EvaluationOptions:
+    """Returns the options that the parser read.
+
+    Args:
+        given: Name of an option -> value.
 
     Raises:
         InvalidArgumentError: Options do not go together.
     """
-    if (arguments.results is None) == (arguments.images is None):
+    runtime = runtime_of(given, progress=sys.stderr.isatty() and not given["quiet"])
+    own = {
+        field.name: given[field.name] for field in fields(EvaluationOptions) if field.name in given
+    }
+    options = EvaluationOptions(**own, runtime=runtime, command=_command_line(given))
+    _check(options)
+    return options
+
+
+def _check(options: EvaluationOptions) -> None:
+    """Finds out before the work starts what would go wrong at its end, or mean nothing."""
+    if (options.results is None) == (options.images is None):
         raise InvalidArgumentError(
             "give either --results, a file of persons found, or --images, the folder of pictures "
             "to find them in"
         )
-    if arguments.results is not None:
+    of_detector = {
+        "--det": options.detector is not None,
+        "--score-threshold": options.score_threshold is not None,
+        "--nms-threshold": options.nms_threshold is not None,
+        "--square-input": options.square_input,
+    }
+    if options.results is not None:
         unfit = {
-            "--task": arguments.task != "pose",
-            "--cut": arguments.cut is not None,
-            "--flip-test": arguments.flip_test,
-            "--boxes": arguments.boxes is not None,
-            "--pose": arguments.pose is not None,
-            "--det": arguments.detector is not None,
-            "--draw (without --images)": arguments.draw is not None,
+            "--task": options.task != "pose",
+            "--cut": options.cut is not None,
+            "--flip-test": options.flip_test,
+            "--boxes": options.boxes is not None,
+            "--pose": options.pose is not None,
+            **of_detector,
+            "--restart": options.restart,
+            "--draw (without --images)": options.draw is not None,
+            **_of_networks(options.runtime),
         }
         _refuse("--results, where nothing is predicted", unfit)
-    if arguments.task == "detector":
+    if options.task == "detector":
         unfit = {
-            "--boxes": arguments.boxes not in (None, "detector"),
-            "--pose": arguments.pose is not None,
-            "--flip-test": arguments.flip_test,
-            "--save-results": arguments.save_results is not None,
-            "--per-person": arguments.per_person is not None,
-            "--draw": arguments.draw is not None,
+            "--boxes": options.boxes not in (None, "detector"),
+            "--pose": options.pose is not None,
+            "--flip-test": options.flip_test,
+            "--save-results": options.save_results is not None,
+            "--per-person": options.per_person is not None,
+            "--draw": options.draw is not None,
         }
         _refuse("--task detector", unfit)
-    elif arguments.detector is not None and arguments.boxes != "detector":
-        raise InvalidArgumentError("--det needs --boxes detector or --task detector")
-    if not 0 < arguments.pck_threshold < np.inf:
-        raise InvalidArgumentError(f"--pck-threshold is {arguments.pck_threshold}, must be above 0")
-    if arguments.per_person is not None:
-        check_suffix(arguments.per_person)
+    elif options.boxes != "detector" and any(of_detector.values()):
+        names = [name for name, is_given in of_detector.items() if is_given]
+        verb = "needs" if len(names) == 1 else "need"
+        raise InvalidArgumentError(f"{', '.join(names)} {verb} --boxes detector or --task detector")
+    if not 0 < options.pck_threshold < np.inf:
+        raise InvalidArgumentError(f"--pck-threshold is {options.pck_threshold}, must be above 0")
+    if options.per_person is not None:
+        check_suffix(options.per_person)
+
+
+def _of_networks(runtime: Runtime) -> dict[str, bool]:
+    names = ("backend", "device", "provider", "threads", "precision", "max_batch", "offline")
+    unset = Runtime()
+    given = {
+        f"--{name.replace('_', '-')}": getattr(runtime, name) != getattr(unset, name)
+        for name in names
+    }
+    return {**given, "--provider-option": bool(runtime.provider_options)}
 
 
 def _refuse(what: str, unfit: dict[str, bool]) -> None:
@@ -60,44 +162,9 @@ def _refuse(what: str, unfit: dict[str, bool]) -> None:
         raise InvalidArgumentError(f"{', '.join(given)} cannot be used with {what}")
 
 
-def model_options(arguments: argparse.Namespace) -> ModelOptions:
-    """Returns which networks are used, and where they run."""
-    return ModelOptions(
-        task=arguments.task,
-        boxes=_box_origin(arguments),
-        pose=arguments.pose or DEFAULT_POSE,
-        detector=arguments.detector or DEFAULT_DETECTOR,
-        flip_test=arguments.flip_test,
-        backend=arguments.backend,
-        device=arguments.device or ("cuda" if arguments.backend == "trt" else "cpu"),
-        provider=arguments.provider,
-        provider_options=dict(arguments.provider_option or ()),
-        threads=arguments.threads,
-        precision=arguments.precision,
-        max_batch=arguments.max_batch,
-        score_threshold=arguments.score_threshold,
-        nms_threshold=arguments.nms_threshold,
-        square_input=arguments.square_input,
-        offline=True if arguments.offline else None,
-        progress=shows_progress(arguments),
-    )
-
-
-def _box_origin(arguments: argparse.Namespace) -> BoxOrigin:
-    if arguments.task == "detector" or arguments.boxes == "detector":
-        return "detector"
-    return "labels" if arguments.boxes in (None, "labels") else "file"
-
-
-def shows_progress(arguments: argparse.Namespace) -> bool:
-    """Tells whether progress bars are wanted: on a terminal, unless --quiet is given."""
-    return sys.stderr.isatty() and not arguments.quiet
-
-
-def command_line(arguments: argparse.Namespace) -> str:
-    """Returns the command as it was meant, files by their names alone."""
+def _command_line(given: Mapping[str, Any]) -> str:
     words = ["dwpose-eval"]
-    for name, value in sorted(vars(arguments).items()):
+    for name, value in sorted(given.items()):
         option = f"--{name.replace('_', '-')}"
         if value is True:
             words.append(option)

@@ -7,11 +7,11 @@ import io
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from ..errors import InvalidArgumentError
 from ..files.atomic import write_bytes
+from ..files.document import write_document
 from .groups import FOUND_IOU, Comparison
 from .points import POINT_PARTS, part_errors
 
@@ -50,8 +50,7 @@ def write_per_person(path: Path, comparison: Comparison) -> Path:
             "pck_threshold": comparison.pck_threshold,
             "persons": rows,
         }
-        text: bytes = msgspec.json.format(msgspec.json.encode(document), indent=1)
-        return write_bytes(path, text + b"\n")
+        return write_document(path, document)
     table = io.StringIO(newline="")
     names = list(rows[0]) if rows else ["annotation_id"]
     writer = csv.DictWriter(table, names)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,12 @@ from tqdm import tqdm
 from ..annotations import Annotations
 from ..detector import Detections
 from ..errors import InputError
-from ..estimator import join_crops
 from ..images import read_image
+from ..picture_groups import PictureInput
+from ..pipeline import Found, Pipeline
 from .journal import PicturePersons, PredictionJournal, picture_persons
-from .models import LoadedModels
 from .predictions import FloatArray
 from .selection import clipped_boxes_xyxy, is_evaluated
-
-GROUP_PICTURES = 8
-"""Pictures that are in memory together, and written to the journal together."""
 
 _UInt8Array = npt.NDArray[np.uint8]
 
@@ -94,16 +92,12 @@ def boxed_tasks(
 
 
 def predict(
-    models: LoadedModels,
-    tasks: Sequence[PictureTask],
-    journal: PredictionJournal,
-    *,
-    progress: bool,
+    pipeline: Pipeline, tasks: Sequence[PictureTask], journal: PredictionJournal, *, progress: bool
 ) -> list[PicturePersons]:
     """Runs the networks on all pictures that the journal does not have.
 
     Args:
-        models: Networks.
+        pipeline: Networks.
         tasks: Pictures.
         journal: Gets every picture done.
         progress: Show a progress bar on standard error.
@@ -120,10 +114,17 @@ def predict(
     with tqdm(
         total=len(tasks), initial=len(tasks) - len(waiting), unit="picture", disable=not progress
     ) as bar:
-        for start in range(0, len(waiting), GROUP_PICTURES):
-            group = waiting[start : start + GROUP_PICTURES]
-            journal.add(list(_predict_group(models, group)))
-            bar.update(len(group))
+        pictures = [_input(task) for task in waiting]
+        done = iter(waiting)
+        # Pictures are kept so that those written to the journal together share batches.
+        for group in pipeline.run(pictures, keep_images=True):
+            persons = [
+                _persons(next(done), found, with_points=pipeline.estimator is not None)
+                for found in group
+                if isinstance(found, Found)
+            ]
+            journal.add(persons)
+            bar.update(len(persons))
     return [journal.done[task.image_id] for task in tasks]
 
 
@@ -140,48 +141,25 @@ def read_task_picture(task: PictureTask) -> _UInt8Array:
     return image if task.height is None else np.ascontiguousarray(image[: task.height])
 
 
-def _predict_group(models: LoadedModels, tasks: Sequence[PictureTask]) -> Iterator[PicturePersons]:
-    images = [read_task_picture(task) for task in tasks]
-    found = list(_boxes(models, tasks, images))
-    if models.estimator is None:
-        for task, detections in zip(tasks, found, strict=True):
-            yield picture_persons(
-                task.image_id,
-                ids=range(len(detections)),
-                boxes_xyxy=detections.boxes_xyxy,
-                box_scores=detections.scores,
-            )
-        return
-    crops = [
-        models.estimator.crop(image, detections.boxes_xyxy)
-        for image, detections in zip(images, found, strict=True)
-    ]
-    keypoints, scores = models.estimator(join_crops(crops))
-    start = 0
-    for task, detections, cut in zip(tasks, found, crops, strict=True):
-        persons = slice(start, start + len(cut))
-        start = persons.stop
-        yield picture_persons(
-            task.image_id,
-            ids=range(len(cut)) if task.boxes_xyxy is None else task.ids,
-            boxes_xyxy=detections.boxes_xyxy,
-            box_scores=detections.scores,
-            areas=cut.scale.prod(axis=1),
-            keypoints=keypoints[persons],
-            scores=scores[persons],
-        )
+def _input(task: PictureTask) -> PictureInput:
+    persons = None
+    if task.boxes_xyxy is not None:
+        persons = Detections(task.boxes_xyxy.astype(np.float32), task.box_scores.astype(np.float32))
+    return PictureInput(partial(read_task_picture, task), persons=persons)
 
 
-def _boxes(
-    models: LoadedModels, tasks: Sequence[PictureTask], images: Sequence[_UInt8Array]
-) -> Iterator[Detections]:
-    unknown = [image for task, image in zip(tasks, images, strict=True) if task.boxes_xyxy is None]
-    found = iter(models.detector(unknown) if models.detector is not None else ())
-    for task in tasks:
-        if task.boxes_xyxy is None:
-            yield next(found)
-        else:
-            yield Detections(task.boxes_xyxy.astype(np.float32), task.box_scores.astype(np.float32))
+def _persons(task: PictureTask, found: Found, *, with_points: bool) -> PicturePersons:
+    result = found.result
+    boxes, scores = result.boxes_xyxy, result.box_scores
+    return picture_persons(
+        task.image_id,
+        ids=range(len(result)) if task.boxes_xyxy is None else task.ids,
+        boxes_xyxy=np.zeros((0, 4), np.float32) if boxes is None else boxes,
+        box_scores=np.zeros(0, np.float32) if scores is None else scores,
+        areas=found.region_wh.prod(axis=1) if with_points else None,
+        keypoints=result.keypoints if with_points else None,
+        scores=result.scores if with_points else None,
+    )
 
 
 def _rows_by_image(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,8 +27,8 @@ from .drawing import draw_worst
 from .groups import Comparison, compare, group_figures
 from .journal import PicturePersons, PredictionJournal, to_predictions
 from .matching import match, match_by_id
-from .models import LoadedModels, ModelOptions, load_models
-from .options import check_options, command_line, model_options, shows_progress
+from .models import LoadedModels, load_models
+from .options import EvaluationOptions
 from .per_person import write_per_person
 from .portraits import Portraits, cut_portraits
 from .prediction import boxed_tasks, labelled_tasks, predict
@@ -60,8 +59,8 @@ class _Found:
     settings: PredictionSettings | None
 
 
-def run(arguments: argparse.Namespace) -> EvaluationDocument:
-    """Does what the arguments of `dwpose-eval` say.
+def run(options: EvaluationOptions) -> EvaluationDocument:
+    """Does what the options of `dwpose-eval` say.
 
     Returns:
         What was written to --out.
@@ -69,94 +68,93 @@ def run(arguments: argparse.Namespace) -> EvaluationDocument:
     Raises:
         DwposeError: It could not be done.
     """
-    check_options(arguments)
-    labels = _read_labels(arguments)
-    found, journal = _read_results(arguments, labels), None
+    labels = _read_labels(options)
+    found, journal = _read_results(options, labels), None
     if found is None:
-        found, journal = _predict(arguments, labels)
-    document, comparison = _evaluate(arguments, labels, found)
+        found, journal = _predict(options, labels)
+    document, comparison = _evaluate(options, labels, found)
     if comparison is not None:
-        _write_persons(arguments, labels, comparison)
-    if arguments.save_results is not None and found.persons is not None:
-        write_results(arguments.save_results, _ranked(found.persons))
-    write_document(arguments.out, document)
+        _write_persons(options, labels, comparison)
+    if options.save_results is not None and found.persons is not None:
+        write_results(options.save_results, _ranked(found.persons))
+    write_document(options.out, document)
     if journal is not None:
         journal.remove()
     return document
 
 
-def _read_labels(arguments: argparse.Namespace) -> _Labels:
-    everything = read_annotations(arguments.annotations, dtype="float64")
-    used = chosen_images(everything, frame_step=arguments.frame_step, limit=arguments.limit)
-    portraits = cut_portraits(used) if arguments.cut == "portrait" else None
+def _read_labels(options: EvaluationOptions) -> _Labels:
+    everything = read_annotations(options.annotations, dtype="float64")
+    used = chosen_images(everything, frame_step=options.frame_step, limit=options.limit)
+    portraits = cut_portraits(used) if options.cut == "portrait" else None
     return _Labels(
         everything=everything,
         used=used if portraits is None else portraits.annotations,
         portraits=portraits,
-        facts=file_facts(arguments.annotations),
+        facts=file_facts(options.annotations),
     )
 
 
-def _read_results(arguments: argparse.Namespace, labels: _Labels) -> _Found | None:
-    if arguments.results is None:
+def _read_results(options: EvaluationOptions, labels: _Labels) -> _Found | None:
+    if options.results is None:
         return None
-    persons = read_results(arguments.results)
+    persons = read_results(options.results)
     require_known_images(labels.everything, persons.image_ids)
     if len(labels.used.image_ids) < len(labels.everything.image_ids):
         persons = of_images(persons, labels.used.image_ids)
-    return _Found(persons, [], file_facts(arguments.results), None)
+    return _Found(persons, [], file_facts(options.results), None)
 
 
-def _predict(arguments: argparse.Namespace, labels: _Labels) -> tuple[_Found, PredictionJournal]:
-    require_pictures(labels.used, arguments.images)
-    options = model_options(arguments)
+def _predict(options: EvaluationOptions, labels: _Labels) -> tuple[_Found, PredictionJournal]:
+    folder = options.picture_folder
+    require_pictures(labels.used, folder)
     with load_models(options) as models:
-        settings = _settings(arguments, options, models, labels)
-        if options.boxes == "detector":
-            tasks = boxed_tasks(labels.used, arguments.images, None)
-        elif options.boxes == "labels":
-            tasks = labelled_tasks(labels.used, arguments.images)
+        settings = _settings(options, models, labels)
+        if options.box_origin == "labels":
+            tasks = labelled_tasks(labels.used, folder)
         else:
-            boxes = read_boxes(Path(arguments.boxes))
-            require_known_images(labels.everything, np.array(list(boxes), np.int64))
-            tasks = boxed_tasks(labels.used, arguments.images, boxes)
+            boxes = None if options.boxes_file is None else read_boxes(options.boxes_file)
+            if boxes is not None:
+                require_known_images(labels.everything, np.array(list(boxes), np.int64))
+            tasks = boxed_tasks(labels.used, folder, boxes)
         if labels.portraits is not None:
             heights = labels.portraits.heights
             tasks = [replace(task, height=heights[task.image_id]) for task in tasks]
-        path = arguments.out.with_name(f"{arguments.out.name}.partial.jsonl")
-        with PredictionJournal(path, settings, restart=arguments.restart) as journal:
-            pictures = predict(models, tasks, journal, progress=shows_progress(arguments))
+        path = options.out.with_name(f"{options.out.name}.partial.jsonl")
+        with PredictionJournal(path, settings, restart=options.restart) as journal:
+            pictures = predict(models.pipeline, tasks, journal, progress=options.shows_progress)
     persons = None if options.task == "detector" else to_predictions(pictures)
     return _Found(persons, pictures, None, settings), journal
 
 
 def _settings(
-    arguments: argparse.Namespace, options: ModelOptions, models: LoadedModels, labels: _Labels
+    options: EvaluationOptions, models: LoadedModels, labels: _Labels
 ) -> PredictionSettings:
-    thresholds = models.detector.options if models.detector is not None else None
+    detector = models.pipeline.detector
+    thresholds = detector.options if detector is not None else None
     return PredictionSettings(
         annotations=labels.facts,
         task=options.task,
-        boxes=options.boxes,
-        boxes_file=file_facts(Path(arguments.boxes)) if options.boxes == "file" else None,
+        boxes=options.box_origin,
+        boxes_file=None if options.boxes_file is None else file_facts(options.boxes_file),
         pose=models.pose_facts,
         detector=models.detector_facts,
         flip_test=options.flip_test,
         backend=models.backend,
-        provider=options.provider,
-        precision=options.precision,
-        provider_options=dict(options.provider_options or {}),
+        provider=options.runtime.provider,
+        precision=options.runtime.precision,
+        provider_options=dict(options.runtime.provider_options or {}),
         score_threshold=thresholds.score_threshold if thresholds else None,
         nms_threshold=thresholds.nms_threshold if thresholds else None,
         square_input=thresholds is None or thresholds.square_input,
-        cut=arguments.cut,
-        frame_step=arguments.frame_step,
-        limit=arguments.limit,
+        cut=options.cut,
+        frame_step=options.frame_step,
+        limit=options.limit,
     )
 
 
 def _evaluate(
-    arguments: argparse.Namespace, labels: _Labels, found: _Found
+    options: EvaluationOptions, labels: _Labels, found: _Found
 ) -> tuple[EvaluationDocument, Comparison | None]:
     parts, ranked, detector, comparison = None, None, None, None
     if found.persons is None:
@@ -164,22 +162,22 @@ def _evaluate(
         predicted = detector.detections
     else:
         ranked = _ranked(found.persons)
-        metrics = evaluate_wholebody(labels.used, ranked, progress=shows_progress(arguments))
+        metrics = evaluate_wholebody(labels.used, ranked, progress=options.shows_progress)
         parts = {
             part: msgspec.convert(figures, CocoFigures) for part, figures in metrics.parts.items()
         }
-        comparison = _compare(arguments, labels, found.persons, found.settings)
+        comparison = _compare(options, labels, found.persons, found.settings)
         predicted = len(found.persons)
     document = EvaluationDocument(
-        command=command_line(arguments),
+        command=options.command,
         annotations=labels.facts,
         results=found.results,
         prediction=found.settings,
         labels=LabelCounts(pictures=len(labels.used.image_ids), persons=len(labels.used)),
         predicted_persons=predicted,
         ranked_persons=None if ranked is None else len(ranked),
-        pck_threshold=arguments.pck_threshold,
-        confident_score=arguments.confident_score,
+        pck_threshold=options.pck_threshold,
+        confident_score=options.confident_score,
         parts=parts,
         groups=() if comparison is None else group_figures(comparison),
         thresholds=() if comparison is None else point_thresholds(comparison),
@@ -190,7 +188,7 @@ def _evaluate(
 
 
 def _compare(
-    arguments: argparse.Namespace,
+    options: EvaluationOptions,
     labels: _Labels,
     persons: Predictions | RankedPredictions,
     settings: PredictionSettings | None,
@@ -206,17 +204,17 @@ def _compare(
         annotations,
         matches,
         outside=None if labels.portraits is None else labels.portraits.outside[rows],
-        pck_threshold=arguments.pck_threshold,
-        confident_score=arguments.confident_score,
+        pck_threshold=options.pck_threshold,
+        confident_score=options.confident_score,
     )
 
 
-def _write_persons(arguments: argparse.Namespace, labels: _Labels, comparison: Comparison) -> None:
-    if arguments.per_person is not None:
-        write_per_person(arguments.per_person, comparison)
-    if arguments.draw is not None:
-        reader = _picture_reader(labels, arguments.images)
-        draw_worst(comparison, reader, arguments.draw, count=arguments.draw_count)
+def _write_persons(options: EvaluationOptions, labels: _Labels, comparison: Comparison) -> None:
+    if options.per_person is not None:
+        write_per_person(options.per_person, comparison)
+    if options.draw is not None:
+        reader = _picture_reader(labels, options.picture_folder)
+        draw_worst(comparison, reader, options.draw, count=options.draw_count)
 
 
 def _picture_reader(labels: _Labels, folder: Path) -> Callable[[int], Any]:

@@ -121,15 +121,11 @@ class Follower:
             )
             self.searched_frames += sum(followed[place] is None for place in missing)
             for place, result in zip(missing, predicted, strict=True):
-                results[place] = self._finished(result, followed[place])
+                boxes = followed[place]
+                results[place] = (
+                    result if boxes is None else replace(result, box_scores=boxes.box_scores)
+                )
         return [result for result in results if result is not None]
-
-    def _finished(self, result: PoseResult, followed: PropagatedBoxes | None) -> PoseResult:
-        if followed is not None:
-            return replace(result, box_scores=followed.box_scores)
-        if self._settings.tracker is None and self._settings.max_persons is not None:
-            return result.select(slice(0, self._settings.max_persons))
-        return result
 
 
 def _boxes(followed: PropagatedBoxes | None) -> Float32Array | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from ..errors import InvalidArgumentError
-from ..tracking import SmootherSettings, TrackerSettings
+from ..tracking import PersonTracker, SmootherSettings, Tracker, TrackerSettings
+from ..tracking.protocol import check_tracker
 
 OnError = Literal["raise", "skip"]
 
@@ -29,17 +30,18 @@ class StreamSettings:
             searched, too.
         batch_frames: Frames of a clip that share calls of the networks at most. It changes no
             result beyond the rounding of batches. Live sources are worked on frame by frame.
-        tracker: Settings of the tracker; None gives persons no ids.
+        tracker: Settings of the tracker, or a tracker of the caller's own, which has seen no frame
+            yet; None gives persons no ids.
         smoother: Settings of the smoother; None leaves keypoints as they are.
-        max_persons: Keep at most so many persons of a frame: with a tracker as its settings say,
-            else the best ones of a searched frame. None keeps all.
+        max_persons: Keep at most so many persons of a frame: as the settings of the tracker say,
+            else those of a searched frame that the detector prefers. None keeps all.
         whole_image: Where a search finds nobody, take the whole frame for one person.
         on_error: What to do at a damaged frame: "raise" its error, or "skip" and count it.
     """
 
     detect_every: int = 1
     batch_frames: int = DEFAULT_BATCH_FRAMES
-    tracker: TrackerSettings | None = None
+    tracker: TrackerSettings | PersonTracker | None = None
     smoother: SmootherSettings | None = None
     max_persons: int | None = None
     whole_image: bool = False
@@ -52,15 +54,17 @@ class StreamSettings:
                 raise InvalidArgumentError(f"{name} is {value!r}, must be a whole number from 1")
         if self.on_error not in get_args(OnError):
             raise InvalidArgumentError(f"on_error is {self.on_error!r}, must be 'raise' or 'skip'")
+        if self.tracker is not None and not isinstance(self.tracker, TrackerSettings):
+            check_tracker(self.tracker)
         if self.smoother is not None and self.tracker is None:
             raise InvalidArgumentError("smoothing needs to know who is who: give a tracker too")
 
-    @property
-    def tracker_settings(self) -> TrackerSettings | None:
-        """The tracker's settings with this stream's `max_persons`."""
-        if self.tracker is None or self.max_persons is None:
+    def new_tracker(self) -> PersonTracker | None:
+        """Returns the tracker of a stream, None where persons get no ids."""
+        if not isinstance(self.tracker, TrackerSettings):
             return self.tracker
-        return replace(self.tracker, max_persons=self.max_persons)
+        limit = self.tracker.max_persons if self.max_persons is None else self.max_persons
+        return Tracker(replace(self.tracker, max_persons=limit))
 
     def window_frames(self, size_wh: tuple[int, int], *, is_live: bool) -> int:
         """Returns how many frames are worked on together.

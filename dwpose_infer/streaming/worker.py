@@ -13,7 +13,8 @@ from ..errors import InputError
 from ..media.channel import Channel, ChannelClosedError
 from ..media.frames import DamagedFrame, Frame, Source, SourceItem
 from ..results import PoseResult
-from ..tracking import KeypointSmoother, Tracker
+from ..tracking import KeypointSmoother
+from ..tracking.protocol import identified
 from .clock import StageClock
 from .following import Boxes, Follower, PredictFrames
 from .results import MAX_KEPT_ERRORS, FrameResult
@@ -53,8 +54,7 @@ class Worker:
         self._predict = predict
         self._settings = settings
         self._follower = Follower(self._predict_unless_stopped, settings, known=known)
-        tracker = settings.tracker_settings
-        self._tracker = None if tracker is None else Tracker(tracker)
+        self._tracker = settings.new_tracker()
         smoother = settings.smoother
         self._smoother = None if smoother is None else KeypointSmoother(smoother)
         self._window = settings.window_frames(source.size_wh, is_live=source.is_live)
@@ -160,7 +160,7 @@ class Worker:
         """Identities and smooth keypoints; a clip's time stamps may run backwards, ours do not."""
         self._last_time_s = max(self._last_time_s, time_s)
         if self._tracker is not None:
-            result = self._tracker.update(result, time_s=self._last_time_s)
+            result = identified(self._tracker, result, time_s=self._last_time_s)
         if self._smoother is not None:
             result = self._smoother.update(result, time_s=self._last_time_s)
         return result

@@ -8,12 +8,14 @@ write nothing.
 from __future__ import annotations
 
 from .propagation import PropagatedBoxes, boxes_from_keypoints
+from .protocol import PersonTracker
 from .settings import TrackerSettings
 from .smoothing import KeypointSmoother, SmootherSettings
 from .tracker import Tracker
 
 __all__ = [
     "KeypointSmoother",
+    "PersonTracker",
     "PropagatedBoxes",
     "SmootherSettings",
     "Tracker",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidArgumentError
 from ..poses import Int64Array
-from ..similarity import Float64Array, FloatArray, box_areas
+from ..preference import merits
+from ..similarity import Float64Array, FloatArray
 from .settings import TrackerSettings
 
 
@@ -55,27 +55,9 @@ class Selection:
         limit = self._settings.max_persons
         if limit is None:
             return wanted
-        merits = self._merits(boxes_xyxy, box_scores, image_size)
-        candidates = [int(ids[row]) for row in np.lexsort((ids, -merits)) if wanted[row]]
+        worth = merits(self._settings.prefer, boxes_xyxy, box_scores, image_size)
+        candidates = [int(ids[row]) for row in np.lexsort((ids, -worth)) if wanted[row]]
         held = [person for person in self._held if self._settings.hold and person in living]
         held += [person for person in candidates if person not in held][: limit - len(held)]
         self._held = held
         return wanted & np.isin(ids, held)
-
-    def _merits(
-        self,
-        boxes_xyxy: Float64Array,
-        box_scores: FloatArray | None,
-        image_size: tuple[int, int] | None,
-    ) -> Float64Array:
-        if self._settings.prefer == "largest":
-            return box_areas(boxes_xyxy)
-        if self._settings.prefer == "score":
-            return np.ones(len(boxes_xyxy)) if box_scores is None else np.array(box_scores, float)
-        if image_size is None:
-            raise InvalidArgumentError(
-                'prefer="center" needs the picture\'s size, and the result has no image_size'
-            )
-        centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
-        distances: Float64Array = np.linalg.norm(centers - np.array(image_size) / 2, axis=1)
-        return -distances

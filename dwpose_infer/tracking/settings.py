@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from ..errors import InvalidArgumentError
+from ..preference import Preference, check_preference
 
-Preference = Literal["score", "largest", "center"]
 Order = Literal["id", "input"]
 
 DEFAULT_FRAME_RATE: Final = 30.0
@@ -80,11 +80,11 @@ class TrackerSettings:
             )
         if self.max_persons is not None and self.max_persons < 1:
             raise InvalidArgumentError(f"max_persons is {self.max_persons}, must be at least 1")
-        for name, choices in (("prefer", get_args(Preference)), ("order", get_args(Order))):
-            if getattr(self, name) not in choices:
-                raise InvalidArgumentError(
-                    f"{name} is {getattr(self, name)!r}, must be one of {', '.join(choices)}"
-                )
+        check_preference(self.prefer)
+        if self.order not in get_args(Order):
+            raise InvalidArgumentError(
+                f"order is {self.order!r}, must be one of {', '.join(get_args(Order))}"
+            )
 
 
 def require_frame_rate(frame_rate: float) -> None:

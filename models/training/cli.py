@@ -8,14 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..._version import __version__
 from ...cli.exit_status import exit_status
+from ...cli.standard_options import add_standard_options
 from .cli_options import add_device, add_run_options, add_set, add_settings_options, count
 from .cli_texts import DISTILL_EPILOG, EPILOG, RUN_EPILOG, TRANSFER_EPILOG
 from .detector.command import add_parser as add_detector
 
 COMMANDS = ("run", "recipes", "transfer", "distill", "detector")
-OWN_OPTIONS = ("-h", "--help", "--version")
+OWN_OPTIONS = ("-h", "--help", "--version", "--print-completion")
 
 SIZES = ("t", "s", "m", "l")
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status, see `dwpose-train --help`.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    if given and given[0] not in (*COMMANDS, *OWN_OPTIONS):
+    if given and given[0].partition("=")[0] not in (*COMMANDS, *OWN_OPTIONS):
         given.insert(0, "run")  # dwpose-train --recipe NAME
     parser = _parser()
     arguments = parser.parse_args(given)
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"dwpose-infer {__version__}")
+    add_standard_options(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_run(commands)
     commands.add_parser(

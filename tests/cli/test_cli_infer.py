@@ -346,7 +346,7 @@ def test_interruption_leaves_whole_files_and_a_hint(folder, capsys, monkeypatch)
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli_run, "_predict_group", stop)
+    monkeypatch.setattr(cli_run, "_deliver", stop)
     assert main(["in"]) == 130
     captured = capsys.readouterr().err
     assert "3 pictures are left; run it again with --skip-existing" in captured

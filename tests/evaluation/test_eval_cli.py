@@ -16,7 +16,7 @@ pytest.importorskip("onnxruntime")
 from eval_samples import as_predictions, image, label, labelled_persons, save_labels
 
 import tolerances
-from dwpose_infer import Predictor
+from dwpose_infer import Predictor, picture_groups
 from dwpose_infer.annotations import read_annotations
 from dwpose_infer.detector import DetectorOptions
 from dwpose_infer.evaluation import prediction
@@ -132,16 +132,16 @@ def test_what_made_the_labels_is_perfect(poses, tmp_path):
 
 def test_an_interrupted_run_goes_on(poses, tmp_path, monkeypatch, capsys):
     out = tmp_path / "metrics.json"
-    complete, seen = prediction._predict_group, []
+    complete, seen = prediction._persons, []
 
-    def interrupted(models, tasks):
-        seen.extend(task.image_id for task in tasks)
+    def interrupted(task, found, **options):
+        seen.append(task.image_id)
         if len(seen) == 2:
             raise KeyboardInterrupt
-        return complete(models, tasks)
+        return complete(task, found, **options)
 
-    monkeypatch.setattr(prediction, "GROUP_PICTURES", 1)
-    monkeypatch.setattr(prediction, "_predict_group", interrupted)
+    monkeypatch.setattr(picture_groups, "GROUP_PICTURES", 1)
+    monkeypatch.setattr(prediction, "_persons", interrupted)
     assert run(poses, out) == 130
     assert "give the same command again" in capsys.readouterr().err
     assert not out.exists()
@@ -268,6 +268,14 @@ def test_a_damaged_picture_is_named_with_its_id(poses, tmp_path, capsys):
         (["--results", "r.json", "--flip-test"], "--flip-test cannot be used with --results"),
         (["--images", "d", "--task", "detector", "--draw", "x"], "--draw cannot be used with"),
         (["--images", "d", "--det", "yolox-l"], "--det needs --boxes detector"),
+        (
+            ["--images", "d", "--nms-threshold", "0.5", "--square-input"],
+            "--nms-threshold, --square-input need --boxes detector or --task detector",
+        ),
+        (
+            ["--results", "r.json", "--threads", "2", "--provider-option", "a=b", "--restart"],
+            "--restart, --threads, --provider-option cannot be used with --results",
+        ),
         (["--images", "d", "--pck-threshold", "0"], "must be above 0"),
         (["--images", "d", "--per-person", "x.txt"], "must end with .csv or .json"),
     ],

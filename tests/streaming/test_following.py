@@ -88,13 +88,3 @@ def test_what_is_known_is_not_predicted_again(known_frames):
     same(whole, resumed)
     predicted = sorted(index for batch in predict.batches for index, _ in batch)
     assert predicted == list(range(known_frames, 20))
-
-
-def test_max_persons_without_a_tracker_keeps_the_first():
-    def two(images, boxes):
-        (single,) = ChainPrediction()(images, boxes)
-        assert boxes[0] is None or len(boxes[0]) == 1  # the second is not followed
-        return [single.select([0, 0] if boxes[0] is None else [0])]
-
-    follow = Follower(two, StreamSettings(detect_every=2, max_persons=1))
-    assert [len(result) for result in follow([frame(0), frame(1)])] == [1, 1]

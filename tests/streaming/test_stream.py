@@ -6,6 +6,7 @@ import time
 import weakref
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from dwpose_infer import Predictor
 from dwpose_infer.errors import InferenceError, InputError, InvalidArgumentError
 from dwpose_infer.images import read_image
 from dwpose_infer.media.frames import Frame
+from dwpose_infer.similarity import box_areas
 from dwpose_infer.streaming import Stream, StreamSettings
 from dwpose_infer.tracking import SmootherSettings, TrackerSettings
 from stream_samples import ChainPrediction, ListSource, damaged, frame
@@ -240,6 +242,28 @@ def test_no_frame_at_all():
 def test_impossible_arguments(predictor, arguments, complaint):
     with pytest.raises(InvalidArgumentError, match=complaint):
         predictor.stream(ListSource([frame(0)]), **arguments)
+
+
+@pytest.mark.parametrize("prefer", ["score", "largest"])
+def test_max_persons_without_a_tracker_keeps_those_the_detector_prefers(astronaut, prefer):
+    """The second portrait is larger and darker, and the detector less sure of it."""
+    portrait = read_image(astronaut)
+    image = np.full((800, 1400, 3), 114, np.uint8)
+    image[40:552, 20:532] = portrait
+    image[16:784, 600:1368] = cv2.resize(portrait, (768, 768)) // 2
+    frames = [Frame(index, index / 25, image) for index in range(2)]
+    with Predictor(threads=1) as everybody:
+        found = everybody(image)
+    chosen = {"score": found.box_scores, "largest": box_areas(found.boxes_xyxy)}
+    assert chosen["score"].argmax() != chosen["largest"].argmax()
+    with (
+        Predictor(threads=1, prefer=prefer) as predictor,
+        predictor.stream(ListSource(frames), max_persons=1, detect_every=2) as stream,
+    ):
+        results = [each.result for each in stream]
+    assert [len(result) for result in results] == [1, 1]
+    wanted = found.boxes_xyxy[chosen[prefer].argmax()]
+    np.testing.assert_array_equal(results[0].boxes_xyxy, wanted[None])
 
 
 def test_without_detector():

@@ -8,7 +8,8 @@ const REASONS = {
     'The camera was refused. Allow it for this page, with the sign beside the address, and try again.',
   NotFoundError: 'There is no camera. Connect one, or choose a photo instead.',
   NotReadableError: 'The camera is in use by another program. Close that one and try again.',
-  OverconstrainedError: 'The camera does not give pictures that can be used. Choose a photo instead.',
+  OverconstrainedError:
+    'The camera does not give pictures that can be used. Choose a photo instead.',
 };
 
 /**

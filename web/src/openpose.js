@@ -1,6 +1,13 @@
 /** The OpenPose canvas: skeletons on black for ControlNet, as `dwpose_infer.drawing` draws them. */
 
-import { HAND_LINKS, OPENPOSE_18, OPENPOSE_LIMBS, PARTS, extent, visiblePoints } from './keypoints.js';
+import {
+  HAND_LINKS,
+  OPENPOSE_18,
+  OPENPOSE_LIMBS,
+  PARTS,
+  extent,
+  visiblePoints,
+} from './keypoints.js';
 import { roundHalfToEven } from './letterbox.js';
 import { fillDot, fillLimb, strokeLine } from './raster.js';
 

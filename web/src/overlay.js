@@ -1,6 +1,14 @@
 /** Skeletons over a picture, in the colours and widths of `dwpose_infer.drawing.overlay`. */
 
-import { BODY_LINKS, FEET_LINKS, HAND_LINKS, NUM_KEYPOINTS, PARTS, extent, visiblePoints } from './keypoints.js';
+import {
+  BODY_LINKS,
+  FEET_LINKS,
+  HAND_LINKS,
+  NUM_KEYPOINTS,
+  PARTS,
+  extent,
+  visiblePoints,
+} from './keypoints.js';
 
 // The person's own left is green, the right orange, and what joins the two is blue.
 const LEFT = 'rgb(60 205 90)';
@@ -20,7 +28,10 @@ const POINT_COLORS = Array.from({ length: NUM_KEYPOINTS }, (_, index) => pointCo
 
 /** Colour of a keypoint: that of its finger, the face, or its side. */
 function pointColor(index) {
-  for (const [side, hand] of [[LEFT, PARTS.left_hand], [RIGHT, PARTS.right_hand]]) {
+  for (const [side, hand] of [
+    [LEFT, PARTS.left_hand],
+    [RIGHT, PARTS.right_hand],
+  ]) {
     if (index === hand[0]) return side;
     if (index > hand[0] && index < hand[1]) return FINGERS[Math.trunc((index - hand[0] - 1) / 4)];
   }
@@ -41,12 +52,34 @@ const handLinks = ([root]) => HAND_LINKS.map(([start, end]) => [root + start, ro
 // Keypoints drawn alike: their bones, and widths and radii as shares of the person's extent, or
 // of their own where that is less: hands and faces seen from the side would be blobs.
 const GROUPS = [
-  { span: [5, 17], links: BODY_LINKS.filter((link) => Math.min(...link) >= 5), width: 1 / 140, radius: 1 / 130 },
-  { span: [0, 5], links: BODY_LINKS.filter((link) => Math.min(...link) < 5), width: 1 / 250, radius: 1 / 220 },
+  {
+    span: [5, 17],
+    links: BODY_LINKS.filter((link) => Math.min(...link) >= 5),
+    width: 1 / 140,
+    radius: 1 / 130,
+  },
+  {
+    span: [0, 5],
+    links: BODY_LINKS.filter((link) => Math.min(...link) < 5),
+    width: 1 / 250,
+    radius: 1 / 220,
+  },
   { span: PARTS.feet, links: FEET_LINKS, width: 1 / 250, radius: 1 / 220 },
   { span: PARTS.face, links: [], width: 0, radius: 1 / 400, ownShare: 1 / 80 },
-  { span: PARTS.left_hand, links: handLinks(PARTS.left_hand), width: 1 / 250, radius: 1 / 300, ownShare: 1 / 25 },
-  { span: PARTS.right_hand, links: handLinks(PARTS.right_hand), width: 1 / 250, radius: 1 / 300, ownShare: 1 / 25 },
+  {
+    span: PARTS.left_hand,
+    links: handLinks(PARTS.left_hand),
+    width: 1 / 250,
+    radius: 1 / 300,
+    ownShare: 1 / 25,
+  },
+  {
+    span: PARTS.right_hand,
+    links: handLinks(PARTS.right_hand),
+    width: 1 / 250,
+    radius: 1 / 300,
+    ownShare: 1 / 25,
+  },
 ];
 const MIN_DOT_PX = 0.25;
 
@@ -113,7 +146,12 @@ function drawPerson(context, points, personPx) {
 }
 
 function drawBox(context, { box, boxScore }, { scaleX, scaleY }) {
-  const [left, top, right, bottom] = [box[0] * scaleX, box[1] * scaleY, box[2] * scaleX, box[3] * scaleY];
+  const [left, top, right, bottom] = [
+    box[0] * scaleX,
+    box[1] * scaleY,
+    box[2] * scaleX,
+    box[3] * scaleY,
+  ];
   const shorter = Math.min(context.canvas.width, context.canvas.height);
   context.lineWidth = Math.max(1, Math.round(shorter / 360));
   context.strokeStyle = BOX;

@@ -89,7 +89,8 @@ function closeEngine(reason) {
 function engineWords({ device, threads, note }) {
   if (device === 'webgpu') return `Computed by WebGPU on the graphics card. ${note}`;
   const alone = crossOriginIsolated ? '' : '; more need a server that isolates the page';
-  const how = threads === 1 ? `one thread of the processor${alone}` : `${threads} threads of the processor`;
+  const how =
+    threads === 1 ? `one thread of the processor${alone}` : `${threads} threads of the processor`;
   return `Computed by WebAssembly on ${how}. ${note}`;
 }
 
@@ -126,7 +127,8 @@ async function searchShown(mine) {
   if (mine !== turn) return;
   showAnswer(answer);
   const elapsed = performance.measure('result', { start: started }).duration;
-  if (shown.persons.length) say(`${foundWords()} ${shrunkWords()}It took ${elapsed.toFixed(0)} ms.`);
+  if (shown.persons.length)
+    say(`${foundWords()} ${shrunkWords()}It took ${elapsed.toFixed(0)} ms.`);
 }
 
 /** Asks anew about the picture on the page, after a setting has changed. */
@@ -170,7 +172,9 @@ function enlarged(person, x, y) {
 }
 
 function foundWords() {
-  return shown.persons.length === 1 ? 'One person found.' : `${shown.persons.length} persons found.`;
+  return shown.persons.length === 1
+    ? 'One person found.'
+    : `${shown.persons.length} persons found.`;
 }
 
 function nobodyWords(bestScore) {
@@ -221,12 +225,13 @@ async function startCamera() {
   const mine = ++turn;
   await guarded(mine, async () => {
     say('Waiting for the camera …');
-    await openCamera(video, facing);
+    const stream = await openCamera(video, facing);
     if (mine !== turn) {
       closeCamera(video);
       return;
     }
     camera.running = true;
+    stream.getTracks()[0].onended = () => endCamera(() => 'The camera was disconnected.');
     at('camera-buttons').hidden = false;
     at('downloads').hidden = true;
     at('result').hidden = false;
@@ -241,6 +246,7 @@ async function startCamera() {
 
 /** Searches the present frame, then shows it together with what was found in it. */
 async function showFrame(mine) {
+  await engine(); // the settings may have changed
   const bitmap = await createImageBitmap(video);
   const request = { bitmap, scoreThreshold: personThreshold() };
   const { persons } = await client.request('search', request);

@@ -63,7 +63,9 @@ export function describe({ persons }, { style, minScore }) {
   const what = style === 'overlay' ? 'The photo with' : 'A black canvas with';
   if (!persons.length) return `${what} nobody found on it`;
   const each = persons.slice(0, 5).map((person, index) => {
-    const hands = ['left_hand', 'right_hand'].filter((hand) => countPoints(person, hand, minScore) > 10);
+    const hands = ['left_hand', 'right_hand'].filter(
+      (hand) => countPoints(person, hand, minScore) > 10,
+    );
     const seen = [
       `${countPoints(person, 'body', minScore)} of 17 points of the body`,
       ...(countPoints(person, 'face', minScore) > 34 ? ['the face'] : []),

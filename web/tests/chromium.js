@@ -29,7 +29,10 @@ export async function openPage(browser, url, options = {}) {
   page.on('pageerror', (error) => problems.push(`error: ${error.message}`));
   page.on('request', (request) => {
     const to = new URL(request.url());
-    if (['http:', 'https:', 'ws:', 'wss:'].includes(to.protocol) && to.origin !== new URL(url).origin) {
+    if (
+      ['http:', 'https:', 'ws:', 'wss:'].includes(to.protocol) &&
+      to.origin !== new URL(url).origin
+    ) {
       problems.push(`request to ${to.origin}`);
     }
   });

@@ -38,5 +38,8 @@ test('a region outside of the picture is black', () => {
 
 test('halves are rounded to even numbers', () => {
   const values = [0.5, 1.5, 2.5, -0.5, -1.5, 2.4, 2.6, -2.6];
-  assert.deepEqual(values.map((value) => roundHalfToEven(value) + 0), [0, 2, 2, 0, -2, 2, 3, -3]);
+  assert.deepEqual(
+    values.map((value) => roundHalfToEven(value) + 0),
+    [0, 2, 2, 0, -2, 2, 3, -3],
+  );
 });

@@ -43,8 +43,14 @@ for (const { threshold, boxes, scores } of golden.detector.persons) {
   test(`persons above ${threshold}, as the Python detector finds them`, async () => {
     const { detector, pose } = networks();
     const found = await (await search(detector)).persons({ pose, scoreThreshold: threshold });
-    assert.deepEqual(found.flatMap((person) => [...person.box]), [...Float32Array.from(boxes)]);
-    assert.deepEqual(found.map((person) => person.boxScore), [...Float32Array.from(scores)]);
+    assert.deepEqual(
+      found.flatMap((person) => [...person.box]),
+      [...Float32Array.from(boxes)],
+    );
+    assert.deepEqual(
+      found.map((person) => person.boxScore),
+      [...Float32Array.from(scores)],
+    );
   });
 }
 
@@ -99,5 +105,8 @@ test('progress tells every person', async () => {
   const told = [];
   const onPerson = (done, all) => told.push([done, all]);
   const found = await (await search(detector)).persons({ pose, scoreThreshold: 0.6, onPerson });
-  assert.deepEqual(told, found.map((_, index) => [index, found.length]));
+  assert.deepEqual(
+    told,
+    found.map((_, index) => [index, found.length]),
+  );
 });

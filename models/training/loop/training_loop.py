@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from abc import ABC, abstractmethod
@@ -13,7 +12,7 @@ from typing import Any, ClassVar, Final, Protocol
 import torch
 
 from ....errors import TrainingError
-from ....files.atomic import write_bytes
+from ....files.document import write_document
 from ..data import TrainLoader
 from ..settings.pose import ScheduleSettings
 from .checkpoint import (
@@ -187,8 +186,7 @@ class TrainingLoop(ABC):
         )
         self._log: RunLog | None = None
         if self._processes.is_first:
-            text = json.dumps(as_stored(settings), indent=2) + "\n"
-            write_bytes(self._folder / SETTINGS_NAME, text.encode())
+            write_document(self._folder / SETTINGS_NAME, as_stored(settings))
             self._log = RunLog(
                 self._folder, title=settings.name, step=self.done, tensorboard=settings.tensorboard
             )

@@ -1,0 +1,167 @@
+"""The options of `dwpose-infer`, and the checks that each of them means something."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import InvalidArgumentError
+from ..inputs import Clip, Picture, is_sequence
+from ..preference import Preference
+from ..runtime import Runtime
+from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
+from .model_options import runtime_of
+from .outputs import DrawStyle
+
+CLIP_OPTIONS = ("start", "end", "stride", "detect_every", "track", "smooth", "preview")
+PICTURE_OPTIONS = ("max_pixels", "annotations")
+
+OF_FORMAT = {
+    "openpose_body": "openpose",
+    "openpose_confidence": "openpose",
+    "pupils": "openpose",
+    "annotations": "coco",
+}
+OF_DRAWING = {"boxes": "overlay", "canvas_size": "openpose"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferOptions:
+    """What a run does, as `dwpose-infer --help` describes the options of the same names.
+
+    Attributes:
+        stated: Names of the options that stand on the command line.
+        runtime: Where the networks run.
+    """
+
+    inputs: Sequence[str]
+    camera: Sequence[int]
+    sequence: bool
+    out: Path | None
+    format: Sequence[str] | None
+    draw: Sequence[DrawStyle] | None
+    skip_existing: bool
+    json: bool
+    quiet: bool
+    pose: str | None
+    detector: str | None
+    square_input: bool
+    score_threshold: float | None
+    nms_threshold: float | None
+    max_persons: int | None
+    prefer: Preference = "score"
+    whole_image: bool
+    flip_test: bool
+    keypoint_threshold: float | None
+    parts: Sequence[str] | None
+    drop_weak_hands: bool
+    max_pixels: int | None
+    openpose_body: Literal[18, 25] = 18
+    openpose_confidence: Literal["real", "binary"] = "real"
+    pupils: Literal["zero", "eyes"] = "zero"
+    annotations: Path | None
+    canvas_size: int | tuple[int, int] | None
+    line_scale: float = 1.0
+    boxes: bool
+    start: str | None
+    end: str | None
+    stride: int = 1
+    frame_rate: float | None
+    detect_every: int = 1
+    track: bool
+    smooth: bool
+    preview: bool
+    stated: frozenset[str]
+    runtime: Runtime
+
+    @property
+    def pose_settings(self) -> str:
+        """All that the poses of a clip's frames depend on, besides the clip."""
+        where = ("backend", "device", "provider", "precision")
+        names = (
+            *("drop_weak_hands", "score_threshold", "nms_threshold", "max_persons", "prefer"),
+            *("whole_image", "square_input", "detect_every", "start", "end", "stride"),
+            *("frame_rate", "flip_test"),
+        )
+        values = {
+            "pose": self.pose or DEFAULT_POSE,
+            "detector": self.detector or DEFAULT_DETECTOR,
+            "track": self.track or self.smooth,
+            **{name: getattr(self.runtime, name) for name in where},
+            **{name: getattr(self, name) for name in names},
+        }
+        return " ".join(f"{name}={value}" for name, value in values.items())
+
+
+def options_of(given: Mapping[str, Any]) -> InferOptions:
+    """Returns the options that the parser read, None or False where they were not given.
+
+    Raises:
+        InvalidArgumentError: One needs another that is not given.
+    """
+    stated = {name: value for name, value in given.items() if value not in (None, False)}
+    # What takes minutes, as building TensorRT's engines does, is told to a log file too.
+    seen = sys.stderr.isatty() or given["backend"] == "trt"
+    optional = {"prefer", "line_scale", "stride", "detect_every"}
+    optional |= {"openpose_body", "openpose_confidence", "pupils"}
+    names = {field.name for field in fields(InferOptions)}
+    options = InferOptions(
+        **{
+            name: value
+            for name, value in given.items()
+            if name in names and not (name in optional and value is None)
+        },
+        stated=frozenset(stated),
+        runtime=runtime_of(given, progress=seen and not given["quiet"]),
+    )
+    if "prefer" in stated and options.max_persons is None:
+        raise InvalidArgumentError("--prefer says whom --max-persons keeps; give it too")
+    if options.frame_rate is not None and not options.sequence:
+        raise InvalidArgumentError("--frame-rate is for --sequence; a video has its own frame rate")
+    return options
+
+
+def check_outputs(options: InferOptions, *, formats: Sequence[str], styles: Sequence[str]) -> None:
+    """Checks that every option of a file is of one that is written.
+
+    Raises:
+        InvalidArgumentError: One is not.
+    """
+    if options.skip_existing and not (formats or styles):
+        raise InvalidArgumentError("--skip-existing goes by files, and none is to be written")
+    if "line_scale" in options.stated and not styles:
+        raise InvalidArgumentError("--line-scale is for drawings, and none is asked for (--draw)")
+    for flag, needed, present in (
+        ("--format", OF_FORMAT, formats),
+        ("--draw", OF_DRAWING, styles),
+    ):
+        for name, kind in needed.items():
+            if name in options.stated and kind not in present:
+                raise InvalidArgumentError(f"{_flag(name)} goes with {flag} {kind} only")
+
+
+def check_inputs(options: InferOptions, pictures: Sequence[Picture], clips: Sequence[Clip]) -> None:
+    """Checks that every option applies to some input.
+
+    Raises:
+        InvalidArgumentError: One does not.
+    """
+    if options.sequence and not any(is_sequence(clip.source) for clip in clips):
+        raise InvalidArgumentError(
+            "--sequence takes folders and patterns for videos, and no input is one"
+        )
+    for names, kind, found in (
+        (CLIP_OPTIONS, "videos and cameras", clips),
+        (PICTURE_OPTIONS, "pictures that are no videos", pictures),
+    ):
+        idle = [_flag(name) for name in names if name in options.stated]
+        if idle and not found:
+            verb = "is" if len(idle) == 1 else "are"
+            raise InvalidArgumentError(f"{', '.join(idle)} {verb} for {kind}, and no input is one")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,140 @@
+"""Pictures read ahead, in groups that are searched for persons together."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Condition
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .detector import Detections
+from .errors import DwposeError
+
+UInt8Array = npt.NDArray[np.uint8]
+OnError = Literal["raise", "return"]
+
+GROUP_PICTURES = 8
+"""Pictures that are searched for persons together: the detector's largest batch."""
+
+GROUP_PIXELS = 32_000_000
+"""Decoded pixels after which a group of pictures is complete, and after which reading ahead
+pauses, however few the pictures."""
+
+READ_AHEAD = 4
+"""Pictures that are decoded while the networks work on earlier ones."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureInput:
+    """A picture that is to be read, and what is known of it.
+
+    Attributes:
+        read: Returns it, (H, W, 3) uint8, BGR; raises `InputError` where it cannot be read.
+        source: Its name in the result.
+        persons: Its persons where they are known; None asks the detector.
+    """
+
+    read: Callable[[], UInt8Array]
+    source: str | None = None
+    persons: Detections | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A picture that was read.
+
+    Attributes:
+        image_bgr: (H, W, 3) uint8.
+        picture: What was known of it.
+    """
+
+    image_bgr: UInt8Array
+    picture: PictureInput
+
+
+def read_groups(
+    pictures: Sequence[PictureInput], *, on_error: OnError, ahead: bool
+) -> Iterator[list[Decoded | DwposeError]]:
+    """Yields pictures in order, as many together as are searched together.
+
+    Args:
+        pictures: What to read.
+        on_error: "raise" the error of a picture that cannot be read, or "return" it in its place.
+        ahead: Read the next ones in a thread meanwhile.
+
+    Raises:
+        InputError: A picture cannot be read.
+    """
+    group: list[Decoded | DwposeError] = []
+    pixels = 0
+    for picture, image in zip(pictures, _read(pictures, ahead=ahead), strict=True):
+        if isinstance(image, DwposeError):
+            if on_error == "raise":
+                raise image
+            group.append(image)
+        else:
+            group.append(Decoded(image, picture))
+        pixels += _pixels(image)
+        if len(group) >= GROUP_PICTURES or pixels >= GROUP_PIXELS:
+            yield group
+            group, pixels = [], 0
+    if group:
+        yield group
+
+
+def _pixels(image: UInt8Array | DwposeError) -> int:
+    return 0 if isinstance(image, DwposeError) else image.size // 3
+
+
+def _read_one(picture: PictureInput) -> UInt8Array | DwposeError:
+    try:
+        return picture.read()
+    except DwposeError as error:
+        return error
+
+
+def _read(pictures: Sequence[PictureInput], *, ahead: bool) -> Iterator[UInt8Array | DwposeError]:
+    """Yields pictures in order while the next ones are read in the background."""
+    if not ahead or len(pictures) < 2:
+        yield from map(_read_one, pictures)
+        return
+    changed = Condition()
+    pixels_ahead = 0
+    stopped = False
+
+    def count(pixels: int) -> None:
+        nonlocal pixels_ahead
+        with changed:
+            pixels_ahead += pixels
+            changed.notify_all()
+
+    def read(picture: PictureInput) -> UInt8Array | DwposeError:
+        with changed:
+            changed.wait_for(lambda: stopped or pixels_ahead < GROUP_PIXELS)
+        image = _read_one(picture)
+        count(_pixels(image))
+        return image
+
+    def take() -> UInt8Array | DwposeError:
+        image = waiting.popleft().result()
+        count(-_pixels(image))
+        return image
+
+    waiting: deque[Future[UInt8Array | DwposeError]] = deque()
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read pictures")
+    try:
+        for picture in pictures:
+            waiting.append(pool.submit(read, picture))
+            if len(waiting) > READ_AHEAD:
+                yield take()
+        while waiting:
+            yield take()
+    finally:
+        stopped = True
+        count(0)
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,302 @@
+"""The way of pictures through the networks: detect, crop, join, run, split.
+
+Pictures are read ahead and searched for persons in groups; the persons of several pictures share
+the pose network's batches; a picture that cannot be read costs itself alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .backends import check_backend
+from .closing import ClosesOnExit
+from .detector import Detections, Detector, DetectorOptions
+from .errors import DwposeError, InvalidArgumentError
+from .estimator import Crops, PoseEstimator, join_crops
+from .given_boxes import given_persons
+from .keypoints import NUM_KEYPOINTS
+from .picture_groups import Decoded, OnError, PictureInput, read_groups
+from .results import PoseResult
+from .runtime import Runtime, open_network
+from .wheels import check_opencv
+from .zoo import StrPath, find_spec
+
+UInt8Array = npt.NDArray[np.uint8]
+Float32Array = npt.NDArray[np.float32]
+
+_Before = TypeVar("_Before")
+_After = TypeVar("_After")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What the networks found in a picture.
+
+    Attributes:
+        result: The persons; without a pose network all their points are absent.
+        region_wh: (P, 2) float32, width and height of what was cut out for each person in pixels
+            of the picture; empty without a pose network.
+        image_bgr: The picture, where it was to be kept.
+    """
+
+    result: PoseResult
+    region_wh: Float32Array
+    image_bgr: UInt8Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """A picture whose persons are found and cut out, but not yet given keypoints."""
+
+    detections: Detections
+    crops: Crops
+    image_size: tuple[int, int]
+    source: str | None
+    image_bgr: UInt8Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pipeline(ClosesOnExit):
+    """The networks, and the way through them.
+
+    Attributes:
+        detector: The person detector, or None: persons have to be known then.
+        estimator: The pose network, or None where boxes alone are wanted.
+        drop_weak_hands: Leave out hands that cannot be believed.
+    """
+
+    detector: Detector | None
+    estimator: PoseEstimator | None
+    drop_weak_hands: bool = False
+
+    def keeping(self, max_persons: int | None) -> Pipeline:
+        """Returns the pipeline that keeps at most so many of the persons it detects."""
+        if self.detector is None or max_persons is None:
+            return self
+        options = self.detector.options
+        limit = min(max_persons, options.max_persons or max_persons)
+        detector = Detector(self.detector.backend, replace(options, max_persons=limit))
+        return replace(self, detector=detector)
+
+    def run(
+        self,
+        pictures: Sequence[PictureInput],
+        *,
+        whole_image: bool = False,
+        on_error: OnError = "raise",
+        read_ahead: bool = True,
+        keep_images: bool = False,
+    ) -> Iterator[list[Found | DwposeError]]:
+        """Yields what is found, in the order of the pictures, as many together as got ready.
+
+        Only a few pictures and one batch of crops are in memory.
+
+        Args:
+            pictures: What to work on.
+            whole_image: Where nobody is found, take the whole picture for one person.
+            on_error: "raise", or "return" the error of a picture in its place: of reading its
+                own, of the networks that of its group.
+            read_ahead: Read the next pictures in a thread meanwhile.
+            keep_images: Give the pictures back with what was found in them. Pictures of one group
+                share batches then, but not with the next ones.
+
+        Raises:
+            InputError: A picture cannot be read.
+            InvalidArgumentError: There is neither detector nor persons.
+            InferenceError: A network failed.
+        """
+        waiting: list[_Cut | DwposeError] = []
+        cut = partial(self._cut, whole_image=whole_image, keep_images=keep_images)
+        for group in read_groups(pictures, on_error=on_error, ahead=read_ahead):
+            waiting += _step(cut, group, on_error)
+            crops = sum(len(each.crops) for each in waiting if isinstance(each, _Cut))
+            if keep_images or self.estimator is None or crops >= self.estimator.max_batch:
+                yield _step(self._place, waiting, on_error)
+                waiting = []
+        if waiting:
+            yield _step(self._place, waiting, on_error)
+
+    def predict(
+        self,
+        images_bgr: Sequence[UInt8Array],
+        boxes_xyxy: Sequence[Float32Array | None],
+        *,
+        whole_image: bool = False,
+    ) -> list[PoseResult]:
+        """Returns what is found in pictures that are in memory.
+
+        Args:
+            images_bgr: Pictures, each (H, W, 3) uint8.
+            boxes_xyxy: One entry for each: (P, 4) in pixels, or None to ask the detector.
+            whole_image: Where nobody is found, take the whole picture for one person.
+        """
+        pictures = [
+            PictureInput(
+                partial(_itself, image), persons=None if boxes is None else given_persons(boxes)
+            )
+            for image, boxes in zip(images_bgr, boxes_xyxy, strict=True)
+        ]
+        groups = self.run(pictures, whole_image=whole_image, read_ahead=False)
+        return [each.result for group in groups for each in group if isinstance(each, Found)]
+
+    def _cut(
+        self, decoded: Sequence[Decoded], *, whole_image: bool, keep_images: bool
+    ) -> list[_Cut]:
+        unknown = [each.image_bgr for each in decoded if each.picture.persons is None]
+        if unknown and self.detector is None and not whole_image:
+            raise InvalidArgumentError(
+                "this predictor has no detector; pass boxes=, or whole_image=True to take the "
+                "whole picture for one person"
+            )
+        found = iter(self.detector(unknown) if self.detector is not None else ())
+        cuts = []
+        for each in decoded:
+            height, width = each.image_bgr.shape[:2]
+            detections = each.picture.persons
+            if detections is None:
+                detections = next(found, _NOBODY)
+                if whole_image and not len(detections):
+                    detections = Detections(
+                        np.array([[0, 0, width, height]], np.float32), np.zeros(1, np.float32)
+                    )
+            crops = _NO_CROPS
+            if self.estimator is not None:
+                crops = self.estimator.crop(each.image_bgr, detections.boxes_xyxy)
+            cuts.append(
+                _Cut(
+                    detections=detections,
+                    crops=crops,
+                    image_size=(width, height),
+                    source=each.picture.source,
+                    image_bgr=each.image_bgr if keep_images else None,
+                )
+            )
+        return cuts
+
+    def _place(self, cuts: Sequence[_Cut]) -> list[Found]:
+        if self.estimator is None:
+            persons = sum(len(cut.detections) for cut in cuts)
+            keypoints = np.full((persons, NUM_KEYPOINTS, 2), np.nan, np.float32)
+            scores = np.zeros((persons, NUM_KEYPOINTS), np.float32)
+        else:
+            keypoints, scores = self.estimator(join_crops([cut.crops for cut in cuts]))
+        places, start = [], 0
+        for cut in cuts:
+            rows = slice(start, start + len(cut.detections))
+            start = rows.stop
+            result = PoseResult(
+                keypoints=keypoints[rows],
+                scores=scores[rows],
+                boxes_xyxy=cut.detections.boxes_xyxy,
+                box_scores=cut.detections.scores,
+                image_size=cut.image_size,
+                source=cut.source,
+            )
+            if self.drop_weak_hands:
+                result = result.without_weak_hands()
+            places.append(Found(result, cut.crops.scale, cut.image_bgr))
+        return places
+
+    def close(self) -> None:
+        """Frees the networks; may be called again."""
+        for network in (self.detector, self.estimator):
+            if network is not None:
+                network.backend.close()
+
+
+def open_pipeline(
+    pose: StrPath | None,
+    detector: StrPath | None,
+    runtime: Runtime,
+    options: DetectorOptions | None = None,
+    *,
+    flip_test: bool = False,
+    drop_weak_hands: bool = False,
+) -> Pipeline:
+    """Loads networks, downloading them first where they are not at hand.
+
+    Args:
+        pose: Name of a pose model or path of its file; None for boxes alone.
+        detector: Name of a detector or path of its file; None for no detector.
+        runtime: Where they run.
+        options: The detector's, see `detector_options`.
+        flip_test: Decode the mean of every person and their mirror image; a pose model in deploy
+            form is converted for it.
+        drop_weak_hands: Leave out hands that cannot be believed.
+
+    Raises:
+        DwposeError: A model cannot be had or cannot be used as asked; see `Predictor`.
+    """
+    check_opencv()
+    place = check_backend(runtime.backend, runtime.device)
+    with ExitStack() as on_error:
+        found = estimator = None
+        if detector is not None:
+            options = options or detector_options(detector)
+            square = options.square_input or place.kind != "cpu"
+            network = on_error.enter_context(open_network(detector, runtime, kind="detector"))
+            found = Detector(network, replace(options, square_input=square))
+        if pose is not None:
+            network = on_error.enter_context(
+                open_network(pose, runtime, kind="pose", official=flip_test)
+            )
+            estimator = PoseEstimator(network, max_batch=runtime.max_batch, flip_test=flip_test)
+        on_error.pop_all()
+    return Pipeline(found, estimator, drop_weak_hands)
+
+
+def detector_options(
+    model: StrPath | None,
+    *,
+    score_threshold: float | None = None,
+    nms_threshold: float | None = None,
+    **others: Any,
+) -> DetectorOptions:
+    """Returns the options of a detector, of whose model's own thresholds None takes.
+
+    Args:
+        model: Name of the detector, or path of its file.
+        score_threshold: See `DetectorOptions`.
+        nms_threshold: See `DetectorOptions`.
+        **others: Further ones of `DetectorOptions`.
+    """
+    spec = None if model is None else find_spec(model)
+    if score_threshold is None and spec is not None:
+        score_threshold = spec.score_threshold
+    thresholds = {"score_threshold": score_threshold, "nms_threshold": nms_threshold}
+    others |= {name: value for name, value in thresholds.items() if value is not None}
+    return DetectorOptions(**others)
+
+
+_NOBODY = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+_NO_CROPS = Crops(
+    np.zeros((0, 0, 0, 3), np.uint8), np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
+)
+
+
+def _itself(image_bgr: UInt8Array) -> UInt8Array:
+    return image_bgr
+
+
+def _step(
+    work: Callable[[Sequence[_Before]], Sequence[_After]],
+    entries: Sequence[_Before | DwposeError],
+    on_error: OnError,
+) -> list[_After | DwposeError]:
+    """Does a step of the work on the pictures without an error."""
+    good = [entry for entry in entries if not isinstance(entry, DwposeError)]
+    try:
+        done = iter(work(good) if good else ())
+    except DwposeError as error:
+        if on_error == "raise":
+            raise
+        return [entry if isinstance(entry, DwposeError) else error for entry in entries]
+    return [entry if isinstance(entry, DwposeError) else next(done) for entry in entries]

@@ -1,0 +1,141 @@
+"""Where and how networks run, and how the name or path of a model becomes a loaded network."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import zoo
+from .backends import (
+    ENGINE_SUFFIXES,
+    Backend,
+    BackendName,
+    check_backend,
+    check_options,
+    load_backend,
+)
+from .estimator import DEFAULT_MAX_BATCH
+from .picture_groups import GROUP_PICTURES
+
+if TYPE_CHECKING:
+    from .backends import Precision
+    from .backends.onnxruntime import Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Where and how networks run.
+
+    Attributes:
+        backend: Runtime, "ort" for ONNX Runtime, "trt" for TensorRT, "openvino" for OpenVINO.
+        device: "cpu", "cuda" or "cuda:N"; None means the backend's own.
+        provider: Execution provider of ONNX Runtime; None takes the one of the device's own name.
+        provider_options: Further options of the provider, in ONNX Runtime's own words.
+        threads: CPU threads inside one operator; None leaves it to the runtime.
+        precision: What is calculated in; None takes the backend's own, see `load_backend`.
+        max_batch: Persons per call of the pose network at most.
+        offline: Forbid downloads; None obeys the environment variable DWPOSE_OFFLINE.
+        progress: Show on standard error how models are downloaded and engines are built.
+    """
+
+    backend: BackendName = "ort"
+    device: str | None = None
+    provider: Provider | None = None
+    provider_options: Mapping[str, Any] | None = None
+    threads: int | None = None
+    precision: Precision | None = None
+    max_batch: int = DEFAULT_MAX_BATCH
+    offline: bool | None = None
+    progress: bool = False
+
+
+def open_network(
+    model: zoo.StrPath, runtime: Runtime, *, kind: zoo.ModelKind, official: bool = False
+) -> Backend:
+    """Loads a network, downloading it first where it is not at hand.
+
+    Args:
+        model: Name of a model or path of its file.
+        runtime: Where it runs.
+        kind: What it has to be, where it is a name.
+        official: Convert a pose model in deploy form, whose outputs are decoded already, to
+            official form; needs the package onnx.
+
+    Raises:
+        DwposeError: The model cannot be had, or not be loaded; see `Predictor`.
+    """
+    path = zoo.resolve_model(model, kind=kind, offline=runtime.offline, progress=runtime.progress)
+    with official_form(path) if official else contextlib.nullcontext(path) as file:
+        return _load(file, runtime, runtime.max_batch if kind == "pose" else GROUP_PICTURES)
+
+
+def _load(path: Path, runtime: Runtime, max_batch: int) -> Backend:
+    load = partial(
+        load_backend,
+        runtime.backend,
+        device=runtime.device,
+        provider=runtime.provider,
+        provider_options=runtime.provider_options,
+        threads=runtime.threads,
+        max_batch=max_batch,
+    )
+    if runtime.backend != "trt" or path.suffix.lower() in ENGINE_SUFFIXES:
+        return load(path, precision=runtime.precision)
+    from .backends.tensorrt.engine_record import EngineOptions
+    from .export.engine_cache import open_engine
+
+    check_options(
+        runtime.backend,
+        provider=runtime.provider,
+        provider_options=runtime.provider_options,
+        threads=runtime.threads,
+        precision=runtime.precision,
+    )
+    return open_engine(
+        path,
+        device=check_backend(runtime.backend, runtime.device),
+        load=load,
+        options=EngineOptions(
+            precision="fp32" if runtime.precision == "fp32" else "fp16", max_batch=max_batch
+        ),
+        show_progress=runtime.progress,
+    )
+
+
+@contextlib.contextmanager
+def official_form(path: Path) -> Iterator[Path]:
+    """Gives the path of a pose model in official form for as long as it is needed.
+
+    A file in deploy form is converted into a temporary one; others are given themselves.
+    """
+    if not _is_deploy(path):
+        yield path
+        return
+    import onnx
+
+    from .export.sources import load_source
+
+    with tempfile.TemporaryDirectory() as folder:
+        official = Path(folder) / f"{path.stem}.onnx"
+        onnx.save(load_source(path).model, official)
+        yield official
+
+
+def _is_deploy(path: Path) -> bool:
+    """Tells whether a file is in deploy form, as far as the package onnx is there to read it."""
+    try:
+        import onnx
+
+        from .export.from_deploy import deploy_kind
+    except ImportError:
+        return False  # the estimator refuses a file in deploy form and names the package
+    try:
+        model = onnx.load(path, format="protobuf", load_external_data=False)
+    except Exception:  # an engine, or damaged: the runtime that loads it tells better
+        return False
+    return deploy_kind(model) is not None
