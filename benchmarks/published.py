@@ -22,7 +22,7 @@ class PublishedRow:
 
     Attributes:
         name: Name in the manifest, such as "dwpose-l-384".
-        size: Letter of the size, one of `dwpose_infer.models.dwpose.DWPOSE_SIZES`.
+        size: Letter of the size, one of `dwpose_infer.models.sizes.DWPOSE_SIZES`.
         input_hw: Height and width of the input in pixels.
         gflops: Multiply-accumulates of one crop in 1e9, cut off after two digits, not rounded.
         ort_ms: Latency on `ORT_MACHINE`, or None where not published.

@@ -28,11 +28,12 @@ from ..errors import (
     ModelNotFoundError,
 )
 from .cspnext import STEM_CHANNELS as CSPNEXT_STEM_CHANNELS
-from .dwpose import DWPOSE_SIZES, DWPose, DWPoseArchitecture
+from .dwpose import DWPose, DWPoseArchitecture
 from .restricted_pickle import StoredTensor
 from .simcc_head import SPLIT_RATIO
+from .sizes import DWPOSE_SIZES, YOLOX_SIZES
 from .torch_archive import TorchArchive
-from .yolox import YOLOX, YOLOX_SIZES, YOLOXArchitecture
+from .yolox import YOLOX, YOLOXArchitecture
 
 Stage = Literal[1, 2]
 """Stage of DWPose's distillation.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..errors import InvalidArgumentError
 from .cspnext import STRIDE, CSPNeXt
 from .simcc_head import SPLIT_RATIO, SimCCHead
+from .sizes import DWPOSE_SIZES
 
 WHOLE_BODY_KEYPOINTS = 133  # COCO-WholeBody: 17 body, 6 feet, 68 face, 42 hands
 
@@ -59,16 +60,6 @@ class DWPoseArchitecture:
     def widen(self) -> float:
         """Factor on the number of channels."""
         return DWPOSE_SIZES[self.size][1]
-
-
-# size -> (deepen, widen): the configurations of RTMPose in mmpose
-DWPOSE_SIZES: dict[str, tuple[float, float]] = {
-    "t": (0.167, 0.375),
-    "s": (0.33, 0.5),
-    "m": (0.67, 0.75),
-    "l": (1.0, 1.0),
-    "x": (1.33, 1.25),
-}
 
 
 class DWPose(nn.Module):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..errors import InvalidArgumentError
 from .csp_darknet import CSPDarknet, CSPLayer, conv3x3
 from .layers import ConvBNSiLU
+from .sizes import YOLOX_SIZES, YOLOXScale
 
 STRIDES = (8, 16, 32)  # of the three levels, in the order of the output
 LEVEL_CHANNELS = (256, 512, 1024)  # of the three levels at width 1
@@ -23,31 +24,6 @@ COCO_CLASSES = 80
 BN_EPS = 1e-3  # yolox/exp/yolox_base.py, init_yolo
 BN_MOMENTUM = 0.03
 PRIOR_PROBABILITY = 0.01  # that a cell holds an object, before training (RetinaNet)
-
-
-@dataclass(frozen=True)
-class YOLOXScale:
-    """Depth and width of one size.
-
-    Attributes:
-        depth: Factor on the number of bottlenecks.
-        width: Factor on the number of channels.
-        depthwise: Whether the 3x3 convolutions are depthwise separable.
-    """
-
-    depth: float
-    width: float
-    depthwise: bool = False
-
-
-YOLOX_SIZES: dict[str, YOLOXScale] = {
-    "nano": YOLOXScale(0.33, 0.25, depthwise=True),
-    "tiny": YOLOXScale(0.33, 0.375),
-    "s": YOLOXScale(0.33, 0.5),
-    "m": YOLOXScale(0.67, 0.75),
-    "l": YOLOXScale(1.0, 1.0),
-    "x": YOLOXScale(1.33, 1.25),
-}
 
 
 @dataclass(frozen=True)

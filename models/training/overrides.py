@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from ...errors import DwposeError, InvalidArgumentError
-from .settings.pose import DataSource, Settings
+from .settings import DataSource, Settings
 
 NULL_TEXT = "null"
 JSON_OPENINGS = ("[", "{", '"')

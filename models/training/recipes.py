@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ...errors import InvalidArgumentError
-from .settings.pose import (
+from .settings import (
     AugmentSettings,
     CodecSettings,
     DataSettings,
@@ -28,7 +28,6 @@ from .settings.pose import (
     OptimizerSettings,
     ScheduleSettings,
     Settings,
-    Size,
 )
 
 GPUS: Final = 8  # of the official runs
@@ -58,23 +57,23 @@ UBODY_SCENES: Final = (
 
 UBODY_FRAME_STEP: Final = 10
 
-INITIAL_URLS: Final[Mapping[Size, str]] = {
+INITIAL_URLS: Final[Mapping[str, str]] = {
     "t": f"{MIRROR}/rtmpose/cspnext-tiny_udp-aic-coco_210e-256x192-cbed682d_20230130.pth",
     "s": f"{MIRROR}/rtmpose/cspnext-s_udp-aic-coco_210e-256x192-92f5a029_20230130.pth",
     "m": f"{MIRROR}/rtmpose/cspnext-m_udp-aic-coco_210e-256x192-f2f7d6f6_20230130.pth",
     "l": f"{MIRROR}/rtmpose/cspnext-l_udp-aic-coco_210e-256x192-273b7631_20230130.pth",
     "x": f"{MIRROR}/rtmposev1/cspnext-x_udp-body7_210e-384x288-d28b58e6_20230529.pth",
 }
-"""Size -> backbone that official runs start from, whatever their input size."""
+"""str -> backbone that official runs start from, whatever their input size."""
 
-TEACHER_URLS: Final[Mapping[tuple[Size, int], str]] = {
+TEACHER_URLS: Final[Mapping[tuple[str, int], str]] = {
     ("l", 256): f"{MIRROR}/rtmposev1/rtmpose-l_ucoco_256x192-95bb32f5_20230822.pth",
     ("x", 256): f"{MIRROR}/rtmposev1/rtmpose-x_ucoco_256x192-05f5bcb7_20230822.pth",
     ("x", 384): f"{MIRROR}/rtmposev1/rtmpose-x_ucoco_384x288-f5b50679_20230822.pth",
 }
-"""Size and input height -> teacher of the first stage."""
+"""str and input height -> teacher of the first stage."""
 
-BASE_RUNS: Final[tuple[tuple[Size, int], ...]] = (
+BASE_RUNS: Final[tuple[tuple[str, int], ...]] = (
     ("t", 256),
     ("s", 256),
     ("m", 256),
@@ -84,7 +83,7 @@ BASE_RUNS: Final[tuple[tuple[Size, int], ...]] = (
     ("x", 384),
 )
 
-FIRST_STAGE_RUNS: Final[tuple[tuple[Size, Size, int], ...]] = (
+FIRST_STAGE_RUNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("l", "t", 256),
     ("l", "s", 256),
     ("l", "m", 256),
@@ -92,6 +91,8 @@ FIRST_STAGE_RUNS: Final[tuple[tuple[Size, Size, int], ...]] = (
     ("x", "l", 384),
 )
 """Teacher, student and input height of the published pairings; each has a second stage."""
+
+STUDENT_SIZES: Final = tuple(dict.fromkeys(student for _, student, _ in FIRST_STAGE_RUNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def official_data() -> DataSettings:
     )
 
 
-def base_recipe(size: Size, height: int) -> Settings:
+def base_recipe(size: str, height: int) -> Settings:
     """Makes the settings of supervised training.
 
     Args:
@@ -188,7 +189,7 @@ def base_recipe(size: Size, height: int) -> Settings:
     )
 
 
-def first_stage_recipe(teacher: Size, student: Size, height: int) -> Settings:
+def first_stage_recipe(teacher: str, student: str, height: int) -> Settings:
     """Makes the settings of the first stage: labels, features and outputs of a larger teacher.
 
     Args:
@@ -207,7 +208,7 @@ def first_stage_recipe(teacher: Size, student: Size, height: int) -> Settings:
     )
 
 
-def second_stage_recipe(teacher: Size, student: Size, height: int) -> Settings:
+def second_stage_recipe(teacher: str, student: str, height: int) -> Settings:
     """Makes the settings of the second stage: a new head on the frozen backbone of the first.
 
     The official configurations took over the epochs of the first stage's schedule and of its last

@@ -16,7 +16,7 @@ pytest.importorskip("safetensors")
 from dwpose_infer.models.checkpoints import load_model, read_state_dict
 from dwpose_infer.models.training.detector.settings import DetectorSettings
 from dwpose_infer.models.training.overrides import settings_of_kind
-from dwpose_infer.models.training.settings.pose import Settings
+from dwpose_infer.models.training.settings import Settings
 from dwpose_infer.zoo import resolve_model
 
 ROOT = Path(__file__).resolve().parents[2]

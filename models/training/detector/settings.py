@@ -10,19 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ...sizes import YOLOX_SIZES
 from ..settings.data import DataSource, require
-from ..settings.pose import (
+from ..settings.run import (
     EmaSettings,
     OptimizerSettings,
-    Precision,
+    RunSettings,
     ScheduleSettings,
-    check_numbers,
+    require_one_of,
 )
 
 if TYPE_CHECKING:
     from ...yolox import YOLOXArchitecture
 
-DetectorSize = Literal["nano", "tiny", "s", "m", "l", "x"]
 DetectorMetric = Literal["AP", "AP_50"]
 
 FROZEN_STAGES_MAX = 5
@@ -165,60 +165,36 @@ class DetectorLossSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorSettings:
-    """A whole run that trains a detector of persons.
+class DetectorSettings(RunSettings):
+    """A whole run that trains a detector of persons; with the attributes of `RunSettings`.
 
     Attributes:
-        name: Name of the run.
         teacher: The teacher, an ONNX file of a YOLOX in official form, with any number of classes
-            of which the first is "person".
-        size: Size of the student: nano, tiny, s, m, l or x.
-        input_height: Height of the input in pixels; the teacher's has to be the same.
-        input_width: Width of the input in pixels.
+            of which the first is "person"; its input has to be of the same size.
+        size: Size of the student, one of `YOLOX_SIZES`.
         initial: Checkpoint to start from; of one with more classes the person's weights are
             taken. None starts from random numbers.
         frozen_stages: First stages of the backbone that stay as they are, with their running
             statistics: 0 trains all, 2 the stem and dark2, which cost most of the time. Needs
             `initial`.
-        seed: Seed of everything random.
-        epochs: How often all pictures are seen.
-        batch_size: Samples per step over all processes.
-        precision: Numbers of the forward pass: fp32, or mixed precision with bf16 or fp16.
-        channels_last: Keep features with the channels innermost: faster, the same network.
-        compile: Hand the step to torch.compile: faster after a slow start.
-        sync_batch_norm: Normalise over the samples of all processes.
-        validate_every: Epochs between two validations; the last epoch ends with one.
         best_by: What makes a validation the best: "AP_50" or "AP" of COCO's box task.
-        checkpoint_every: Epochs between two checkpoints.
-        log_every: Steps between two lines of the log.
-        tensorboard: Write TensorBoard's files too.
         data: Where pictures come from.
         scenes: How they are changed.
         loss: What is learnt.
-        optimizer: AdamW.
-        schedule: The learning rate over time.
-        ema: The moving average of the weights.
     """
 
     name: str = "detector"
     teacher: str = ""
-    size: DetectorSize = "nano"
+    size: str = "nano"
     input_height: int = 416
     input_width: int = 416
-    initial: str | None = None
     frozen_stages: int = 0
-    seed: int = 21
     epochs: int = 30
     batch_size: int = 16
-    precision: Precision = "fp32"
     channels_last: bool = True
-    compile: bool = False
-    sync_batch_norm: bool = True
     validate_every: int = 5
     best_by: DetectorMetric = "AP_50"
     checkpoint_every: int = 1
-    log_every: int = 50
-    tensorboard: bool = False
     data: DetectorDataSettings = field(default_factory=DetectorDataSettings)
     scenes: SceneSettings = field(default_factory=SceneSettings)
     loss: DetectorLossSettings = field(default_factory=DetectorLossSettings)
@@ -235,14 +211,9 @@ class DetectorSettings:
     ema: EmaSettings = field(default_factory=lambda: EmaSettings(momentum=2e-3, gamma=200))
 
     def __post_init__(self) -> None:
-        for name, kind in (
-            ("size", DetectorSize),
-            ("precision", Precision),
-            ("best_by", DetectorMetric),
-        ):
-            known, value = get_args(kind), getattr(self, name)
-            require(value in known, f"{name} must be one of {', '.join(known)}, not {value!r}")
-        check_numbers(self, seed=self.seed)
+        RunSettings.__post_init__(self)  # super() does not find its class where there are slots
+        require_one_of("size", self.size, YOLOX_SIZES)
+        require_one_of("best_by", self.best_by, get_args(DetectorMetric))
         frozen = self.frozen_stages
         require(
             0 <= frozen <= FROZEN_STAGES_MAX,
@@ -259,8 +230,3 @@ class DetectorSettings:
         from ...yolox import YOLOXArchitecture
 
         return YOLOXArchitecture(self.size, classes=1)
-
-    @property
-    def input_wh(self) -> tuple[int, int]:
-        """Width and height of the input, pixels."""
-        return self.input_width, self.input_height

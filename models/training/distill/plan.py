@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from ....errors import InvalidArgumentError, ModelFormatError
 from ..overrides import apply_overrides, to_plain
 from ..recipes import FIRST_STAGE_RUNS, first_stage_recipe, second_stage_recipe
+from ..settings import CodecSettings, DistillSettings, Settings
 from ..settings.choosing import DataChoice
-from ..settings.pose import CodecSettings, DistillSettings, Settings, Size
 
 if TYPE_CHECKING:
     from ...dwpose import DWPoseArchitecture
 
-STUDENT_SIZES: Final = tuple(dict.fromkeys(student for _, student, _ in FIRST_STAGE_RUNS))
 NO_FILE: Final = "none"
 
 MODEL_NAME: Final = "model.pth"
@@ -61,7 +60,7 @@ class DistillPlan:
 
 def make_plan(
     teacher: Path,
-    size: Size,
+    size: str,
     folder: Path,
     *,
     data: DataChoice | None = None,
@@ -114,7 +113,7 @@ def make_plan(
 
 
 def stage_settings(
-    architecture: DWPoseArchitecture, size: Size, *, teacher: Path, folder: Path
+    architecture: DWPoseArchitecture, size: str, *, teacher: Path, folder: Path
 ) -> tuple[Settings, Settings]:
     """Returns the settings of both stages for a teacher and a student.
 
@@ -141,7 +140,7 @@ def stage_settings(
         replace(
             first,
             name=f"s1-{architecture.size}-{size}-{height}",
-            distill=_taught_by(first, teacher, _letter(architecture.size)),
+            distill=_taught_by(first, teacher, architecture.size),
             **changes,
         ),
         replace(
@@ -153,7 +152,7 @@ def stage_settings(
     )
 
 
-def _taught_by(settings: Settings, checkpoint: Path, size: Size) -> DistillSettings:
+def _taught_by(settings: Settings, checkpoint: Path, size: str) -> DistillSettings:
     if settings.distill is None:
         raise InvalidArgumentError(f"the run {settings.name!r} has no teacher")
     return replace(
@@ -168,13 +167,6 @@ def _sigma(side: int) -> float:
     192x256 and 6.0, 6.93 at 288x384 (mmpose's configurations of RTMPose).
     """
     return round(math.sqrt(side / 8), 2)
-
-
-def _letter(size: str) -> Size:
-    for known in ("t", "s", "m", "l", "x"):
-        if size == known:
-            return known
-    raise InvalidArgumentError(f"no DWPose of size {size!r}")
 
 
 def _architecture(teacher: Path) -> DWPoseArchitecture:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ....errors import ModelFormatError
-from ..settings.pose import EmaSettings
+from ..settings.run import EmaSettings
 
 
 class MovingAverage:

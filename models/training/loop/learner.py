@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from ....errors import ModelFormatError
-from ..settings.pose import EmaSettings, OptimizerSettings, Precision
+from ..settings.run import Precision, RunSettings
 from .checkpoint import TrainingState
 from .distributed import Processes, synchronise_batch_norm
 from .ema import MovingAverage
@@ -19,30 +19,6 @@ AUTOCAST: Final[dict[Precision, torch.dtype]] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
-
-
-class LearnerSettings(Protocol):
-    """The settings that a `Learner` reads; those of all kinds of runs have them."""
-
-    @property
-    def precision(self) -> Precision:
-        """Numbers of the forward pass."""
-
-    @property
-    def channels_last(self) -> bool:
-        """Whether features lie with the channels innermost."""
-
-    @property
-    def sync_batch_norm(self) -> bool:
-        """Whether normalisation sees the samples of all processes."""
-
-    @property
-    def optimizer(self) -> OptimizerSettings:
-        """AdamW."""
-
-    @property
-    def ema(self) -> EmaSettings:
-        """The moving average."""
 
 
 class Learner(ABC):
@@ -55,7 +31,7 @@ class Learner(ABC):
         average: The moving average of the weights; None without one.
     """
 
-    def __init__(self, network: nn.Module, settings: LearnerSettings, processes: Processes) -> None:
+    def __init__(self, network: nn.Module, settings: RunSettings, processes: Processes) -> None:
         """Takes over the networks.
 
         Args:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ....errors import InvalidArgumentError
-from ..settings.pose import OptimizerSettings
+from ..settings.run import OptimizerSettings
 
 NORM_LAYERS: Final = (
     nn.modules.batchnorm._NormBase,

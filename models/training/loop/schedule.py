@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from ..settings.pose import ScheduleSettings
+from ..settings.run import ScheduleSettings
 
 
 def learning_rate(

@@ -7,14 +7,14 @@ import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final
 
 import torch
 
 from ....errors import TrainingError
 from ....files.document import write_document
 from ..data import TrainLoader
-from ..settings.pose import ScheduleSettings
+from ..settings.run import RunSettings
 from .checkpoint import (
     BEST_NAME,
     TrainingState,
@@ -25,7 +25,7 @@ from .checkpoint import (
 )
 from .distributed import Processes
 from .interruption import StopRequest
-from .learner import Learner, LearnerSettings
+from .learner import Learner
 from .meters import Meters
 from .progress import Progress
 from .resuming import HARMLESS, as_stored, newest_state, require_new, require_same_run
@@ -35,50 +35,6 @@ from .schedule import learning_rate
 
 CHECKPOINTS_NAME: Final = "checkpoints"
 SETTINGS_NAME: Final = "settings.json"
-
-
-class RunSettings(LearnerSettings, Protocol):
-    """The settings that a `TrainingLoop` reads; those of all kinds of runs have them."""
-
-    @property
-    def name(self) -> str:
-        """Name of the run."""
-
-    @property
-    def seed(self) -> int:
-        """Seed of everything random."""
-
-    @property
-    def epochs(self) -> int:
-        """How often all samples are seen."""
-
-    @property
-    def batch_size(self) -> int:
-        """Samples per step over all processes."""
-
-    @property
-    def validate_every(self) -> int:
-        """Epochs between two validations."""
-
-    @property
-    def best_by(self) -> str:
-        """Column of the validation that says which weights are the best."""
-
-    @property
-    def checkpoint_every(self) -> int:
-        """Epochs between two checkpoints."""
-
-    @property
-    def log_every(self) -> int:
-        """Steps between two lines of the log."""
-
-    @property
-    def tensorboard(self) -> bool:
-        """Whether to write TensorBoard's files too."""
-
-    @property
-    def schedule(self) -> ScheduleSettings:
-        """The learning rate over time."""
 
 
 class TrainingLoop(ABC):

@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 from dwpose_infer.formats.coco import FIELD_OF_PART
 from dwpose_infer.keypoints import PARTS
 from dwpose_infer.models.training.data import Persons, Pictures, open_pictures, read_persons
-from dwpose_infer.models.training.settings.data import DataSource
+from dwpose_infer.models.training.settings import DataSource
 
 SIZES_WH = [(90, 120), (120, 90), (100, 100)]
 """Of the pictures 10, 20 and 35, in turns."""

@@ -10,7 +10,7 @@ import pytest
 from dwpose_infer import geometry
 from dwpose_infer.models.training.data.augment import cut, training_crop
 from dwpose_infer.models.training.data.regions import Region, box_region
-from dwpose_infer.models.training.settings.data import AugmentSettings
+from dwpose_infer.models.training.settings import AugmentSettings
 
 SIZE = (192, 256)
 OFFICIAL = AugmentSettings()

@@ -19,7 +19,7 @@ from dwpose_infer.models.training.data import (
     read_persons,
     usable_workers,
 )
-from dwpose_infer.models.training.settings.data import AugmentSettings
+from dwpose_infer.models.training.settings import AugmentSettings
 
 SIZE = (48, 64)
 AUGMENT = AugmentSettings(portrait_probability=0.2)

@@ -7,7 +7,7 @@ import pytest
 
 from dwpose_infer.errors import FormatError, InputError
 from dwpose_infer.models.training.data import read_persons
-from dwpose_infer.models.training.settings.data import DataSource
+from dwpose_infer.models.training.settings import DataSource
 
 
 def test_all_persons_of_the_set_arrive_in_order(persons, document, tmp_path):

@@ -14,7 +14,7 @@ from dwpose_infer.models.training.data.photometric import (
     cut_hole,
     shift_hsv,
 )
-from dwpose_infer.models.training.settings.data import AugmentSettings
+from dwpose_infer.models.training.settings import AugmentSettings
 
 SETTINGS = AugmentSettings()
 

@@ -7,7 +7,7 @@ import pytest
 
 from dwpose_infer.models.training.data.augment import training_crop
 from dwpose_infer.models.training.data.portrait import ABSENT, PARTS, random_portrait
-from dwpose_infer.models.training.settings.data import AugmentSettings
+from dwpose_infer.models.training.settings import AugmentSettings
 
 SETTINGS = AugmentSettings(portrait_probability=1.0)
 KINDS = ["face", "head and shoulders", "upper body", "hand"]

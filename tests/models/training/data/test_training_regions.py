@@ -23,7 +23,7 @@ from dwpose_infer.models.training.data.regions import (
     random_jitter,
     truncated_normal,
 )
-from dwpose_infer.models.training.settings.data import AugmentSettings
+from dwpose_infer.models.training.settings import AugmentSettings
 
 SETTINGS = AugmentSettings()
 SAMPLES = range(12)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dwpose_infer.models.training.data import encode, encode_batch
 from dwpose_infer.models.training.data.portrait import ABSENT
-from dwpose_infer.models.training.settings.data import CodecSettings
+from dwpose_infer.models.training.settings import CodecSettings
 from dwpose_infer.simcc import decode_simcc
 
 SIZES = {"256x192": (192, 256), "384x288": (288, 384)}

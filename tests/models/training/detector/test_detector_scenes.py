@@ -17,7 +17,7 @@ from dwpose_infer.models.training.detector.windows import (
     part_window,
     portrait_window,
 )
-from dwpose_infer.models.training.settings.data import DataSource
+from dwpose_infer.models.training.settings import DataSource
 
 SIZE_WH = (96, 64)
 STILL = SceneSettings(

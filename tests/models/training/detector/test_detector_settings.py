@@ -10,7 +10,7 @@ from dwpose_infer.models.training.overrides import (
     settings_of_kind,
     to_plain,
 )
-from dwpose_infer.models.training.settings.data import DataSource
+from dwpose_infer.models.training.settings import DataSource
 
 
 def test_settings_come_back_from_plain_data_and_from_text():

@@ -9,7 +9,7 @@ from detector_samples import BOX_XYWH, write_pictures
 
 from dwpose_infer.errors import FormatError, InputError
 from dwpose_infer.models.training.detector.table import read_table
-from dwpose_infer.models.training.settings.data import DataSource
+from dwpose_infer.models.training.settings import DataSource
 
 SOURCE = DataSource(annotations="labels.json", images=".")
 

@@ -36,7 +36,7 @@ from dwpose_infer.models.training.distill.record import DistillRecord, StepRecor
 from dwpose_infer.models.training.loop.checkpoint import list_checkpoints, load_state
 from dwpose_infer.models.training.pose.step import TrainingStep
 from dwpose_infer.models.training.recipes import FIRST_STAGE_RUNS, recipe
-from dwpose_infer.models.training.settings.data import DataSettings, DataSource
+from dwpose_infer.models.training.settings import DataSettings, DataSource
 from dwpose_infer.simcc import decode_simcc
 from tolerances import KEYPOINT_PX, OTHER_RUNTIME
 from training_samples import write_set

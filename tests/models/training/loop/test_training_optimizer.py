@@ -21,7 +21,7 @@ from dwpose_infer.models.training.loop.optimizer import (
     split_by_decay,
 )
 from dwpose_infer.models.training.loop.schedule import learning_rate
-from dwpose_infer.models.training.settings.pose import (
+from dwpose_infer.models.training.settings import (
     EmaSettings,
     OptimizerSettings,
     ScheduleSettings,

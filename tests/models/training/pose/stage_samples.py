@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from dwpose_infer.models.dwpose import DWPose, DWPoseArchitecture
-from dwpose_infer.models.training.settings.pose import DistillSettings, LossSettings, Settings
+from dwpose_infer.models.training.settings import DistillSettings, LossSettings, Settings
 
 HEIGHT, WIDTH = 64, 32
 EPOCHS = 10

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from dwpose_infer.models.training.data import encode_batch
 from dwpose_infer.models.training.pose.heatmaps import MapSupervision, map_targets
-from dwpose_infer.models.training.settings.pose import CodecSettings
+from dwpose_infer.models.training.settings import CodecSettings
 
 WIDTH, HEIGHT = 96, 128
 

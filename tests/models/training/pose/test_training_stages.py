@@ -18,7 +18,7 @@ from dwpose_infer.models.training.pose.stages import (
     build_stage,
     plain_state,
 )
-from dwpose_infer.models.training.settings.pose import DistillSettings, LossSettings
+from dwpose_infer.models.training.settings import DistillSettings, LossSettings
 from dwpose_infer.models.yolox import YOLOXArchitecture
 
 

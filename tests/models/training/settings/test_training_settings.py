@@ -16,7 +16,7 @@ from dwpose_infer.models.training.overrides import (
     to_plain,
 )
 from dwpose_infer.models.training.recipes import recipe, recipe_names
-from dwpose_infer.models.training.settings.pose import (
+from dwpose_infer.models.training.settings import (
     AugmentSettings,
     DataSettings,
     DataSource,
