@@ -14,20 +14,14 @@ Several processes are started by `torchrun`; nothing here differs for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
-from .loop.distributed import Processes, join_processes
-from .loop.interruption import StopRequest
 from .loop.run_options import RunOptions, TrainingSummary
-from .loop.training_loop import TrainingLoop
-from .pose.run import TrainingRun
+from .loop.training_loop import run_loop
+from .pose.run import PoseRun
 from .settings.pose import Settings
 
-__all__ = ["RunOptions", "TrainingSummary", "carry_out", "train"]
-
-AnySettings = TypeVar("AnySettings")
+__all__ = ["RunOptions", "TrainingSummary", "train"]
 
 
 def train(settings: Settings, folder: Path, options: RunOptions | None = None) -> TrainingSummary:
@@ -54,27 +48,4 @@ def train(settings: Settings, folder: Path, options: RunOptions | None = None) -
         MissingDependencyError: A package is missing.
         OutputError: A file cannot be written.
     """
-    return carry_out(TrainingRun, settings, folder, options)
-
-
-def carry_out(
-    kind: Callable[[AnySettings, Path, RunOptions, Processes, StopRequest], TrainingLoop],
-    settings: AnySettings,
-    folder: Path,
-    options: RunOptions | None,
-) -> TrainingSummary:
-    """Carries out a run of any kind, or the rest of it; see `train`.
-
-    Args:
-        kind: Which kind, such as `TrainingRun`.
-        settings: What is learnt.
-        folder: Folder of the run; made where it is missing.
-        options: How it is carried out.
-    """
-    options = options or RunOptions()
-    with join_processes(options.device) as processes, StopRequest() as stop:
-        run = kind(settings, Path(folder), options, processes, stop)
-        try:
-            return run.carry_out()
-        finally:
-            run.close()
+    return run_loop(PoseRun, settings, folder, options)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import torch
 
 from ....errors import TrainingError
 from ....files.document import write_document
 from ..data import TrainLoader
+from ..settings.choosing import SETTINGS_NAME
 from ..settings.run import RunSettings
 from .checkpoint import (
     BEST_NAME,
@@ -23,7 +24,7 @@ from .checkpoint import (
     save_state,
     step_path,
 )
-from .distributed import Processes
+from .distributed import Processes, join_processes
 from .interruption import StopRequest
 from .learner import Learner
 from .meters import Meters
@@ -34,7 +35,8 @@ from .run_options import RunOptions, TrainingSummary, say_nothing
 from .schedule import learning_rate
 
 CHECKPOINTS_NAME: Final = "checkpoints"
-SETTINGS_NAME: Final = "settings.json"
+
+AnySettings = TypeVar("AnySettings", bound=RunSettings)
 
 
 class TrainingLoop(ABC):
@@ -147,7 +149,7 @@ class TrainingLoop(ABC):
                 self._folder, title=settings.name, step=self.done, tensorboard=settings.tensorboard
             )
 
-    def carry_out(self) -> TrainingSummary:
+    def run(self) -> TrainingSummary:
         """Goes through all epochs that are left."""
         if self.done:
             self._end_epoch()  # a run that was killed while it validated does so now
@@ -294,6 +296,29 @@ class TrainingLoop(ABC):
             ),
             memory_mb=max(row["memory_mb"] for row in rows) if rows else None,
         )
+
+
+def run_loop(
+    kind: Callable[[AnySettings, Path, RunOptions, Processes, StopRequest], TrainingLoop],
+    settings: AnySettings,
+    folder: Path,
+    options: RunOptions | None,
+) -> TrainingSummary:
+    """Carries out a run of any kind, or the rest of it; see `trainer.train`.
+
+    Args:
+        kind: Which kind, such as `PoseRun`.
+        settings: What is learnt.
+        folder: Folder of the run; made where it is missing.
+        options: How it is carried out.
+    """
+    options = options or RunOptions()
+    with join_processes(options.device) as processes, StopRequest() as stop:
+        run = kind(settings, Path(folder), options, processes, stop)
+        try:
+            return run.run()
+        finally:
+            run.close()
 
 
 def _advice(what: str, step: int, saved: int) -> str:

@@ -18,6 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...dwpose import DWPose
+from ..settings.pose import LossSettings
+
 SUPERVISED_STAGES: Final = 2
 """Last stages of the backbone, at a 16th and a 32nd of the resolution."""
 
@@ -69,6 +72,14 @@ class MapSupervision(nn.Module):
             ]
         ).sum(dim=0)
         return (per_point * keypoint_weights).sum() / points / bins
+
+
+def new_map_supervision(model: DWPose, settings: LossSettings) -> MapSupervision | None:
+    """Returns the layers that supervise a network's maps; None where none are wanted."""
+    if settings.map_weight == 0:
+        return None
+    channels = model.backbone.out_channels
+    return MapSupervision((channels // 2, channels), model.architecture.keypoints)
 
 
 def map_targets(targets_x: Tensor, targets_y: Tensor, *, height: int, width: int) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ....keypoints import PARTS
+from ..settings.pose import LossSettings
 
 LABEL_BETA: Final = 10.0
 """Factor before the softmax (mmpose's RTMPose configurations, `beta` of KLDiscretLoss)."""
@@ -71,6 +72,18 @@ def label_loss(
     samples, points = outputs_xy[0].shape[:2]
     total = torch.as_tensor(per_point).sum() / points
     return total if reference_samples is None else total * (reference_samples / samples)
+
+
+def counted_weights(keypoint_weights: Tensor, settings: LossSettings) -> Tensor:
+    """Returns how much each point of each sample counts in the losses against the labels.
+
+    Args:
+        keypoint_weights: (N, 133), 0 for points that are not labelled.
+        settings: Whether that counts, and the factors of the parts.
+    """
+    if not settings.use_keypoint_weights:
+        keypoint_weights = torch.ones_like(keypoint_weights)
+    return keypoint_weights * point_factors(*settings.part_weights).to(keypoint_weights)
 
 
 def point_factors(body: float, feet: float, face: float, hands: float) -> Tensor:

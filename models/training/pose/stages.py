@@ -26,17 +26,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ....errors import InvalidArgumentError
 from ...checkpoints import Stage, load_weights
+from ...cspnext import CSPNeXt
 from ...dwpose import DWPose, DWPoseArchitecture
 from ..settings.pose import DistillSettings, LossSettings, Settings
-from .label_supervision import Labels, answer_labels, new_map_supervision
-from .losses import FeatureLoss, LogitLoss
+from .heatmaps import SUPERVISED_STAGES, MapSupervision, new_map_supervision
+from .losses import FeatureLoss, LogitLoss, counted_weights, label_loss
 from .pretrained import load_initial_weights, load_teacher, teacher_architecture
 
 Value = TypeVar("Value")
@@ -68,22 +69,41 @@ def plain_state(state: Mapping[str, Value], stage: Stage | None) -> dict[str, Va
     }
 
 
+class Answer(NamedTuple):
+    """What a network makes of a batch.
+
+    Attributes:
+        features: Of the backbone, (N, channels, h, w): its output last, where maps are supervised
+            those of the stages before it too.
+        outputs_xy: Of the head, (N, 133, bins along x) and (N, 133, bins along y).
+    """
+
+    features: Sequence[Tensor]
+    outputs_xy: tuple[Tensor, Tensor]
+
+
 class TrainingStage(nn.Module, ABC):
     """What all kinds of training have in common.
 
     Args:
         architecture: The trained network's.
+        loss: Settings of the label loss.
 
     Attributes:
         architecture: The same.
         distiller_stage: 1 or 2, or none where there is no teacher.
+        learns_labels: Whether the labels play a part.
+        map_supervision: Layers that supervise the maps of the backbone, or none.
     """
 
     distiller_stage: Stage | None = None
+    learns_labels: bool = True
 
-    def __init__(self, architecture: DWPoseArchitecture) -> None:
+    def __init__(self, architecture: DWPoseArchitecture, loss: LossSettings) -> None:
         super().__init__()
         self.architecture = architecture
+        self.label_settings = loss
+        self.map_supervision: MapSupervision | None = None
 
     def forward(
         self,
@@ -107,21 +127,46 @@ class TrainingStage(nn.Module, ABC):
             parts it is made of under their official names (`loss_kpt`, `loss_fea`,
             `loss_logit`; and `loss_map`), factors included.
         """
-        labels = Labels(targets_x, targets_y, keypoint_weights)
-        losses = self._losses(crops, labels, epoch)
+        student, teacher = self._answer(crops)
+        losses: dict[str, Tensor] = {}
+        if self.learns_labels:
+            settings = self.label_settings
+            weights = counted_weights(keypoint_weights, settings)
+            losses["loss_kpt"] = label_loss(
+                student.outputs_xy,
+                (targets_x, targets_y),
+                weights,
+                beta=settings.beta,
+                label_softmax=settings.label_softmax,
+                reference_samples=settings.reference_samples,
+            )
+            if self.map_supervision is not None:
+                maps = student.features[-SUPERVISED_STAGES:]
+                loss: Tensor = self.map_supervision(maps, targets_x, targets_y, weights)
+                reference = settings.reference_samples
+                share = 1.0 if reference is None else reference / len(crops)
+                losses["loss_map"] = loss * (share * settings.map_weight)
+        if teacher is not None:
+            losses |= self._teacher_losses(student, teacher, epoch)
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
 
     @abstractmethod
-    def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
-        """Works out the parts of the loss, see `forward`."""
+    def _answer(self, crops: Tensor) -> tuple[Answer, Answer | None]:
+        """Asks the trained network, and the teacher where there is one."""
+
+    def _teacher_losses(self, student: Answer, teacher: Answer, epoch: int) -> dict[str, Tensor]:
+        """Compares the two; nothing without a teacher."""
+        return {}
+
+    def _ask(self, backbone: CSPNeXt, head: nn.Module, crops: Tensor) -> Answer:
+        """Runs the network that is trained."""
+        one = self.map_supervision is None
+        features = (backbone(crops),) if one else backbone.stage_features(crops)
+        return Answer(features, head(features[-1]))
 
     @abstractmethod
     def networks(self) -> Sequence[nn.Module]:
         """Returns the modules that do the work, for compiling them in place."""
-
-    def trainable_parameters(self) -> list[nn.Parameter]:
-        """Returns the parameters that are learnt, in the order of the state dict."""
-        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def trained_model(self, state: Mapping[str, Tensor] | None = None) -> DWPose:
         """Makes the plain network that this training is for.
@@ -153,26 +198,17 @@ class PlainStage(TrainingStage):
     """
 
     def __init__(self, model: DWPose, loss: LossSettings) -> None:
-        super().__init__(model.architecture)
+        super().__init__(model.architecture, loss)
         self.backbone = model.backbone
         self.head = model.head
-        self.label_settings = loss
         self.map_supervision = new_map_supervision(model, loss)
 
     def networks(self) -> Sequence[nn.Module]:
         """Returns the modules that do the work, for compiling them in place."""
         return self.backbone, self.head
 
-    def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
-        answer = answer_labels(
-            self.backbone,
-            self.head,
-            self.map_supervision,
-            crops=crops,
-            labels=labels,
-            settings=self.label_settings,
-        )
-        return answer.losses
+    def _answer(self, crops: Tensor) -> tuple[Answer, None]:
+        return self._ask(self.backbone, self.head, crops), None
 
 
 class DistillationStage(TrainingStage):
@@ -198,7 +234,7 @@ class DistillationStage(TrainingStage):
         loss: LossSettings,
         epochs: int,
     ) -> None:
-        super().__init__(student.architecture)
+        super().__init__(student.architecture, loss)
         if _bins(student.architecture) != _bins(teacher.architecture):
             raise InvalidArgumentError(
                 "teacher and student need inputs of one size: "
@@ -208,7 +244,6 @@ class DistillationStage(TrainingStage):
         self.student = student
         self.distill_losses = nn.ModuleDict()
         self.settings = settings
-        self.label_settings = loss
         self.epochs = epochs
         self._prepare()
         self.train()
@@ -248,11 +283,20 @@ class DistillationStage(TrainingStage):
         return 1 - epoch / self.epochs if self.settings.decay else 1.0
 
     @torch.no_grad()
-    def _ask_teacher(self, crops: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Returns the teacher's features and outputs."""
+    def _ask_teacher(self, crops: Tensor) -> Answer:
         features: Tensor = self.teacher.backbone(crops)
-        outputs: tuple[Tensor, Tensor] = self.teacher.head(features)
-        return features, outputs
+        return Answer((features,), self.teacher.head(features))
+
+    def _teacher_losses(self, student: Answer, teacher: Answer, epoch: int) -> dict[str, Tensor]:
+        factor = self.decay_factor(epoch)
+        losses = {}
+        if "loss_fea" in self.distill_losses:
+            loss_fea = self.distill_losses["loss_fea"](student.features[-1], teacher.features[-1])
+            losses["loss_fea"] = factor * loss_fea
+        if "loss_logit" in self.distill_losses:
+            loss_logit = self.distill_losses["loss_logit"](student.outputs_xy, teacher.outputs_xy)
+            losses["loss_logit"] = factor * loss_logit
+        return losses
 
 
 class FirstStage(DistillationStage):
@@ -276,25 +320,9 @@ class FirstStage(DistillationStage):
         if settings.logit_weight > 0:
             self._add_logit_loss()
 
-    def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
-        teacher_features, teacher_outputs = self._ask_teacher(crops)
-        answer = answer_labels(
-            self.student.backbone,
-            self.student.head,
-            self.map_supervision,
-            crops=crops,
-            labels=labels,
-            settings=self.label_settings,
-        )
-        losses = dict(answer.losses)
-        factor = self.decay_factor(epoch)
-        if "loss_fea" in self.distill_losses:
-            loss_fea = self.distill_losses["loss_fea"](answer.features, teacher_features)
-            losses["loss_fea"] = factor * loss_fea
-        if "loss_logit" in self.distill_losses:
-            loss_logit = self.distill_losses["loss_logit"](answer.outputs_xy, teacher_outputs)
-            losses["loss_logit"] = factor * loss_logit
-        return losses
+    def _answer(self, crops: Tensor) -> tuple[Answer, Answer]:
+        teacher = self._ask_teacher(crops)
+        return self._ask(self.student.backbone, self.student.head, crops), teacher
 
 
 class SecondStage(DistillationStage):
@@ -305,6 +333,7 @@ class SecondStage(DistillationStage):
     """
 
     distiller_stage = 2
+    learns_labels = False
 
     def _prepare(self) -> None:
         student, teacher = self.student.architecture, self.teacher.architecture
@@ -322,11 +351,9 @@ class SecondStage(DistillationStage):
         """Returns the modules that do the work, for compiling them in place."""
         return self.teacher.backbone, self.teacher.head, self.student.head
 
-    def _losses(self, crops: Tensor, labels: Labels, epoch: int) -> dict[str, Tensor]:
-        features, teacher_outputs = self._ask_teacher(crops)
-        outputs = self.student.head(features)
-        loss_logit = self.distill_losses["loss_logit"](outputs, teacher_outputs)
-        return {"loss_logit": self.decay_factor(epoch) * loss_logit}
+    def _answer(self, crops: Tensor) -> tuple[Answer, Answer]:
+        teacher = self._ask_teacher(crops)
+        return Answer(teacher.features, self.student.head(teacher.features[-1])), teacher
 
 
 def build_stage(settings: Settings, *, load_initial: bool = True) -> TrainingStage:

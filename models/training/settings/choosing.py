@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from ....errors import InvalidArgumentError
 from ....files.atomic import read_bytes
@@ -13,6 +14,9 @@ from ..overrides import Kind, apply_overrides, settings_of_kind, to_plain
 from ..recipes import recipe
 from .data import DataSettings, DataSource
 from .pose import Settings
+
+SETTINGS_NAME: Final = "settings.json"
+"""The settings of a run in its folder."""
 
 FileAndFolder = tuple[str, str]
 

@@ -247,15 +247,15 @@ def test_a_signal_leaves_a_run_that_goes_on(
     tmp_path, settings_file, monkeypatch, capsys, number, status
 ):
     train_packages()
-    from dwpose_infer.models.training.pose.step import TrainingStep
+    from dwpose_infer.models.training.pose.run import PoseLearner
 
-    whole_step = TrainingStep.__call__
+    whole_step = PoseLearner.__call__
 
     def step(*given, **keywords):
         os.kill(os.getpid(), number)
         return whole_step(*given, **keywords)
 
-    monkeypatch.setattr(TrainingStep, "__call__", step)
+    monkeypatch.setattr(PoseLearner, "__call__", step)
     out = tmp_path / "run"
     assert main(["--settings", str(settings_file), "--out", str(out)]) == status
     error = capsys.readouterr().err

@@ -14,8 +14,11 @@ from dwpose_infer.errors import InputError, InvalidArgumentError, ModelFormatErr
 from dwpose_infer.export.exporter import ExportOptions, convert, read_source
 from dwpose_infer.models.checkpoints import load_model
 from dwpose_infer.models.training.detector.settings import DetectorSettings
-from dwpose_infer.models.training.detector.student import build_student, person_weights
-from dwpose_infer.models.training.detector.trainer import train_detector
+from dwpose_infer.models.training.detector.trainer import (
+    build_student,
+    person_weights,
+    train_detector,
+)
 from dwpose_infer.models.training.loop.checkpoint import list_checkpoints, load_state
 from dwpose_infer.models.training.loop.csv_log import read_table
 from dwpose_infer.models.training.loop.run_options import RunOptions

@@ -34,7 +34,7 @@ from dwpose_infer.models.training.distill.launch import train_in_processes
 from dwpose_infer.models.training.distill.plan import make_plan, stage_settings
 from dwpose_infer.models.training.distill.record import DistillRecord, StepRecord
 from dwpose_infer.models.training.loop.checkpoint import list_checkpoints, load_state
-from dwpose_infer.models.training.pose.step import TrainingStep
+from dwpose_infer.models.training.pose.run import PoseLearner
 from dwpose_infer.models.training.recipes import FIRST_STAGE_RUNS, recipe
 from dwpose_infer.models.training.settings import DataSettings, DataSource
 from dwpose_infer.simcc import decode_simcc
@@ -97,7 +97,7 @@ def arguments(files, out, *more):
 
 
 def press_ctrl_c_in_step(number, monkeypatch):
-    whole_step = TrainingStep.__call__
+    whole_step = PoseLearner.__call__
     done = []
 
     def step(*given, **keywords):
@@ -106,7 +106,7 @@ def press_ctrl_c_in_step(number, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
         return whole_step(*given, **keywords)
 
-    monkeypatch.setattr(TrainingStep, "__call__", step)
+    monkeypatch.setattr(PoseLearner, "__call__", step)
 
 
 @pytest.fixture(scope="module")

@@ -45,3 +45,7 @@ def settings(*, stage=None, files=None, teacher_mode="train", **changes):
             **changes,
         }
     )
+
+
+def learnt_parameters(stage):
+    return [parameter for parameter in stage.parameters() if parameter.requires_grad]
