@@ -13,6 +13,9 @@ DWPOSE_SIZES: dict[str, tuple[float, float]] = {
     "x": (1.33, 1.25),
 }
 
+STUDENT_SIZES = tuple(size for size in DWPOSE_SIZES if size != "x")
+"""Those that DWPose distills; x teaches."""
+
 
 @dataclass(frozen=True)
 class YOLOXScale:

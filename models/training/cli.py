@@ -7,17 +7,105 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from ...cli.exit_status import exit_status
 from ...cli.standard_options import add_standard_options
-from .cli_options import add_device, add_run_options, add_set, add_settings_options, count
-from .cli_texts import DISTILL_EPILOG, EPILOG, RUN_EPILOG, TRANSFER_EPILOG
-from .detector.command import add_parser as add_detector
+from ..sizes import STUDENT_SIZES
+from .detector.cli import add_parser as add_detector
+from .run_command import (
+    add_device,
+    add_run_options,
+    add_set,
+    add_settings_options,
+    count,
+    run_command,
+)
+
+if TYPE_CHECKING:
+    from .settings.choosing import DataChoice
 
 COMMANDS = ("run", "recipes", "transfer", "distill", "detector")
 OWN_OPTIONS = ("-h", "--help", "--version", "--print-completion")
 
-SIZES = ("t", "s", "m", "l")
+EPILOG: Final = """\
+  dwpose-train --recipe NAME ...     is short for   dwpose-train run --recipe NAME ...
+  dwpose-train COMMAND --help        explains a command
+
+examples:
+  dwpose-train recipes
+  dwpose-train --recipe s1-l-t-256 --print                      # the settings, complete
+  dwpose-train --recipe s1-l-t-256 --device cuda                # runs/s1-l-t-256/
+  dwpose-train --recipe s1-l-t-256 --device cuda --resume       # go on after a stop or a crash
+  torchrun --nproc-per-node 8 -m dwpose_infer.models.training.cli --recipe s1-l-t-256 --device cuda
+  dwpose-train transfer runs/s1-l-t-256 --stage 1 --out runs/s1-l-t-256/model.pth
+  dwpose-train distill --teacher l.pth --size t --out dw-t --device cuda --processes 8
+
+Needs pip install "dwpose-infer[train]".
+
+exit status:
+  0 done       1 failed     2 wrong usage     3 device or optional package unavailable
+  4 weights not available   130, 143 stopped by Ctrl-C, by SIGTERM; --resume goes on
+"""
+
+RUN_EPILOG: Final = """\
+settings:
+  A recipe is a complete set. --set takes any key of `--print keys`: numbers and text as they are,
+  null for none, lists and groups as JSON:
+    --set epochs=30 --set precision=bf16 --set optimizer.learning_rate=1e-3
+    --set 'augment.scale_range=[0.6, 1.4]' --set initial=null
+
+data:
+  Annotation files have the layout of COCO-WholeBody; UBody's and your own can, too. The recipes
+  expect the official sets in data/, see docs/training.md; --data takes others.
+
+what is written to --out:
+  settings.json           the settings           log.csv, validation.csv, curves.png   how it goes
+  best.pth                the weights of the best validation
+  checkpoints/step_*.pth  to go on from; all of them are read by dwpose-export
+
+Ctrl-C and SIGTERM end a run after the step under way, with a checkpoint. A run that goes on gives
+exactly the losses of one that was never stopped.
+
+examples:
+  dwpose-train --recipe base-t-256 --data train.json images/ --validation val.json images/ \\
+      --set initial=null --set batch_size=64 --set epochs=30 --out runs/mine
+  dwpose-train --out runs/mine --resume
+  dwpose-train --recipe s1-l-t-256 --device cuda --max-steps 200 --report speed.json
+"""
+
+TRANSFER_EPILOG: Final = """\
+Stage 1 hands on the student, stage 2 the teacher's backbone with the student's head. Checkpoints of
+the official code are read too; nothing in them is run. The result is a plain checkpoint under the
+official names, for the next stage, for dwpose-export and for other programs.
+
+examples:
+  dwpose-train transfer runs/s1-l-t-256 --stage 1 --out runs/s1-l-t-256/model.pth
+  dwpose-train transfer official_s2_epoch_60.pth --stage 2 --out dw-t.pth
+"""
+
+DISTILL_EPILOG: Final = """\
+what is written to --out:
+  stage1/, stage2/             the runs, as `dwpose-train run` writes them
+  stage1/model.pth             the student after stage 1
+  stage2/model.pth             the trained network
+  model.onnx, parity.json      for dwpose-infer --pose; how it compares with the network
+  check.json, check.jpg        what it finds on a picture
+  distill.json                 the finished steps
+
+The student's settings are those of its recipes (`dwpose-train recipes`), 270 and 60 epochs long,
+on the official data unless --data is given.
+
+Stopped at any point, the same command goes on; within a stage from its newest checkpoint. With
+another teacher, data or settings it says what differs: give another --out, or remove the folder.
+
+examples:
+  dwpose-train distill --teacher l.pth --size t --out dw-t --device cuda --processes 8
+  dwpose-train distill --teacher l.pth --size t --data train.json images/ \\
+      --validation val.json images/ --initial none --stage1-set epochs=30 --stage2-set epochs=10 \\
+      --out mine
+  dwpose-infer photo.jpg --pose mine/model.onnx
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,17 +126,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("say what to do, such as --recipe NAME (see --help)")
     again = "" if arguments.command == "distill" else " with --resume"
     return exit_status(
-        lambda: _carry_out(arguments, given),
+        lambda: arguments.carry_out(arguments, given),
         program="dwpose-train",
         interrupted=f"interrupted; the same command{again} goes on",
         place=_place(),
     )
-
-
-def _carry_out(arguments: argparse.Namespace, given: Sequence[str]) -> int:
-    from . import commands
-
-    return commands.carry_out(arguments, given)
 
 
 def _place() -> str:
@@ -72,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         "recipes",
         help="list the recipes",
         description="List the recipes: complete settings of every official run.",
-    )
+    ).set_defaults(carry_out=_recipes)
     _add_transfer(commands)
     _add_distill(commands)
     add_detector(commands)
@@ -87,6 +169,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(carry_out=_run)
     parser.add_argument("--recipe", metavar="NAME", help="a name that `dwpose-train recipes` lists")
     add_settings_options(parser)
     _add_data(parser.add_argument_group("data"))
@@ -102,6 +185,7 @@ def _add_transfer(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         epilog=TRANSFER_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(carry_out=_transfer)
     parser.add_argument(
         "checkpoint",
         type=Path,
@@ -123,6 +207,7 @@ def _add_distill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=DISTILL_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(carry_out=_distill)
     parser.add_argument(
         "--teacher",
         type=Path,
@@ -130,7 +215,7 @@ def _add_distill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="CKPT",
         help="checkpoint of the teacher: its size and input are read from it",
     )
-    parser.add_argument("--size", choices=SIZES, required=True, help="size of the student")
+    parser.add_argument("--size", choices=STUDENT_SIZES, required=True, help="size of the student")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of all results"
     )
@@ -200,6 +285,59 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--data-root", metavar="DIR", help="folder of the recipe's own data (default: data)"
     )
+
+
+def _data(arguments: argparse.Namespace) -> DataChoice:
+    from .settings.choosing import DataChoice
+
+    return DataChoice(
+        train=[(annotations, images) for annotations, images in arguments.data],
+        validation=arguments.validation and (arguments.validation[0], arguments.validation[1]),
+        validation_boxes=arguments.validation_boxes,
+        root=arguments.data_root,
+    )
+
+
+def _recipes(_arguments: argparse.Namespace, _argv: Sequence[str]) -> int:
+    from .commands import list_recipes
+
+    return list_recipes()
+
+
+def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
+    from .commands import train_pose
+
+    return train_pose(arguments.recipe, _data(arguments), run_command(arguments, argv))
+
+
+def _transfer(arguments: argparse.Namespace, _argv: Sequence[str]) -> int:
+    from .commands import transfer_checkpoint
+
+    return transfer_checkpoint(arguments.checkpoint, arguments.stage, arguments.out)
+
+
+def _distill(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
+    from .commands import distill_plan, print_plan, require_one_process
+
+    require_one_process()
+    from .distill import make_plan
+
+    plan = make_plan(
+        arguments.teacher,
+        arguments.size,
+        arguments.out,
+        data=_data(arguments),
+        initial=arguments.initial,
+        assignments=arguments.set,
+        first_assignments=arguments.stage1_set,
+        second_assignments=arguments.stage2_set,
+        picture=arguments.picture,
+        verify=arguments.verify,
+        allow_undecided=arguments.allow_undecided,
+    )
+    if arguments.print:
+        return print_plan(plan)
+    return distill_plan(plan, device=arguments.device, processes=arguments.processes, argv=argv)
 
 
 if __name__ == "__main__":

@@ -92,8 +92,6 @@ FIRST_STAGE_RUNS: Final[tuple[tuple[str, str, int], ...]] = (
 )
 """Teacher, student and input height of the published pairings; each has a second stage."""
 
-STUDENT_SIZES: Final = tuple(dict.fromkeys(student for _, student, _ in FIRST_STAGE_RUNS))
-
 
 @dataclass(frozen=True, slots=True)
 class _Resolution:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ....errors import DwposeError
 from ....files.document import write_document
-from ..commands import say
 from ..loop.run_options import RunOptions
+from ..run_command import say
 from ..settings.choosing import read_settings
 from ..trainer import train
 

@@ -13,11 +13,12 @@ import pytest
 
 from dwpose_infer._version import __version__
 from dwpose_infer.errors import FormatError, InvalidArgumentError
-from dwpose_infer.models.training import commands
+from dwpose_infer.models.training import run_command
 from dwpose_infer.models.training.cli import main
 from dwpose_infer.models.training.loop.run_options import read_summary
 from dwpose_infer.models.training.overrides import from_plain, print_settings
 from dwpose_infer.models.training.recipes import recipe, recipe_names
+from dwpose_infer.models.training.run_command import resume_command
 from dwpose_infer.models.training.settings.choosing import (
     DataChoice,
     choose_settings,
@@ -200,7 +201,7 @@ def test_missing_packages_are_named_before_anything_starts(monkeypatch, capsys):
     def find_spec(name):
         return None if name == "pycocotools" else object()
 
-    monkeypatch.setattr(commands, "find_spec", find_spec)
+    monkeypatch.setattr(run_command, "find_spec", find_spec)
     error = failing(capsys, 3, "--recipe", "base-t-256")
     assert "training needs pycocotools" in error
     assert 'pip install "dwpose-infer[train]"' in error
@@ -267,7 +268,7 @@ def test_a_signal_leaves_a_run_that_goes_on(
 def test_the_hint_under_torchrun(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "16")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
-    hint = commands.resume_command(["run", "--recipe", "s1-l-t-256", "--max-steps=5"])
+    hint = resume_command(["run", "--recipe", "s1-l-t-256", "--max-steps=5"])
     assert hint == (
         "torchrun --nproc-per-node 8 -m dwpose_infer.models.training.cli run --recipe s1-l-t-256 "
         "--resume"
