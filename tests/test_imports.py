@@ -98,7 +98,6 @@ UNTIL_MENDED = (
     "dwpose_infer.flip",
     "dwpose_infer.predictor",
     "dwpose_infer.cli.infer",
-    "dwpose_infer.models.training.commands",
     "dwpose_infer.benchmarks.cold_start.command",
     "dwpose_infer.benchmarks.complexity.command",
     "dwpose_infer.benchmarks.pipeline.command",
