@@ -83,9 +83,8 @@ class OpenVinoExecutor(Executor):
         self.description = self._backend.description
         self.input = single_input(self._backend, path)
         self._request: Any = self._backend.create_request()
-        self._request.infer(
-            [random_sample(self.input)]
-        )  # the tensor is kept for the calls without arguments
+        # The tensor is kept for the calls without arguments.
+        self._request.infer([random_sample(self.input)])
 
     def execute(self) -> None:
         """Runs the request without copying in or out."""

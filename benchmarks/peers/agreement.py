@@ -10,7 +10,6 @@ import numpy.typing as npt
 from ... import geometry
 from ...errors import DwposeError
 from ...keypoints import NUM_KEYPOINTS
-from ...results import PoseResult
 from ...simcc import SPLIT_RATIO
 from ..peers.baselines import OURS, Array, MethodName
 
@@ -55,54 +54,47 @@ def check_equal(found: Mapping[MethodName, Array], *, persons: int) -> None:
 
 
 def check_found(
-    found: Mapping[MethodName, Array],
-    ours: PoseResult,
+    method: MethodName,
+    keypoints: Array,
+    ours: Array,
+    boxes_xyxy: Array,
     *,
     crop_wh: tuple[int, int],
     name: str,
 ) -> float:
-    """Checks that all methods found the same persons, in whatever order, and the same points.
+    """Checks that a method found the persons that ours found, in whatever order, and their points.
 
     Args:
-        found: Method -> keypoints (P, 133, 2), pixels of the picture.
-        ours: What this package found, with its boxes.
+        method: The method.
+        keypoints: What it found, (P, 133, 2), pixels of the picture.
+        ours: What this package found.
+        boxes_xyxy: The boxes of this package's persons, (P, 4) in pixels.
         crop_wh: (width, height) of the pose network's input in pixels.
         name: The picture, for messages.
 
     Returns:
-        The least share of points that agree, over the methods; 1 where nobody is found.
+        The share of points that agree; 1 where nobody is found.
 
     Raises:
-        DisagreementError: One of them found something else; times cannot be compared.
+        DisagreementError: It found something else; times cannot be compared.
     """
-    least = 1.0
-    bins_px = _bins_px(ours, crop_wh)
-    for method, keypoints in found.items():
-        if len(keypoints) != len(ours):
-            raise DisagreementError(
-                f"{name}: {method} finds {len(keypoints)} persons, dwpose_infer {len(ours)}; "
-                "choose a --score-threshold to which no person's score is close"
-            )
-        if not len(ours):
-            continue
-        matched = keypoints[_match(ours.keypoints, keypoints)]
-        distances = np.abs(matched - ours.keypoints) / bins_px[:, None]
-        share = float((distances <= AGREEMENT_BINS).all(axis=2).mean())
-        if not share >= AGREEMENT_SHARE:
-            raise DisagreementError(
-                f"{name}: only {100 * share:.1f} % of the points of {method} are where "
-                f"dwpose_infer finds them, at least {100 * AGREEMENT_SHARE:g} % must be"
-            )
-        least = min(least, share)
-    return least
-
-
-def _bins_px(result: PoseResult, crop_wh: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """(P, 2): width and height of a bin of SimCC in pixels of the picture."""
-    if result.boxes_xyxy is None:
-        raise TypeError("a result of the detector has boxes")
-    _, scale = geometry.box_to_center_scale(result.boxes_xyxy, input_size_wh=crop_wh)
-    return scale.astype(np.float64) / (np.asarray(crop_wh) * SPLIT_RATIO)
+    if len(keypoints) != len(ours):
+        raise DisagreementError(
+            f"{name}: {method} finds {len(keypoints)} persons, dwpose_infer {len(ours)}; "
+            "choose a --score-threshold to which no person's score is close"
+        )
+    if not len(ours):
+        return 1.0
+    _, scale = geometry.box_to_center_scale(boxes_xyxy, input_size_wh=crop_wh)
+    bins_px = scale.astype(np.float64) / (np.asarray(crop_wh) * SPLIT_RATIO)
+    distances = np.abs(keypoints[_match(ours, keypoints)] - ours) / bins_px[:, None]
+    share = float((distances <= AGREEMENT_BINS).all(axis=2).mean())
+    if not share >= AGREEMENT_SHARE:
+        raise DisagreementError(
+            f"{name}: only {100 * share:.1f} % of the points of {method} are where "
+            f"dwpose_infer finds them, at least {100 * AGREEMENT_SHARE:g} % must be"
+        )
+    return share
 
 
 def _match(ours: Array, theirs: Array) -> npt.NDArray[np.intp]:

@@ -8,6 +8,8 @@ which `check_agreement` tells.
 from __future__ import annotations
 
 import contextlib
+import importlib
+import importlib.util
 import io
 import tempfile
 from collections.abc import Callable, Iterator
@@ -38,9 +40,23 @@ from .constant_networks import (
 Array = npt.NDArray[Any]
 UInt8Array = npt.NDArray[np.uint8]
 
-MethodName = Literal["dwpose_infer", "rtmlib", "official recipe"]
+MethodName = Literal[
+    "dwpose_infer",
+    "rtmlib",
+    "official recipe",
+    "dwpose_infer, openvino",
+    "rtmlib, openvino",
+]
 
-OURS, RTMLIB, OFFICIAL = METHODS = get_args(MethodName)
+OURS, RTMLIB, OFFICIAL, OURS_OPENVINO, RTMLIB_OPENVINO = ALL_METHODS = get_args(MethodName)
+METHODS = (OURS, RTMLIB, OFFICIAL)
+
+_NEEDED = {
+    RTMLIB: ("rtmlib",),
+    OURS_OPENVINO: ("openvino",),
+    RTMLIB_OPENVINO: ("rtmlib", "openvino"),
+}
+"""Method -> the packages that may not be there."""
 
 RTMLIB_REMEDY = (
     "rtmlib is left out, for it is not installed: pip install --no-deps rtmlib==0.0.16 "
@@ -50,7 +66,7 @@ RTMLIB_REMEDY = (
 MISSING = "-"
 """Stands in the table for a method that was not measured."""
 
-SHORT_NAMES = {OURS: "ours", RTMLIB: RTMLIB}
+SHORT_NAMES = {OURS: "ours", OURS_OPENVINO: "ours, openvino"}
 """Method -> its name in the heads of columns, where that is another one."""
 
 
@@ -105,7 +121,7 @@ class Sessions:
 
 
 def open_sessions(files: NetworkFiles, *, threads: int) -> Sessions:
-    """Loads both networks with the options that `Predictor` gives its own sessions."""
+    """Loads both networks with no option but the threads, as most programs do."""
     import onnxruntime
 
     def load(path: Path) -> Any:
@@ -138,33 +154,38 @@ class Rtmlib:
     """
 
     def __init__(
-        self, files: NetworkFiles, sessions: Sessions, *, score_threshold: float | None = None
+        self,
+        files: NetworkFiles,
+        sessions: Sessions | None,
+        *,
+        threads: int | None = None,
+        score_threshold: float | None = None,
     ) -> None:
-        """Takes the sessions given instead of its own; None is its own threshold, 0.7."""
-        import onnxruntime
+        """Loads the networks.
+
+        Args:
+            files: The networks.
+            sessions: Taken instead of its own; None loads them with its OpenVINO backend.
+            threads: Threads of OpenVINO, which it has no option for; None leaves them to it.
+            score_threshold: Persons score above this; None takes its own, 0.7.
+        """
         from rtmlib import YOLOX, RTMPose
 
-        def with_session(session: Any, make: Callable[[], Any]) -> Any:
-            ready = mock.patch.object(onnxruntime, "InferenceSession", lambda *_, **__: session)
-            with ready, contextlib.redirect_stdout(io.StringIO()):  # it prints when it loads
-                return make()
-
-        options: dict[str, Any] = {"device": "cpu", "backend": "onnxruntime"}
+        options: dict[str, Any] = {
+            "device": "cpu",
+            "backend": "openvino" if sessions is None else "onnxruntime",
+        }
         limits = {} if score_threshold is None else {"score_thr": score_threshold}
-        self.detector = with_session(
-            sessions.detector,
-            lambda: YOLOX(
+        with _loading(sessions and sessions.detector, threads):
+            self.detector = YOLOX(
                 str(files.detector),
                 model_input_size=files.detector_wh[::-1],  # height first
                 det_mode="multiclass",
                 **limits,
                 **options,
-            ),
-        )
-        self.pose = with_session(
-            sessions.pose,
-            lambda: RTMPose(str(files.pose), model_input_size=files.crop_wh, **options),
-        )
+            )
+        with _loading(sessions and sessions.pose, threads):
+            self.pose = RTMPose(str(files.pose), model_input_size=files.crop_wh, **options)
 
     def __call__(self, picture: Picture) -> Array:
         """Returns the keypoints (P, 133, 2)."""
@@ -174,6 +195,23 @@ class Rtmlib:
             return np.zeros((0, NUM_KEYPOINTS, 2))
         keypoints, _ = self.pose(picture.rgb, bboxes=persons)
         return np.asarray(keypoints)
+
+
+@contextlib.contextmanager
+def _loading(session: Any, threads: int | None) -> Iterator[None]:
+    """Rtmlib loads a network: it gets this session, or OpenVINO with so many threads."""
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints when it loads
+        if session is not None:
+            with mock.patch("onnxruntime.InferenceSession", lambda *_, **__: session):
+                yield
+            return
+        core = importlib.import_module("openvino").Core()
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 where it can
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        core.set_property("CPU", settings)
+        with mock.patch("openvino.Core", lambda: core):
+            yield
 
 
 class OfficialRecipe:
@@ -242,6 +280,38 @@ class OfficialRecipe:
         places[np.minimum(simcc_x.max(2), simcc_y.max(2)) <= 0] = -1
         keypoints: Array = places / 2 / crop_wh * scale + center - scale / 2
         return keypoints
+
+
+def installed_methods() -> list[MethodName]:
+    """Returns the methods whose packages are installed."""
+    return [
+        name for name in ALL_METHODS if all(map(importlib.util.find_spec, _NEEDED.get(name, ())))
+    ]
+
+
+def open_method(
+    name: MethodName, files: NetworkFiles, *, threads: int, score_threshold: float
+) -> Predictor | Method:
+    """Loads one method by itself; this package is a `Predictor`.
+
+    Args:
+        name: The method.
+        files: The networks.
+        threads: Threads inside one operator.
+        score_threshold: Persons must score above this.
+    """
+    if name in (OURS, OURS_OPENVINO):
+        return Predictor(
+            files.pose,
+            files.detector,
+            backend="ort" if name == OURS else "openvino",
+            threads=threads,
+            score_threshold=score_threshold,
+        )
+    if name == RTMLIB_OPENVINO:
+        return Rtmlib(files, None, threads=threads, score_threshold=score_threshold)
+    kind = Rtmlib if name == RTMLIB else OfficialRecipe
+    return kind(files, open_sessions(files, threads=threads), score_threshold=score_threshold)
 
 
 @contextlib.contextmanager

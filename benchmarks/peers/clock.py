@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -74,11 +75,16 @@ class Clock:
         return total_ms - networks_ms, networks_ms
 
 
-def watch_networks(clock: Clock) -> contextlib.AbstractContextManager[Any]:
-    """Returns a context in which every `InferenceSession.run` is timed as `NETWORKS`."""
-    import onnxruntime
-
-    return clock.watch(onnxruntime.InferenceSession, "run", NETWORKS)
+@contextlib.contextmanager
+def watch_networks(clock: Clock) -> Iterator[None]:
+    """Times every run of a network in ONNX Runtime and OpenVINO as `NETWORKS`."""
+    runs = (("onnxruntime", "InferenceSession", "run"), ("openvino", "InferRequest", "infer"))
+    with contextlib.ExitStack() as watched:
+        for package, kind, run in runs:
+            if package in sys.modules:
+                owner = getattr(sys.modules[package], kind)
+                watched.enter_context(clock.watch(owner, run, NETWORKS))
+        yield
 
 
 def take_turns(turns: Mapping[Name, Turn], round_number: int) -> Sequence[tuple[Name, Turn]]:

@@ -22,9 +22,11 @@ with --constant-networks, what everything outside the networks costs.
 
 _EPILOG = f"""\
 From decoded picture to keypoints, with real networks, for this package, rtmlib and the official
-ONNX recipe: the same two sessions of ONNX Runtime, taking turns in one process; before anything is
-timed, all must find the same persons and the same points. Then every stage of this package, from
-picture file to drawn picture, and the largest memory of each method in a process of its own.
+ONNX recipe: the same two files, each method in a process of its own, in blocks of calls that take
+turns, with a rest before each; this package and rtmlib with OpenVINO too, where it is installed.
+Before anything is timed, all must find the same persons and the same points. CPU time of a call is
+that of all threads of its process. Then every stage of this package, from picture file to drawn
+picture, and the largest memory of each process.
 
 The pictures are made of the public-domain crops that come with the package; --pictures takes a
 folder of your own for the last row.
@@ -32,8 +34,8 @@ folder of your own for the last row.
 With --constant-networks: letterbox, detector input, decoding and suppression of boxes, crops,
 normalisation, decoding of SimCC and mapping back, on a picture of 1280x720, a letterbox of 640 and
 crops of 384x288. The networks are ONNX files made here whose outputs are constants, on one thread,
-so that every method finds the same persons and the same keypoints; the time of
-InferenceSession.run is taken off all the same.
+so that every method finds the same persons and the same keypoints; the methods take turns in one
+process, in the same two sessions, and the time of InferenceSession.run is taken off all the same.
 
 {RTMLIB_NOTE}
 
@@ -111,7 +113,7 @@ class PipelineSettings(ComparisonSettings, OverheadSettings):
         "(default: ten made-up pictures of 1 to 10 persons)",
     )
     no_memory: bool = option(
-        "--no-memory", action="store_true", help="leave out the processes that measure memory"
+        "--no-memory", action="store_true", help="do not measure the largest memory"
     )
     constant_networks: bool = option(
         "--constant-networks",

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
 from ..document import Document
 from ..markdown import markdown_table
-from ..peers.baselines import METHODS, MISSING, OURS, RTMLIB, RTMLIB_REMEDY, SHORT_NAMES, MethodName
+from ..peers.baselines import (
+    ALL_METHODS,
+    METHODS,
+    MISSING,
+    OURS,
+    RTMLIB,
+    RTMLIB_REMEDY,
+    SHORT_NAMES,
+    MethodName,
+)
 
 TARGET_OUTSIDE_RATIO = 1 / 3
 """Outside the networks ours must cost at most so much of what rtmlib costs."""
@@ -28,11 +37,13 @@ class Times(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         total_ms: The whole call.
         networks_ms: Time inside `InferenceSession.run`.
         outside_ms: The rest of the call.
+        cpu_ms: CPU time of all threads of its process; None where all worked in one process.
     """
 
     total_ms: float
     networks_ms: float
     outside_ms: float
+    cpu_ms: float | None = None
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,7 +101,9 @@ class PipelineDocument(Document, frozen=True, kw_only=True, forbid_unknown_field
         picture_wh: Those of the made-up pictures.
         score_threshold: Persons score above this, with every method.
         threads: Threads inside one operator of ONNX Runtime.
-        repeats: Rounds.
+        repeats: Calls of each method that count.
+        blocks: Blocks in which they were made, each method in a process of its own; None where all
+            took turns in one process, call by call.
         rows: One for each number of persons, and one for the folder.
     """
 
@@ -106,6 +119,7 @@ class PipelineDocument(Document, frozen=True, kw_only=True, forbid_unknown_field
     threads: int
     repeats: int
     rows: tuple[Row, ...]
+    blocks: int | None = None
 
     def __post_init__(self) -> None:
         """Checks what the types do not say."""
@@ -142,10 +156,13 @@ def readme_table(document: PipelineDocument) -> str:
 def origin(document: PipelineDocument) -> str:
     """Returns the line that says what was measured where."""
     weights = " with random weights" if document.random_weights else ""
+    how = "interleaved rounds"
+    if document.blocks is not None:
+        how = f"calls in {document.blocks} blocks by turns, each method in a process of its own"
     return (
         f"Measured on: {document.environment.label}; {document.pose}{weights} and "
         f"{document.detector}, ONNX Runtime on {document.threads} "
-        f"thread{'s'[document.threads == 1 :]}, medians of {document.repeats} interleaved rounds."
+        f"thread{'s'[document.threads == 1 :]}, medians of {document.repeats} {how}."
     )
 
 
@@ -157,48 +174,54 @@ def _workload(row: Row) -> str:
 
 
 def _present(document: PipelineDocument) -> list[MethodName]:
-    return [name for name in METHODS if name in document.rows[0].times]
+    return [name for name in ALL_METHODS if any(name in row.times for row in document.rows)]
+
+
+def _figures(figures: Iterable[float | None], pattern: str) -> list[str]:
+    return [MISSING if figure is None else format(figure, pattern) for figure in figures]
 
 
 def summary_table(document: PipelineDocument) -> str:
     """Returns the short table: whole milliseconds per picture, and how many times as fast."""
-    others = [name for name in METHODS if name != OURS]
+    names = [*METHODS, *(name for name in _present(document) if name not in METHODS)]
     header = [
         "picture",
-        *(f"{SHORT_NAMES.get(name, name)}, ms" for name in METHODS),
-        *(f"times as fast as {name}" for name in others),
+        *(f"{SHORT_NAMES.get(name, name)}, ms" for name in names),
+        *(f"times as fast as {SHORT_NAMES.get(name, name)}" for name in names[1:]),
         f"outside the networks, ours / {RTMLIB}",
     ]
     lines = []
     for row in document.rows:
-        totals = [
-            f"{row.times[name].total_ms:.1f}" if name in row.times else MISSING for name in METHODS
-        ]
-        speeds = [
-            f"{1 / row.ratios[name]:.2f}" if name in row.ratios else MISSING for name in others
-        ]
-        outside = f"{row.outside_ratios[RTMLIB]:.3f}" if RTMLIB in row.outside_ratios else MISSING
-        lines.append([_workload(row), *totals, *speeds, outside])
+        totals = (row.times[name].total_ms if name in row.times else None for name in names)
+        speeds = (1 / row.ratios[name] if name in row.ratios else None for name in names[1:])
+        outside = _figures([row.outside_ratios.get(RTMLIB)], ".3f")
+        lines.append([_workload(row), *_figures(totals, ".1f"), *_figures(speeds, ".2f"), *outside])
     return markdown_table(header, lines)
 
 
 def methods_table(document: PipelineDocument) -> str:
-    """Returns the long table of the methods: times inside and outside, ratios, memory."""
+    """Returns the long table of the methods: times inside and outside, CPU time, ratios, memory."""
     rows, names = document.rows, _present(document)
     lines = []
     for name in names:
-        times = [row.times[name] for row in rows]
-        lines.append([f"**{name}**", *(f"{each.total_ms:.2f}" for each in times)])
-        lines.append([f"{name}, networks", *(f"{each.networks_ms:.2f}" for each in times)])
-        lines.append([f"{name}, outside", *(f"{each.outside_ms:.2f}" for each in times)])
+        times = [row.times.get(name) for row in rows]
+        for title, field in (
+            (f"**{name}**", "total_ms"),
+            (f"{name}, networks", "networks_ms"),
+            (f"{name}, outside", "outside_ms"),
+            (f"{name}, CPU time", "cpu_ms"),
+        ):
+            figures = [getattr(each, field, None) for each in times]
+            if field != "cpu_ms" or any(figures):
+                lines.append([title, *_figures(figures, ".2f")])
     for name in names[1:]:
-        lines.append([f"**{OURS} / {name}**", *(f"{row.ratios[name]:.3f}" for row in rows)])
-        lines.append(
-            [f"{OURS} / {name}, outside", *(f"{row.outside_ratios[name]:.3f}" for row in rows)]
-        )
+        ratios = (row.ratios.get(name) for row in rows)
+        outside = (row.outside_ratios.get(name) for row in rows)
+        lines.append([f"**{OURS} / {name}**", *_figures(ratios, ".3f")])
+        lines.append([f"{OURS} / {name}, outside", *_figures(outside, ".3f")])
     for name in names:
-        peaks = [f"{row.peak_mb[name]:.0f}" if name in row.peak_mb else MISSING for row in rows]
-        lines.append([f"{name}, peak memory in MB", *peaks])
+        peaks = (row.peak_mb.get(name) for row in rows)
+        lines.append([f"{name}, peak memory in MB", *_figures(peaks, ".0f")])
     agreement = [f"{100 * row.agreement:.1f} %" for row in rows]
     lines.append(["points that agree, at least", *agreement])
     return markdown_table(["milliseconds per picture", *map(_workload, rows)], lines)

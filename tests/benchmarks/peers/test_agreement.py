@@ -23,8 +23,9 @@ def ours(rng):
 
 
 def check(ours, theirs, method=RTMLIB):
-    found = {OURS: ours.keypoints, method: theirs}
-    return check_found(found, ours, crop_wh=CROP_WH, name="a.jpg")
+    return check_found(
+        method, theirs, ours.keypoints, ours.boxes_xyxy, crop_wh=CROP_WH, name="a.jpg"
+    )
 
 
 def test_one_bin_is_allowed_and_two_are_not(ours):
