@@ -19,7 +19,7 @@ import msgspec
 import psutil
 
 from .._version import __version__
-from ..backends.device import usable_cores
+from ..cores import usable_cores
 from ..wheels import MEASURED_WHEELS, installed
 
 CPU_FLAGS = (

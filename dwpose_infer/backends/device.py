@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -42,10 +41,3 @@ def parse_device(name: str) -> Device:
             f"unknown device {name!r}; the devices are 'cpu', 'cuda' and 'cuda:N'"
         )
     return Device("cuda", int(match[1] or 0))
-
-
-def usable_cores() -> int:
-    """Returns the number of hardware threads that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import wheels
+from ..cores import limited_threads
 from ..errors import (
     BackendUnavailableError,
     InferenceError,
@@ -192,8 +193,9 @@ def _create_session(
     _load_libraries(ort, provider)
     settings = ort.SessionOptions()
     settings.log_severity_level = 3  # errors; the rest is checked and reported below
-    if options.intra_op_threads is not None:
-        settings.intra_op_num_threads = options.intra_op_threads
+    threads = options.intra_op_threads or limited_threads()
+    if threads is not None:  # else it pins a thread to each core, also to those outside the mask
+        settings.intra_op_num_threads = threads
     if options.inter_op_threads is not None:
         settings.inter_op_num_threads = options.inter_op_threads
         settings.execution_mode = ort.ExecutionMode.ORT_PARALLEL

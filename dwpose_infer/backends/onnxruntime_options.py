@@ -141,7 +141,7 @@ class OrtOptions:
     Attributes:
         provider: Execution provider; None means "cpu" on a CPU and "cuda" on a GPU.
         intra_op_threads: Threads inside one operator; None leaves it to ONNX Runtime, which
-            takes one per physical core.
+            takes one per physical core, unless a CPU mask or a container's quota allows fewer.
         inter_op_threads: Operators run at the same time; None leaves it to ONNX Runtime.
         cuda: Settings of the CUDA provider; also for what TensorRT leaves to it.
         tensorrt: Settings of the TensorRT provider.

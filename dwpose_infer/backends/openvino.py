@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from ..cores import limited_threads
 from ..errors import (
     BackendUnavailableError,
     InferenceError,
@@ -236,8 +237,9 @@ def _compile(
         # Pinned threads wait for their core when somebody else computes on it.
         "ENABLE_CPU_PINNING": False,
     }
-    if options.threads is not None:
-        settings["INFERENCE_NUM_THREADS"] = options.threads
+    threads = options.threads or limited_threads()
+    if threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = threads
     try:
         compiled = core.compile_model(model, "CPU", settings)
     except Exception as error:  # of no common base below Exception in OpenVINO

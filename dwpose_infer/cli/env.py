@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._version import __version__
-from ..backends.device import usable_cores
 from ..backends.tensorrt.system import check_tensorrt, gpu_versions
+from ..cores import usable_cores
 from ..errors import BackendUnavailableError, DwposeError
 from ..wheels import (
     check_opencv,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from ....backends.device import usable_cores
+from ....cores import usable_cores
 from ....errors import InputError
 from .persons import Persons
 

@@ -12,7 +12,7 @@ import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ....backends.device import usable_cores
+from ....cores import usable_cores
 from ....errors import DwposeError
 
 Collate = Callable[[Sequence[Any]], Any]
