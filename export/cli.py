@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..cli.exit_status import exit_status
 from ..cli.standard_options import add_standard_options
@@ -18,6 +18,32 @@ if TYPE_CHECKING:
     from .engine_exporter import EngineResult
     from .exporter import ExportOptions, ExportResult
     from .metadata import Precision
+
+
+class _CommandOptions(NamedTuple):
+    """What the parser reads, as --help describes the options of the same names."""
+
+    source: str
+    out: Path
+    to: Literal["onnx", "engine"]
+    form: Form
+    precision: Precision | None
+    opset: int
+    offline: bool
+    quiet: bool
+    input_size: tuple[int, int] | None
+    distiller_stage: Literal[1, 2] | None
+    top_k: int
+    fixed_size: bool
+    max_batch: int | None
+    opt_batch: int | None
+    workspace_mib: int | None
+    device: str | None
+    calibration: Path | None
+    verify: Path | None
+    allow_undecided: bool
+    report: Path | None
+
 
 ENGINE_NUMBERS = ("max_batch", "opt_batch", "workspace_mib")
 
@@ -75,45 +101,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status, see `dwpose-export --help`.
     """
-    arguments = _parser().parse_args(argv)
+    options = _CommandOptions(**vars(_parser().parse_args(argv)))
     return exit_status(
-        lambda: _carry_out(arguments),
+        lambda: _carry_out(options),
         program="dwpose-export",
         interrupted="interrupted; nothing was written",
     )
 
 
-def _carry_out(arguments: argparse.Namespace) -> int:
-    result = _export_engine(arguments) if arguments.to == "engine" else _export(arguments)
+def _carry_out(options: _CommandOptions) -> int:
+    result = _export_engine(options) if options.to == "engine" else _export(options)
     summary, path = result
-    if not arguments.quiet:
+    if not options.quiet:
         print("\n".join(summary), file=sys.stderr)
     print(path)
     return 0
 
 
-def _export(arguments: argparse.Namespace) -> tuple[list[str], Path]:
-    _require_no_engine_options(arguments)
+def _export(options: _CommandOptions) -> tuple[list[str], Path]:
+    _require_no_engine_options(options)
     _require_onnx("export")
     from .exporter import export_model
 
     result = export_model(
-        arguments.source,
-        arguments.out,
-        _options(arguments, precision=arguments.precision or "fp32"),
-        report=arguments.report,
-        progress=_show(arguments),
-        download_bar=_shows_bars(arguments),
+        options.source,
+        options.out,
+        _options(options, precision=options.precision or "fp32"),
+        report=options.report,
+        progress=_show(options),
+        download_bar=_shows_bars(options),
     )
     return _summary(result), result.path
 
 
-def _export_engine(arguments: argparse.Namespace) -> tuple[list[str], Path]:
+def _export_engine(options: _CommandOptions) -> tuple[list[str], Path]:
     from ..backends.device import parse_device
     from ..backends.tensorrt.system import check_tensorrt
 
-    engine = _engine_options(arguments)
-    device = parse_device(arguments.device or "cuda")
+    engine = _engine_options(options)
+    device = parse_device(options.device or "cuda")
     if device.kind != "cuda":
         raise InvalidArgumentError("an engine is built on a GPU: --device cuda or cuda:N")
     check_tensorrt()  # names all that is missing at once
@@ -121,14 +147,14 @@ def _export_engine(arguments: argparse.Namespace) -> tuple[list[str], Path]:
     from .engine_exporter import export_engine
 
     result = export_engine(
-        arguments.source,
-        arguments.out,
+        options.source,
+        options.out,
         engine,
-        _options(arguments, precision=engine.precision),
+        _options(options, precision=engine.precision),
         device=device,
-        report=arguments.report,
-        progress=_show(arguments),
-        show_bars=_shows_bars(arguments),
+        report=options.report,
+        progress=_show(options),
+        show_bars=_shows_bars(options),
     )
     return _engine_summary(result), result.path
 
@@ -140,52 +166,52 @@ def _require_onnx(extra: str) -> None:
         )
 
 
-def _show(arguments: argparse.Namespace) -> Callable[[str], None]:
+def _show(options: _CommandOptions) -> Callable[[str], None]:
     def show(line: str) -> None:
-        if not arguments.quiet:
+        if not options.quiet:
             print(f"dwpose-export: {line}", file=sys.stderr, flush=True)
 
     return show
 
 
-def _shows_bars(arguments: argparse.Namespace) -> bool:
-    return sys.stderr.isatty() and not arguments.quiet
+def _shows_bars(options: _CommandOptions) -> bool:
+    return sys.stderr.isatty() and not options.quiet
 
 
-def _engine_options(arguments: argparse.Namespace) -> EngineOptions:
+def _engine_options(options: _CommandOptions) -> EngineOptions:
     from ..backends.tensorrt.engine_record import EngineOptions
 
-    if arguments.form != "deploy":
+    if options.form != "deploy":
         raise InvalidArgumentError("an engine is made of the deploy form; leave --form away")
-    if arguments.calibration is not None:
+    if options.calibration is not None:
         raise InvalidArgumentError(
             "--calibration goes with int8, which is for CPUs; an engine is fp16 or fp32"
         )
-    given = {name: getattr(arguments, name) for name in ("precision", *ENGINE_NUMBERS)}
+    given = {name: getattr(options, name) for name in ("precision", *ENGINE_NUMBERS)}
     return EngineOptions(**{name: value for name, value in given.items() if value is not None})
 
 
-def _require_no_engine_options(arguments: argparse.Namespace) -> None:
+def _require_no_engine_options(options: _CommandOptions) -> None:
     for name in (*ENGINE_NUMBERS, "device"):
-        if getattr(arguments, name) is not None:
+        if getattr(options, name) is not None:
             raise InvalidArgumentError(f"--{name.replace('_', '-')} goes with --to engine only")
 
 
-def _options(arguments: argparse.Namespace, *, precision: Precision) -> ExportOptions:
+def _options(options: _CommandOptions, *, precision: Precision) -> ExportOptions:
     from .exporter import ExportOptions
 
     return ExportOptions(
-        form=arguments.form,
+        form=options.form,
         precision=precision,
-        opset=arguments.opset,
-        detector_size_wh=arguments.input_size,
-        distiller_stage=arguments.distiller_stage,
-        top_k=arguments.top_k,
-        fixed_size=arguments.fixed_size,
-        calibration=arguments.calibration,
-        verify=arguments.verify,
-        allow_undecided=arguments.allow_undecided,
-        offline=True if arguments.offline else None,
+        opset=options.opset,
+        detector_size_wh=options.input_size,
+        distiller_stage=options.distiller_stage,
+        top_k=options.top_k,
+        fixed_size=options.fixed_size,
+        calibration=options.calibration,
+        verify=options.verify,
+        allow_undecided=options.allow_undecided,
+        offline=True if options.offline else None,
     )
 
 

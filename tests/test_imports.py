@@ -95,9 +95,6 @@ def test_circles_are_found():
 
 
 UNTIL_MENDED = (
-    "dwpose_infer.flip",
-    "dwpose_infer.predictor",
-    "dwpose_infer.cli.infer",
     "dwpose_infer.benchmarks.cold_start.command",
     "dwpose_infer.benchmarks.complexity.command",
     "dwpose_infer.benchmarks.pipeline.command",

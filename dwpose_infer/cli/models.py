@@ -53,17 +53,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status, see `dwpose-models --help`.
     """
-    arguments = _parser().parse_args(argv)
+    given = vars(_parser().parse_args(argv))
+    work = partial(given.pop("run"), **given)
     return exit_status(
-        lambda: _carry_out(arguments),
+        lambda: _carry_out(work),
         program="dwpose-models",
         interrupted="interrupted; nothing unfinished was kept",
     )
 
 
-def _carry_out(arguments: argparse.Namespace) -> int:
+def _carry_out(work: Callable[[], int]) -> int:
     try:
-        return int(arguments.run(arguments))
+        return work()
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -88,14 +89,16 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="show all models and which are on this machine")
     listing.add_argument("--kind", choices=("pose", "detector"), help="only models of this kind")
     listing.add_argument("--describe", action="store_true", help="add a line on what each is for")
-    listing.add_argument("--json", action="store_true", help="print everything known, as JSON")
+    _add_json(listing)
     listing.set_defaults(run=_list)
 
     fetching = commands.add_parser(
         "download", help="download models; those already here are checked against their hashes"
     )
     fetching.add_argument("names", nargs="*", metavar="NAME", help="a name shown by `list`")
-    fetching.add_argument("--all", action="store_true", help="all models (of a --kind)")
+    fetching.add_argument(
+        "--all", action="store_true", dest="everything", help="all models (of a --kind)"
+    )
     fetching.add_argument("--kind", choices=("pose", "detector"), help="restrict --all to a kind")
     fetching.add_argument("--force", action="store_true", help="download even what is here")
     fetching.set_defaults(run=_download)
@@ -113,16 +116,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", dest="as_json", help="print everything known, as JSON"
+    )
+
+
 def _add_engines(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="show the cached engines and what they are for")
-    listing.add_argument("--json", action="store_true", help="print everything known, as JSON")
+    _add_json(listing)
     listing.set_defaults(run=_list_engines)
     cleaning = commands.add_parser(
         "clean", help="delete cached engines; one that is being built is left alone"
     )
     which = cleaning.add_mutually_exclusive_group(required=True)
-    which.add_argument("--all", action="store_true", help="all of them")
+    which.add_argument("--all", action="store_false", dest="stale", help="all of them")
     which.add_argument(
         "--stale",
         action="store_true",
@@ -131,9 +140,9 @@ def _add_engines(parser: argparse.ArgumentParser) -> None:
     cleaning.set_defaults(run=_clean_engines)
 
 
-def _list(arguments: argparse.Namespace) -> int:
-    specs = list_models(arguments.kind)
-    if arguments.json:
+def _list(*, kind: ModelKind | None, describe: bool, as_json: bool) -> int:
+    specs = list_models(kind)
+    if as_json:
         print(json.dumps([_to_json(spec) for spec in specs], indent=2))
         return 0
     header = ("name", "kind", "input", "MB", "licence", "AP", "where")
@@ -141,7 +150,7 @@ def _list(arguments: argparse.Namespace) -> int:
     descriptions = ("", *(spec.description for spec in specs))
     for line, description in zip(lines, descriptions, strict=True):
         print(line)
-        if description and arguments.describe:
+        if description and describe:
             print(f"    {description}")
     print(_FOOTNOTE)
     return 0
@@ -181,16 +190,18 @@ def _to_json(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def _download(arguments: argparse.Namespace) -> int:
-    if arguments.all == bool(arguments.names):
+def _download(
+    *, names: Sequence[str], everything: bool, kind: ModelKind | None, force: bool
+) -> int:
+    if everything == bool(names):
         raise InvalidArgumentError("name the models to download, or say --all")
-    if arguments.kind and not arguments.all:
+    if kind and not everything:
         raise InvalidArgumentError("--kind restricts --all and goes with nothing else")
-    names = arguments.names or [spec.name for spec in list_models(arguments.kind)]
+    names = names or [spec.name for spec in list_models(kind)]
     status = 0
     for name in names:
         try:
-            path = download_model(name, progress=sys.stderr.isatty(), force=arguments.force)
+            path = download_model(name, progress=sys.stderr.isatty(), force=force)
         except DwposeError as error:  # the other models may still be had
             status = _report(error)
         else:
@@ -198,22 +209,22 @@ def _download(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _path(arguments: argparse.Namespace) -> int:
+def _path(*, name: str, offline: bool | None, verify: bool) -> int:
     progress = sys.stderr.isatty()
-    if arguments.verify:
-        path = download_model(arguments.name, offline=arguments.offline, progress=progress)
+    if verify:
+        path = download_model(name, offline=offline, progress=progress)
     else:
-        path = resolve_model(arguments.name, offline=arguments.offline, progress=progress)
+        path = resolve_model(name, offline=offline, progress=progress)
     print(path)
     return 0
 
 
-def _list_engines(arguments: argparse.Namespace) -> int:
+def _list_engines(*, as_json: bool) -> int:
     from ..export.engine_folder import list_engines
     from ..zoo.places import engines_folder
 
     engines = list_engines()
-    if arguments.json:
+    if as_json:
         print(json.dumps([{**asdict(e), "path": str(e.path)} for e in engines], indent=2))
         return 0
     header = ("name", "precision", "batch", "MB", "TensorRT", "GPU", "built", "state")
@@ -243,10 +254,10 @@ def _engine_row(engine: CachedEngine) -> tuple[str, ...]:
     )
 
 
-def _clean_engines(arguments: argparse.Namespace) -> int:
+def _clean_engines(*, stale: bool) -> int:
     from ..export.engine_folder import clean_engines
 
-    for path in clean_engines(stale_only=arguments.stale):
+    for path in clean_engines(stale_only=stale):
         print(path)
     return 0
 
