@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..backends.tensorrt.engine_record import EngineOptions
     from .engine_exporter import EngineResult
     from .exporter import ExportOptions, ExportResult
-    from .metadata import Precision
+    from .metadata import Form, Precision
 
 
 class _CommandOptions(NamedTuple):

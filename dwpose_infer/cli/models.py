@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DwposeError, InvalidArgumentError, OutputError
@@ -16,6 +17,7 @@ from .standard_options import add_standard_options
 
 if TYPE_CHECKING:
     from ..export.engine_folder import CachedEngine
+    from ..zoo import ModelKind
 
 _EPILOG = """\
 examples:

@@ -32,6 +32,8 @@ def add_standard_options(
     parser.add_argument(
         "--print-completion",
         action=_PrintCompletion,
+        dest=argparse.SUPPRESS,  # as with --version, nothing of it is left to the command
+        default=argparse.SUPPRESS,
         choices=SHELLS,
         whole_parser=whole_parser,
         help="print a script that completes this command in a shell, and stop: "
