@@ -73,10 +73,14 @@ def encode_table(table: PoseTable, *, compress: bool = True) -> bytes:
     arrays["has_source"] = np.array([source is not None for source in table.sources], np.bool_)
     arrays["schema_version"] = np.int64(SCHEMA_VERSION)
     arrays["keypoint_order"] = np.str_(KEYPOINT_ORDER)
-    if table.frame_indices is not None:
-        arrays["frame_indices"], arrays["frame_times_s"] = table.frame_indices, table.times_s
     file = io.BytesIO()
     (np.savez_compressed if compress else np.savez)(file, **arrays)
+    if table.frame_indices is not None and table.times_s is not None:
+        frames = {"frame_indices": table.frame_indices, "frame_times_s": table.times_s}
+        with zipfile.ZipFile(file, "a") as archive:  # these two have always stood uncompressed
+            for name, array in frames.items():
+                with archive.open(f"{name}.npy", "w") as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
     return file.getvalue()
 
 

@@ -17,7 +17,6 @@ class AudioCopy(ClosesOnExit):
     """All sound tracks of a file that another container can hold.
 
     Attributes:
-        tracks: How many they are.
         left_out: Names of the codecs of the tracks that the container cannot hold.
     """
 
@@ -50,7 +49,6 @@ class AudioCopy(ClosesOnExit):
         else:
             self._find_zero(origin_s)
             self._add_tracks()
-        self.tracks = len(self._streams)
 
     def _add_tracks(self) -> None:
         for stream in self._input.streams.audio:

@@ -147,11 +147,6 @@ class Encoder:
         """Codecs of the sound tracks that the container cannot hold."""
         return [] if self._audio is None else self._audio.left_out
 
-    @property
-    def audio_tracks(self) -> int:
-        """Number of sound tracks that are copied."""
-        return 0 if self._audio is None else self._audio.tracks
-
     def encode(self, image_bgr: UInt8Array, time_s: float, duration_s: float) -> None:
         """Adds a picture; one of another size is fitted into the first one's.
 

@@ -228,7 +228,7 @@ def test_malformed_annotation_file(tmp_path, text, message):
 
 
 def test_images_without_an_id(tmp_path):
-    with pytest.raises(InvalidArgumentError, match=r"cat\.jpg is not named by a number: pass ann"):
+    with pytest.raises(InvalidArgumentError, match=r"cat\.jpg is not named by a number: .*ann"):
         coco.to_document([ramp(1, source="cat.jpg")])
     with pytest.raises(InvalidArgumentError, match="set its source"):
         coco.to_document([ramp(1)])
