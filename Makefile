@@ -1,7 +1,7 @@
 # Two commands set up everything by themselves and are quick when repeated:
 #   make demo   the main job on a photo in this repository
 #   make test   all tests
-# Also: make web (the browser page, into web/dist), make lint (style, spelling, types), make clean.
+# Also: make test-fast (without the slow ones), make web (the browser page, into web/dist), make lint (style, spelling, types), make clean.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -11,7 +11,7 @@ SETTINGS := setup.cfg pyproject.toml constraints.txt
 COVERAGE := --cov=dwpose_infer --cov=benchmarks --cov=export --cov=models
 DEMO := tests/photos/astronaut.jpg
 
-.PHONY: demo test web lint clean
+.PHONY: demo test test-fast web lint clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/dwpose-infer $(DEMO) --out demo-out --format json,openpose --draw overlay,openpose
@@ -22,6 +22,10 @@ demo: $(VENV)/.demo-ready
 test: $(VENV)/.dev-ready
 	$(BIN)/pytest $(COVERAGE) --cov-report= --ignore tests/models/training
 	$(BIN)/pytest $(COVERAGE) --cov-append --cov-report=term:skip-covered tests/models/training
+
+test-fast: $(VENV)/.dev-ready
+	$(BIN)/pytest -q -m "not slow" --ignore tests/models/training
+	@echo "Left out: the slow tests (deselected above) and those of tests/models/training; make test runs all."
 
 # The page's packages are pinned by web/package-lock.json; none of their install scripts is needed.
 web:

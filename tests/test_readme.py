@@ -1,7 +1,8 @@
-"""Every command of the README and docs/ is run as it stands, and the snippets that stand alone."""
+"""Every command and every snippet of the README and docs/ is run as it stands."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -14,22 +15,31 @@ import cv2
 import numpy as np
 import pytest
 
+from dwpose_infer import Predictor
+from dwpose_infer.benchmarks.cli import build_parser
 from dwpose_infer.media import VideoWriter
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
     path.relative_to(ROOT): path.read_text(encoding="utf-8")
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for path in (
+        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
+        *sorted((ROOT / "docs").glob("*.md")),
+    )
+    if path.is_file()
 }
 README = PAGES[Path("README.md")]
+NOT_RUN_HERE = ("benchmarks/README.md", "docs/training.md")
+"""Measurements of hours, whose options are checked; and what tests of the training run."""
+RUN_PAGES = {page: text for page, text in PAGES.items() if page.as_posix() not in NOT_RUN_HERE}
 PYTHON_SNIPPETS = [
-    snippet
-    for page in (README, PAGES[Path("docs/tracking.md")])
-    for snippet in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    pytest.param(snippet, page.as_posix(), id=f"{page}-{number}")
+    for page, text in RUN_PAGES.items()
+    for number, snippet in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
 ]
 BLOCKS = [
     [re.split(r"\s#\s", line)[0].strip() for line in block.splitlines() if line.strip()]
-    for page in PAGES.values()
+    for page in RUN_PAGES.values()
     for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
 ]
 OWN_COMMANDS = [
@@ -60,11 +70,36 @@ def user_folder(tmp_path, astronaut, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("snippet", PYTHON_SNIPPETS, ids=range(len(PYTHON_SNIPPETS)))
-def test_python_snippets_run(snippet, user_folder):
+@pytest.fixture
+def labelled_photo(user_folder):
+    """gt.json and results.json: what is found in photo.jpg, as labels and as results."""
+    with Predictor() as predictor:
+        result = predictor("photo.jpg")
+    labels = [
+        {
+            "id": number,
+            "image_id": 1,
+            "category_id": 1,
+            "iscrowd": 0,
+            "bbox": person.box_xyxy.tolist(),
+            "area": 1e5,
+            "keypoints": np.column_stack([person.keypoints, np.full(133, 2)]).ravel().tolist(),
+        }
+        for number, person in enumerate(result, start=1)
+    ]
+    width, height = result.image_size
+    image = {"id": 1, "file_name": "photo.jpg", "width": width, "height": height}
+    Path("gt.json").write_text(json.dumps({"images": [image], "annotations": labels}))
+    result.save("results.json", format="coco", annotations="gt.json")
+
+
+@pytest.mark.parametrize(("snippet", "page"), PYTHON_SNIPPETS)
+def test_python_snippets_run(snippet, page, user_folder, request):
     if "models.checkpoints" in snippet:
         pytest.importorskip("torch")
-    exec(compile(snippet, "README.md", "exec"), {})
+    if "gt.json" in snippet:
+        request.getfixturevalue("labelled_photo")
+    exec(compile(snippet, page, "exec"), {})
 
 
 def expected_status(command: str) -> int:
@@ -82,6 +117,16 @@ def test_commands_run_one_after_the_other(commands, user_folder):
         done = subprocess.run(command_line, capture_output=True, text=True, check=False)
         assert done.returncode == expected_status(command), (command, done.stderr)
         assert "Traceback" not in done.stderr
+
+
+def test_commands_of_long_measurements_have_valid_options():
+    blocks = re.findall(r"```bash\n(.*?)```", PAGES[Path("benchmarks/README.md")], re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    commands = [shlex.split(line, comments=True) for line in lines if line.startswith("dwpose-b")]
+    assert len(commands) > 10
+    for _, *arguments in commands:
+        if "--help" not in arguments:
+            build_parser().parse_args(arguments)
 
 
 def test_the_first_command_writes_what_is_said(user_folder):
@@ -110,17 +155,52 @@ def test_other_commands_are_known():
             assert program.startswith("dwpose-")
 
 
+def anchors(path):
+    """What a link to a part of a page may end with: its headings, as GitHub writes them."""
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", PAGES[page]):
-        if not target.startswith("http"):
-            assert (ROOT / page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)]*)\)", PAGES[page]):
+        if target.startswith("http"):
+            continue
+        path = (ROOT / page.parent / target) if target else ROOT / page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in anchors(path), f"{target}#{anchor}"
+
+
+def test_the_index_names_every_page():
+    index = PAGES[Path("docs/README.md")]
+    for page in PAGES:
+        if page.parent == Path("docs") and page.name != "README.md":
+            assert f"({page.name})" in index
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_are_named_exist(page):
+    words = re.findall(r"`([^`\s]+)`", PAGES[Path(page)])
+    paths = [each for each in words if re.fullmatch(r"[\w./-]+(/|\.(py|md|json|cfg))", each)]
+    paths = [each for each in paths if each != "command.py"]  # of a folder that is to be made
+    assert len(paths) > 15
+    for path in paths:
+        assert (ROOT / path).exists() or (ROOT / "dwpose_infer" / path).exists(), path
+
+
+def test_the_readme_is_a_door():
+    """What is longer belongs to docs/."""
+    assert len(README.split()) <= 1400
+    assert README.count("<!-- table: ") == 1
 
 
 def test_openpose_indices_in_the_table():
     from dwpose_infer.openpose_layout import OPENPOSE_18_FROM_COCO, OPENPOSE_25_FROM_COCO
 
-    rows = re.findall(r"^\| [^|]+ \| ([\d, -]+) \| body ([\d, ]+)\b", README, re.MULTILINE)
+    page = PAGES[Path("docs/keypoints.md")]
+    rows = re.findall(r"^\| [^|]+ \| ([\d, -]+) \| body ([\d, ]+)\b", page, re.MULTILINE)
     pairs = {
         int(coco): int(openpose)
         for here, there in rows
@@ -130,5 +210,5 @@ def test_openpose_indices_in_the_table():
     expected = {coco: i for i, coco in enumerate(OPENPOSE_18_FROM_COCO) if coco is not None}
     assert pairs == expected
     lower = "12, 9, 13, 10, 14, 11"
-    assert lower in README
+    assert lower in page
     assert [OPENPOSE_25_FROM_COCO[int(i)] for i in lower.split(",")] == [11, 12, 13, 14, 15, 16]

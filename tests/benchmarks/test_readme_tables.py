@@ -9,7 +9,11 @@ from dwpose_infer.benchmarks.cli import main
 from dwpose_infer.errors import FormatError, InputError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = ("README.md", "benchmarks/README.md", "docs/bundled-models.md")
+PAGES = [
+    "README.md",
+    "benchmarks/README.md",
+    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+]
 END = readme_tables.END
 README = """\
 # Title
