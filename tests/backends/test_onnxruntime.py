@@ -1,114 +1,16 @@
 from __future__ import annotations
 
 import logging
-import threading
 
-import numpy as np
-import onnx
 import pytest
 
 from dwpose_infer import wheels
 from dwpose_infer.backends import load_backend
 from dwpose_infer.errors import (
     BackendUnavailableError,
-    InferenceError,
     InvalidArgumentError,
     MissingDependencyError,
-    ModelFormatError,
 )
-
-
-@pytest.fixture
-def double(save_graph):
-    """Graph that doubles its input, for a batch of the given size."""
-
-    def save(batch: int | str, name: str = "double.onnx"):
-        return save_graph(
-            [onnx.helper.make_node("Mul", ["x", "two"], ["y"])],
-            {"x": (np.float32, [batch, 2])},
-            {"y": (np.float32, [batch, 2])},
-            {"two": np.float32(2)},
-            name=name,
-            metadata={"source": "a test"},
-        )
-
-    return save
-
-
-@pytest.mark.parametrize("batch", ["N", 1, 4])
-def test_runs_any_number_of_samples(double, batch):
-    with load_backend("ort", double(batch)) as backend:
-        samples = np.arange(14, dtype=np.float32).reshape(7, 2)
-        np.testing.assert_array_equal(backend.run({"x": samples})["y"], samples * 2)
-
-
-def test_tells_what_it_loaded(double):
-    backend = load_backend("ort", double("N"))
-    assert str(backend.inputs[0]) == "x float32[?, 2]"
-    assert backend.metadata == {"source": "a test"}
-    assert "CPUExecutionProvider" in backend.description
-    backend.warmup()
-
-
-def test_several_threads_at_once(double):
-    backend = load_backend("ort", double(2), threads=1)
-    wrong = []
-
-    def work(value):
-        samples = np.full((5, 2), value, np.float32)
-        for _ in range(50):
-            if not (backend.run({"x": samples})["y"] == 2 * value).all():
-                wrong.append(value)
-
-    threads = [threading.Thread(target=work, args=(value,)) for value in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-
-
-def test_closed_backend_says_so(double):
-    backend = load_backend("ort", double("N"))
-    backend.close()
-    backend.close()
-    with pytest.raises(InferenceError, match="closed"):
-        backend.run({"x": np.zeros((1, 2), np.float32)})
-
-
-def test_not_a_model(tmp_path):
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"this is not a protobuf")
-    with pytest.raises(ModelFormatError, match="not a usable ONNX model") as caught:
-        load_backend("ort", path)
-    assert caught.value.__cause__ is not None
-
-
-def test_unknown_operator(save_graph, tmp_path):
-    model = onnx.load(
-        save_graph(
-            [onnx.helper.make_node("Relu", ["x"], ["y"])],
-            {"x": (np.float32, [1])},
-            {"y": (np.float32, [1])},
-        )
-    )
-    model.graph.node[0].op_type = "NoSuchOperator"
-    path = tmp_path / "foreign.onnx"
-    onnx.save(model, path)
-    with pytest.raises(ModelFormatError, match="NoSuchOperator"):
-        load_backend("ort", path)
-
-
-def test_failure_while_running_is_chained(save_graph):
-    path = save_graph(
-        [onnx.helper.make_node("Reshape", ["x", "shape"], ["y"])],
-        {"x": (np.float32, ["N", 2])},
-        {"y": (np.float32, ["M", 3])},
-        {"shape": np.array([-1, 3])},
-    )
-    with pytest.raises(InferenceError, match="failed") as caught:
-        load_backend("ort", path).run({"x": np.zeros((2, 2), np.float32)})
-    assert caught.value.__cause__ is not None
 
 
 @pytest.mark.skipif(

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
-import onnx
 import pytest
 
 from dwpose_infer import Predictor, zoo
@@ -15,10 +13,8 @@ from dwpose_infer.backends import load_backend
 from dwpose_infer.backends import openvino as openvino_backend
 from dwpose_infer.errors import (
     BackendUnavailableError,
-    InferenceError,
     InvalidArgumentError,
     MissingDependencyError,
-    ModelFormatError,
 )
 from dwpose_infer.images import read_image
 from dwpose_infer.letterbox import letterbox
@@ -26,157 +22,6 @@ from tolerances import BATCH_KEYPOINT_PX, BATCH_SCORE, OTHER_RUNTIME
 
 if find_spec("openvino") is None:  # not `importorskip`: importing it is the backend's business
     pytest.skip("OpenVINO is not installed", allow_module_level=True)
-
-
-@pytest.fixture
-def double(save_graph):
-    """Graph that doubles its input, for a batch of the given size."""
-
-    def save(batch: int | str, name: str = "double.onnx"):
-        return save_graph(
-            [onnx.helper.make_node("Mul", ["x", "two"], ["y"])],
-            {"x": (np.float32, [batch, 2])},
-            {"y": (np.float32, [batch, 2])},
-            {"two": np.float32(2)},
-            name=name,
-            metadata={"source": "a test", "threshold": "0.3", "input.size": ""},
-        )
-
-    return save
-
-
-@pytest.mark.parametrize("batch", ["N", 1, 4])
-def test_runs_any_number_of_samples(double, batch):
-    with load_backend("openvino", double(batch)) as backend:
-        for count in (7, 1, 3):
-            samples = np.arange(2 * count, dtype=np.float32).reshape(count, 2)
-            np.testing.assert_array_equal(backend.run({"x": samples})["y"], samples * 2)
-
-
-def test_tells_what_it_loaded(double):
-    backend = load_backend("openvino", double("N"), threads=1)
-    assert [str(spec) for spec in backend.inputs] == ["x float32[?, 2]"]
-    assert [str(spec) for spec in backend.outputs] == ["y float32[?, 2]"]
-    assert backend.metadata == {"source": "a test", "threshold": "0.3", "input.size": ""}
-    assert backend.description.startswith("OpenVINO 20")
-    assert backend.description.endswith(" on CPU (fp32)")
-    backend.warmup()
-
-
-def test_outputs_of_one_tensor_keep_their_names(save_graph):
-    path = save_graph(
-        [
-            onnx.helper.make_node("Relu", ["x"], ["inner"]),
-            onnx.helper.make_node("Identity", ["inner"], ["second"]),
-            onnx.helper.make_node("Identity", ["inner"], ["first"]),
-            onnx.helper.make_node("Neg", ["inner"], ["third"]),
-        ],
-        {"x": (np.float32, ["N", 2])},
-        {name: (np.float32, ["N", 2]) for name in ("second", "first", "third")},
-    )
-    outputs = load_backend("openvino", path).run({"x": np.ones((3, 2), np.float32)})
-    assert list(outputs) == ["second", "first", "third"]
-    assert [array[0, 0] for array in outputs.values()] == [1, 1, -1]
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64, np.float16, np.float32])
-def test_types_of_inputs_and_outputs(save_graph, dtype):
-    path = save_graph(
-        [onnx.helper.make_node("Slice", ["x", "zero", "one", "last"], ["y"])],
-        {"x": (dtype, ["N", 4, 4, 3])},
-        {"y": (dtype, ["N", 4, 4, 1])},
-        {"zero": np.array([0]), "one": np.array([1]), "last": np.array([3])},
-    )
-    samples = np.arange(96).reshape(2, 4, 4, 3).astype(dtype)
-    for given in (samples, np.repeat(samples, 2, axis=0)[::2]):
-        output = load_backend("openvino", path).run({"x": given})["y"]
-        assert output.dtype == dtype
-        np.testing.assert_array_equal(output, samples[..., :1])
-
-
-def test_half_precision_constants_are_used_in_full_precision(save_graph, rng):
-    weights = rng.standard_normal((512, 8)).astype(np.float16)
-    path = save_graph(
-        [
-            onnx.helper.make_node("Cast", ["stored"], ["weights"], to=onnx.TensorProto.FLOAT),
-            onnx.helper.make_node("MatMul", ["x", "weights"], ["y"]),
-        ],
-        {"x": (np.float32, ["N", 512])},
-        {"y": (np.float32, ["N", 8])},
-        {"stored": weights},
-    )
-    samples = rng.standard_normal((5, 512)).astype(np.float32)
-    exact = samples.astype(np.float64) @ weights.astype(np.float64)
-    output = load_backend("openvino", path).run({"x": samples})["y"]
-    np.testing.assert_allclose(output, exact, atol=OTHER_RUNTIME * np.abs(exact).max())
-
-
-def test_outputs_do_not_change_with_the_next_call(double):
-    backend = load_backend("openvino", double("N"))
-    first = backend.run({"x": np.ones((2, 2), np.float32)})["y"]
-    backend.run({"x": np.zeros((2, 2), np.float32)})
-    assert (first == 2).all()
-
-
-@pytest.mark.parametrize("batch", ["N", 2])
-def test_several_threads_at_once(double, batch):
-    backend = load_backend("openvino", double(batch), threads=1)
-    wrong = []
-
-    def work(value):
-        samples = np.full((5 + value, 2), value, np.float32)
-        for _ in range(50):
-            if not (backend.run({"x": samples})["y"] == 2 * value).all():
-                wrong.append(value)
-
-    threads = [threading.Thread(target=work, args=(value,)) for value in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-
-
-def test_closed_backend_says_so(double):
-    backend = load_backend("openvino", double("N"))
-    backend.close()
-    backend.close()
-    with pytest.raises(InferenceError, match="closed"):
-        backend.run({"x": np.zeros((1, 2), np.float32)})
-
-
-@pytest.mark.parametrize("content", [b"this is not a protobuf", b"", None])
-def test_not_a_model(tmp_path, content, capfd):
-    path = tmp_path / "model.onnx"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ModelFormatError, match="not a usable ONNX model"):
-        load_backend("openvino", path)
-    assert capfd.readouterr().err == ""
-
-
-def test_unknown_operator(double, tmp_path):
-    model = onnx.load(double("N"))
-    model.graph.node[0].op_type = "NoSuchOperator"
-    path = tmp_path / "foreign.onnx"
-    onnx.save(model, path)
-    with pytest.raises(ModelFormatError, match="NoSuchOperator") as caught:
-        load_backend("openvino", path)
-    assert caught.value.__cause__ is not None
-
-
-def test_failure_while_running_is_chained(save_graph):
-    path = save_graph(
-        [onnx.helper.make_node("Reshape", ["x", "shape"], ["y"])],
-        {"x": (np.float32, ["N", 2])},
-        {"y": (np.float32, ["M", 3])},
-        {"shape": np.array([-1, 3])},
-    )
-    backend = load_backend("openvino", path)
-    with pytest.raises(InferenceError, match=r"\(fp32\) failed: .*reshape") as caught:
-        backend.run({"x": np.zeros((2, 2), np.float32)})
-    assert caught.value.__cause__ is not None
-    assert backend.run({"x": np.zeros((3, 2), np.float32)})["y"].shape == (2, 3)
 
 
 def test_missing_runtime(double, monkeypatch):
