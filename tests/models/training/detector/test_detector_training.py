@@ -111,7 +111,7 @@ def test_checkpoints_have_the_official_names_and_one_class(finished):
 
 
 def test_the_result_is_exported_and_detects(finished, rng, tmp_path):
-    options = ExportOptions(detector_size_wh=(SIDE, SIDE))
+    options = ExportOptions(detector_size_wh=(SIDE, SIDE), fixed_size=True)
     source = read_source(finished.checkpoint, options, download_bar=False)
     assert (source.kind, source.input_size_wh) == ("detector", (SIDE, SIDE))
     path = tmp_path / "detector.onnx"
