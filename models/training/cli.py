@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("say what to do, such as --recipe NAME (see --help)")
     again = "" if arguments.command == "distill" else " with --resume"
     return exit_status(
-        lambda: arguments.carry_out(arguments, given),
+        lambda: arguments.handler(arguments, given),
         program="dwpose-train",
         interrupted=f"interrupted; the same command{again} goes on",
         place=_place(),
@@ -154,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         "recipes",
         help="list the recipes",
         description="List the recipes: complete settings of every official run.",
-    ).set_defaults(carry_out=_recipes)
+    ).set_defaults(handler=_recipes)
     _add_transfer(commands)
     _add_distill(commands)
     add_detector(commands)
@@ -169,7 +169,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(carry_out=_run)
+    parser.set_defaults(handler=_run)
     parser.add_argument("--recipe", metavar="NAME", help="a name that `dwpose-train recipes` lists")
     add_settings_options(parser)
     _add_data(parser.add_argument_group("data"))
@@ -185,7 +185,7 @@ def _add_transfer(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         epilog=TRANSFER_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(carry_out=_transfer)
+    parser.set_defaults(handler=_transfer)
     parser.add_argument(
         "checkpoint",
         type=Path,
@@ -207,7 +207,7 @@ def _add_distill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=DISTILL_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(carry_out=_distill)
+    parser.set_defaults(handler=_distill)
     parser.add_argument(
         "--teacher",
         type=Path,

@@ -14,9 +14,9 @@ from .overrides import to_plain
 from .recipes import GPUS, recipe, recipe_names
 from .run_command import (
     RunCommand,
-    carry_out_run,
     exit_status,
     require_packages,
+    run_training,
     say,
     show_settings,
 )
@@ -75,7 +75,7 @@ def train_pose(recipe_name: str | None, data: DataChoice, command: RunCommand) -
     require_packages()
     from .trainer import train
 
-    return carry_out_run(train, settings, command)
+    return run_training(train, settings, command)
 
 
 def transfer_checkpoint(given: Path, stage: Stage, out: Path) -> int:

@@ -165,7 +165,7 @@ def show_settings(settings: RunSettings, form: Literal["json", "keys"]) -> int:
     return 0
 
 
-def carry_out_run(
+def run_training(
     train: Callable[[AnySettings, Path, RunOptions], TrainingSummary],
     settings: AnySettings,
     command: RunCommand,

@@ -35,7 +35,7 @@ def train(settings: Settings, folder: Path, options: RunOptions | None = None) -
         options: How it is carried out.
 
     Returns:
-        How it ended; the figures are those of the first process in all.
+        How it ended; the metrics are those of the first process in all.
 
     Raises:
         InvalidArgumentError: The folder holds another run, or settings do not go together.

@@ -18,14 +18,14 @@ from ....errors import DwposeError
 Collate = Callable[[Sequence[Any]], Any]
 
 
-def usable_workers(wanted: int, *, processes_here: int = 1) -> int:
+def usable_workers(wanted: int, *, local_world_size: int = 1) -> int:
     """Returns how many workers to start: no more than there are processor cores for them.
 
     Args:
         wanted: Most workers for each training process.
-        processes_here: Training processes on this machine, which share its cores.
+        local_world_size: Training processes on this machine, which share its cores.
     """
-    return min(wanted, max(1, usable_cores() // processes_here))
+    return min(wanted, max(1, usable_cores() // local_world_size))
 
 
 def can_fork() -> bool:

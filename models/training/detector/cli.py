@@ -45,7 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(carry_out=_train)
+    parser.set_defaults(handler=_train)
     parser.add_argument("--teacher", type=Path, metavar="FILE.onnx", help="detector to learn from")
     parser.add_argument(
         "--size", choices=tuple(YOLOX_SIZES), help="size of the student (default: nano)"

@@ -10,8 +10,8 @@ from ....errors import InvalidArgumentError
 from ..overrides import apply_overrides
 from ..run_command import (
     RunCommand,
-    carry_out_run,
     require_packages,
+    run_training,
     show_settings,
 )
 from ..settings.choosing import FileAndFolder, read_settings_of_kind, source_of
@@ -73,4 +73,4 @@ def train_from(choice: DetectorChoice, command: RunCommand) -> int:
     require_packages()
     from .trainer import train_detector
 
-    return carry_out_run(train_detector, settings, command)
+    return run_training(train_detector, settings, command)

@@ -1,4 +1,4 @@
-"""What a detector learns: the teacher's answer at every cell, and labelled boxes where wanted."""
+"""What a detector learns: the teacher's outputs at every cell, and labelled boxes where wanted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEAST: Final = 1e-12  # scores below have no logarithm worth having
 _MOST: Final = 1 - 1e-6  # float32 has few numbers between this and 1
 
 
-class _Answer(NamedTuple):
+class _Outputs(NamedTuple):
     """What the student says about a batch: logarithms of its scores, box numbers, boxes."""
 
     log_scores: Tensor
@@ -42,15 +42,15 @@ def detector_losses(
     numbers, sure = outputs[..., :4].float(), outputs[..., 4:].float()
     log_scores = sure.clamp(min=_LEAST).log().sum(dim=-1)
     boxes = cells.boxes_xyxy(numbers)
-    answer = _Answer(log_scores, numbers, boxes)
-    parts = _teacher_losses(answer, batch, cells, settings)
+    student = _Outputs(log_scores, numbers, boxes)
+    parts = _teacher_losses(student, batch, cells, settings)
     total = (
         settings.score_weight * parts["loss_score"]
         + settings.iou_weight * parts["loss_iou"]
         + settings.l1_weight * parts["loss_l1"]
     )
     if settings.label_weight > 0:
-        parts["loss_label"] = _label_loss(answer, batch, cells, settings)
+        parts["loss_label"] = _label_loss(student, batch, cells, settings)
         total = total + settings.label_weight * parts["loss_label"]
     return {"loss": total, **parts}
 
@@ -72,16 +72,16 @@ def score_divergence(log_scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def _teacher_losses(
-    answer: _Answer, batch: DetectorBatch, cells: Cells, settings: DetectorLossSettings
+    student: _Outputs, batch: DetectorBatch, cells: Cells, settings: DetectorLossSettings
 ) -> dict[str, Tensor]:
-    log_scores, targets = answer.log_scores, batch.teacher_scores
+    log_scores, targets = student.log_scores, batch.teacher_scores
     total = targets.sum().clamp(min=1)
     difference = (targets - log_scores.detach().exp()).abs()
     divergence = score_divergence(log_scores, targets)
     learnt = targets > settings.box_score
     shares = targets[learnt]
-    _, giou = overlaps(answer.boxes[learnt], cells.boxes_xyxy(batch.teacher_boxes)[learnt])
-    distance = (answer.numbers[learnt] - batch.teacher_boxes[learnt]).abs().sum(dim=-1)
+    _, giou = overlaps(student.boxes[learnt], cells.boxes_xyxy(batch.teacher_boxes)[learnt])
+    distance = (student.numbers[learnt] - batch.teacher_boxes[learnt]).abs().sum(dim=-1)
     return {
         "loss_score": ((1 + settings.score_focus * difference) * divergence).sum() / total,
         "loss_iou": (shares * (1 - giou)).sum() / total,
@@ -90,14 +90,14 @@ def _teacher_losses(
 
 
 def _label_loss(
-    answer: _Answer, batch: DetectorBatch, cells: Cells, settings: DetectorLossSettings
+    student: _Outputs, batch: DetectorBatch, cells: Cells, settings: DetectorLossSettings
 ) -> Tensor:
     """Losses at the cells that SimOTA assigns to labelled persons.
 
     As in YOLOX the score should be the IoU that the box has; the box weighs as it does against
     the teacher.
     """
-    log_scores, boxes = answer.log_scores, answer.boxes
+    log_scores, boxes = student.log_scores, student.boxes
     parts = [boxes.sum() * 0]
     count = 0
     for sample in range(len(boxes)):

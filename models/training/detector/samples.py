@@ -14,11 +14,11 @@ from ..data.dataset import SampleKey
 from ..data.loader import TrainLoader
 from ..data.order import EpochOrder
 from ..data.workers import usable_workers
-from ..loop.distributed import Processes
+from ..loop.distributed import World
 from .scenes import Scene, make_scene
 from .settings import DetectorSettings
 from .table import PictureTable
-from .teacher import Teacher, TeacherAnswer
+from .teacher import Teacher, TeacherOutputs
 
 
 class DetectorBatch(NamedTuple):
@@ -26,8 +26,8 @@ class DetectorBatch(NamedTuple):
 
     Attributes:
         canvases: (N, height, width, 3) uint8, BGR.
-        teacher_scores: (N, A) float32, see `TeacherAnswer`.
-        teacher_boxes: (N, A, 4) float32, see `TeacherAnswer`.
+        teacher_scores: (N, A) float32, see `TeacherOutputs`.
+        teacher_boxes: (N, A, 4) float32, see `TeacherOutputs`.
         label_boxes_xyxy: (M, 4) float32, labelled persons, pixels of the canvas.
         label_samples: (M,) int64, index of the sample that each is on.
     """
@@ -43,7 +43,7 @@ class DetectorBatch(NamedTuple):
         return DetectorBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
-class DetectorDataset(Dataset[tuple[Scene, TeacherAnswer]]):
+class DetectorDataset(Dataset[tuple[Scene, TeacherOutputs]]):
     """Training samples by `SampleKey`, whose `person` is the index of a picture here.
 
     A sample depends on its key alone, whichever process makes it and whatever was made before.
@@ -62,7 +62,7 @@ class DetectorDataset(Dataset[tuple[Scene, TeacherAnswer]]):
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, key: SampleKey) -> tuple[Scene, TeacherAnswer]:
+    def __getitem__(self, key: SampleKey) -> tuple[Scene, TeacherOutputs]:
         """Makes one sample.
 
         Raises:
@@ -80,21 +80,19 @@ class DetectorDataset(Dataset[tuple[Scene, TeacherAnswer]]):
         return scene, self.teacher(scene.canvas)
 
 
-def collate(samples: Sequence[tuple[Scene, TeacherAnswer]]) -> DetectorBatch:
+def collate(samples: Sequence[tuple[Scene, TeacherOutputs]]) -> DetectorBatch:
     """Puts samples together into a batch."""
     boxes = [scene.boxes_xyxy for scene, _ in samples]
     return DetectorBatch(
         torch.from_numpy(np.stack([scene.canvas for scene, _ in samples])),
-        torch.from_numpy(np.stack([answer.scores for _, answer in samples])),
-        torch.from_numpy(np.stack([answer.boxes for _, answer in samples])),
+        torch.from_numpy(np.stack([outputs.scores for _, outputs in samples])),
+        torch.from_numpy(np.stack([outputs.boxes for _, outputs in samples])),
         torch.from_numpy(np.concatenate(boxes)),
         torch.from_numpy(np.repeat(np.arange(len(samples)), [len(found) for found in boxes])),
     )
 
 
-def make_detector_loader(
-    dataset: DetectorDataset, processes: Processes
-) -> TrainLoader[DetectorBatch]:
+def make_detector_loader(dataset: DetectorDataset, world: World) -> TrainLoader[DetectorBatch]:
     """Makes the batches of a run; they are the same with any number of workers.
 
     Raises:
@@ -106,14 +104,14 @@ def make_detector_loader(
         [source.repeats for source in settings.data.train],
         settings.batch_size,
         settings.seed,
-        processes.rank,
-        processes.count,
+        world.rank,
+        world.size,
     )
     return TrainLoader(
         dataset,
         order,
         collate,
-        workers=usable_workers(settings.data.workers, processes_here=processes.count_here),
+        workers=usable_workers(settings.data.workers, local_world_size=world.local_size),
         prefetch=settings.data.prefetch,
-        pin_memory=processes.device.type == "cuda",
+        pin_memory=world.device.type == "cuda",
     )

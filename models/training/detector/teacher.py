@@ -17,7 +17,7 @@ Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TeacherAnswer:
+class TeacherOutputs:
     """What the teacher says about a canvas, at every cell.
 
     Attributes:
@@ -72,7 +72,7 @@ class Teacher:
                 f"{wanted} (width x height): they have to be equal"
             )
 
-    def __call__(self, canvas: UInt8Array) -> TeacherAnswer:
+    def __call__(self, canvas: UInt8Array) -> TeacherOutputs:
         """Asks about a canvas, (height, width, 3) uint8, BGR.
 
         Raises:
@@ -83,8 +83,8 @@ class Teacher:
         (spec,) = self._backend.inputs
         planes = np.ascontiguousarray(canvas.transpose(2, 0, 1))[None].astype(spec.dtype)
         (rows,) = self._backend.run({spec.name: planes}).values()
-        answer = rows[0].astype(np.float32, copy=False)
-        if not np.isfinite(answer).all():
+        outputs = rows[0].astype(np.float32, copy=False)
+        if not np.isfinite(outputs).all():
             raise InferenceError(f"the teacher {self.path} gave something that is not a number")
-        scores = answer[:, 4] * answer[:, 5 + PERSON_CLASS]
-        return TeacherAnswer(scores, answer[:, :4].copy())
+        scores = outputs[:, 4] * outputs[:, 5 + PERSON_CLASS]
+        return TeacherOutputs(scores, outputs[:, :4].copy())

@@ -22,7 +22,7 @@ from ...checkpoints import infer_architecture, load_weights, read_state_dict
 from ...csp_darknet import CSPDarknet
 from ...yolox import YOLOX, YOLOXArchitecture
 from ..data import TrainLoader
-from ..loop.distributed import Processes
+from ..loop.distributed import World
 from ..loop.learner import Learner
 from ..loop.resuming import HARMLESS
 from ..loop.run_options import RunOptions, TrainingSummary
@@ -99,15 +99,15 @@ class DetectorLearner(Learner):
 
     network: YOLOX
 
-    def __init__(self, student: YOLOX, settings: DetectorSettings, processes: Processes) -> None:
+    def __init__(self, student: YOLOX, settings: DetectorSettings, world: World) -> None:
         """Takes over the network.
 
         Args:
             student: From `build_student`; the weights may still be replaced by `restore`.
             settings: The run.
-            processes: All of them; every process has the same weights.
+            world: All of them; every process has the same weights.
         """
-        super().__init__(student, settings, processes)
+        super().__init__(student, settings, world)
         self.settings = settings
         self.cells = make_cells(settings.input_wh, self.device)
         if settings.compile:
@@ -145,9 +145,7 @@ class DetectorRun(TrainingLoop):
         self._teacher = Teacher(settings.teacher, input_wh=settings.input_wh)
         table = read_table(settings.data.train, root=settings.data.root)
         self._say(f"{len(table)} pictures with {len(table.boxes_xyxy)} labelled persons")
-        return make_detector_loader(
-            DetectorDataset(table, self._teacher, settings), self._processes
-        )
+        return make_detector_loader(DetectorDataset(table, self._teacher, settings), self._world)
 
     def _own_facts(self) -> dict[str, Any]:
         return {"teacher_sha256": sha256_of(self._teacher.path)}
@@ -158,7 +156,7 @@ class DetectorRun(TrainingLoop):
 
     def _make_learner(self, *, load_initial: bool) -> DetectorLearner:
         student = build_student(self._settings, load_initial=load_initial)
-        return DetectorLearner(student, self._settings, self._processes)
+        return DetectorLearner(student, self._settings, self._world)
 
     def _measure(self) -> dict[str, float] | None:
         if self._validation_set is None:
@@ -166,13 +164,13 @@ class DetectorRun(TrainingLoop):
         return measure_detector(
             self._learner.trained_model(),
             self._validation_set,
-            self._processes,
+            self._world,
             input_wh=self._settings.input_wh,
             stop=self._stop,
         )
 
-    def _describe(self, figures: Mapping[str, float]) -> str:
-        return describe(figures)
+    def _describe(self, metrics: Mapping[str, float]) -> str:
+        return describe(metrics)
 
 
 def train_detector(

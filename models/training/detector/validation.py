@@ -1,6 +1,6 @@
 """Accuracy of a detector during its training, by the code that deployment and `dwpose-eval` use.
 
-The network is exported as it will be deployed and runs in ONNX Runtime on the CPU; the figures
+The network is exported as it will be deployed and runs in ONNX Runtime on the CPU; the metrics
 are those of `dwpose_infer.evaluation.detection`.
 """
 
@@ -31,8 +31,8 @@ from ....evaluation.selection import require_pictures
 from ...yolox import YOLOX
 from ..data.validation_set import select_source
 from ..data.workers import usable_workers
-from ..loop.distributed import Processes
-from ..loop.interruption import StopRequest
+from ..loop.distributed import World
+from ..loop.interruption import GracefulStop
 from .settings import DetectorDataSettings
 
 Boxes = tuple[Any, Any, Any]
@@ -74,24 +74,24 @@ def open_detector_validation(data: DetectorDataSettings) -> DetectorValidationSe
         try:
             portraits = cut_portraits(annotations)
         except InvalidArgumentError:
-            portraits = None  # nobody is upright and alone: those figures stay empty
+            portraits = None  # nobody is upright and alone: those metrics stay empty
     return DetectorValidationSet(annotations, folder, portraits)
 
 
 def measure_detector(
     model: YOLOX,
     validation_set: DetectorValidationSet,
-    processes: Processes,
+    world: World,
     *,
     input_wh: tuple[int, int],
-    stop: StopRequest,
+    stop: GracefulStop,
 ) -> dict[str, float] | None:
     """Measures a detector; every process takes its share of the pictures.
 
     Args:
         model: The network, in evaluation mode, on the CPU.
         validation_set: What it is measured on.
-        processes: All have to call this together.
+        world: All have to call this together.
         input_wh: Width and height of its input.
         stop: Ends the measuring early.
 
@@ -113,43 +113,43 @@ def measure_detector(
             replace(task, height=portraits.heights[task.image_id])
             for task in boxed_tasks(portraits.annotations, validation_set.folder, None)
         ]
-    with _exported(model, input_wh, processes) as (thorough, usual):
+    with _exported(model, input_wh, world) as (thorough, usual):
         found = [
-            _find(thorough, tasks, processes, stop),
-            _find(thorough, cut, processes, stop),
-            _find(usual, cut, processes, stop),
+            _find(thorough, tasks, world, stop),
+            _find(thorough, cut, world, stop),
+            _find(usual, cut, world, stop),
         ]
-    if processes.any(bool(stop)):
+    if world.any(bool(stop)):
         return None
-    all_boxes = [_join(processes.gather(part)) for part in found]
-    if not processes.is_first:
+    all_boxes = [_join(world.gather(part)) for part in found]
+    if not world.is_first:
         return None
-    row = _figures(whole, all_boxes[0])
+    row = _metrics(whole, all_boxes[0])
     row["AP_50_portrait"] = row["boxes_per_portrait"] = nan
     if portraits is not None:
-        row["AP_50_portrait"] = _figures(portraits.annotations, all_boxes[1])["AP_50"]
+        row["AP_50_portrait"] = _metrics(portraits.annotations, all_boxes[1])["AP_50"]
         row["boxes_per_portrait"] = len(all_boxes[2][0]) / len(cut)
     return row
 
 
-def _figures(annotations: Annotations, boxes: Boxes) -> dict[str, float]:
-    figures = evaluate_detector(annotations, *boxes)
+def _metrics(annotations: Annotations, boxes: Boxes) -> dict[str, float]:
+    found = evaluate_detector(annotations, *boxes)
     row = {
-        "AP": figures.ap,
-        "AP_50": figures.ap_50,
-        "AP_75": figures.ap_75,
-        "AR": figures.ar_100,
+        "AP": found.ap,
+        "AP_50": found.ap_50,
+        "AP_75": found.ap_75,
+        "AR": found.ar_100,
     }
     return {name: nan if value < 0 else value for name, value in row.items()}
 
 
 def _find(
-    detector: Detector, tasks: Sequence[PictureTask], processes: Processes, stop: StopRequest
+    detector: Detector, tasks: Sequence[PictureTask], world: World, stop: GracefulStop
 ) -> list[tuple[int, Detections]]:
     """Looks for persons on this process's share of the pictures."""
     found = []
-    mine = tasks[processes.rank :: processes.count]
-    hidden = None if processes.is_first else True
+    mine = tasks[world.rank :: world.size]
+    hidden = None if world.is_first else True
     for task in tqdm(mine, "validating", unit="picture", leave=False, disable=hidden):
         if stop:
             break
@@ -170,7 +170,7 @@ def _join(shares: Sequence[Sequence[tuple[int, Detections]]]) -> Boxes:
 
 @contextmanager
 def _exported(
-    model: YOLOX, input_wh: tuple[int, int], processes: Processes
+    model: YOLOX, input_wh: tuple[int, int], world: World
 ) -> Iterator[tuple[Detector, Detector]]:
     """Exports the network and loads it: with the thresholds of COCO's task, and with its own."""
     try:
@@ -183,7 +183,7 @@ def _exported(
             'pip install "dwpose-infer[train]"'
         ) from error
     graph = to_deploy_detector(to_official(detector_network(model, input_size_wh=input_wh)))
-    threads = usable_workers(os.cpu_count() or 1, processes_here=processes.count_here)
+    threads = usable_workers(os.cpu_count() or 1, local_world_size=world.local_size)
     thresholds = DetectorOptions(
         score_threshold=DETECTION_SCORE_THRESHOLD, nms_threshold=DETECTION_NMS_THRESHOLD
     )
@@ -192,7 +192,7 @@ def _exported(
 
 
 def describe(row: Mapping[str, float]) -> str:
-    """Words the figures of a validation in a line."""
+    """Words the metrics of a validation in a line."""
     return (
         f"AP50 {row['AP_50']:.4f}, AP {row['AP']:.4f}, AR {row['AR']:.4f}; portraits: "
         f"AP50 {row['AP_50_portrait']:.4f}, {row['boxes_per_portrait']:.2f} boxes each"

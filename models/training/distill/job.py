@@ -93,7 +93,7 @@ def distill(plan: DistillPlan, options: DistillOptions | None = None) -> Distill
         DwposeError: What `trainer.train`, `transfer.transfer`, `export.exporter.export_model` and
             `Predictor` raise.
     """
-    return _Distillation(plan, options or DistillOptions()).carry_out()
+    return _Distillation(plan, options or DistillOptions()).run()
 
 
 class _Distillation:
@@ -103,7 +103,7 @@ class _Distillation:
         self._record = DistillRecord(plan.folder, plan.identity())
         self._stopped_by: str | None = None
 
-    def carry_out(self) -> DistillSummary:
+    def run(self) -> DistillSummary:
         plan = self._plan
         work: dict[str, tuple[str, Inputs, Work]] = {
             "stage1": (

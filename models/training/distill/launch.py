@@ -19,7 +19,7 @@ from ....errors import (
     TrainingError,
 )
 from ....files.atomic import write_bytes
-from ..loop.interruption import StopRequest
+from ..loop.interruption import GracefulStop
 from ..loop.run_options import TrainingSummary, read_summary
 from ..settings.choosing import settings_json
 from ..settings.pose import Settings
@@ -62,7 +62,7 @@ def train_in_processes(
             f"device {device!r} is one GPU, but there are {processes} processes; 'cuda' gives each "
             "its own"
         )
-    with tempfile.TemporaryDirectory(prefix="dwpose-train-") as temporary, StopRequest() as stop:
+    with tempfile.TemporaryDirectory(prefix="dwpose-train-") as temporary, GracefulStop() as stop:
         given, ended = Path(temporary) / "settings.json", Path(temporary) / "ended.json"
         write_bytes(given, settings_json(settings).encode())
         command = [sys.executable, "-m", MODULE, "launcher", "--standalone"]
@@ -78,7 +78,7 @@ def train_in_processes(
     )
 
 
-def _wait(command: list[str], stop: StopRequest) -> int:
+def _wait(command: list[str], stop: GracefulStop) -> int:
     """Runs a command to its end, handing a signal on once."""
     environment = {"OMP_NUM_THREADS": "1", **os.environ}  # as torchrun, without its warning
     process = subprocess.Popen(command, start_new_session=True, env=environment)

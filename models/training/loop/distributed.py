@@ -29,21 +29,21 @@ _TORCHRUN_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Processes:
+class World:
     """This process and how many there are.
 
     Attributes:
         device: Device of this process.
         rank: Number of this process, from 0.
-        count: Number of processes.
-        count_here: Number of processes on this machine.
+        size: Number of processes.
+        local_size: Number of processes on this machine.
         control: Group over which small messages travel through the CPU; None for one process.
     """
 
     device: torch.device
     rank: int = 0
-    count: int = 1
-    count_here: int = 1
+    size: int = 1
+    local_size: int = 1
     control: Any = None
 
     @property
@@ -54,7 +54,7 @@ class Processes:
     def sum(self, values: Tensor) -> Tensor:
         """Returns the sum over all processes, on the CPU, in the type given."""
         total = values.detach().cpu().clone()
-        if self.count > 1:
+        if self.size > 1:
             dist.all_reduce(total, group=self.control)
         return total
 
@@ -64,15 +64,15 @@ class Processes:
 
     def gather(self, value: Any) -> list[Any]:
         """Returns the values of all processes, by rank, in the first one; else nothing."""
-        if self.count == 1:
+        if self.size == 1:
             return [value]
-        values: list[Any] | None = [None] * self.count if self.is_first else None
+        values: list[Any] | None = [None] * self.size if self.is_first else None
         dist.gather_object(value, values, dst=0, group=self.control)
         return values or []
 
     def from_first(self, value: Any) -> Any:
         """Returns the value of the first process in all."""
-        if self.count == 1:
+        if self.size == 1:
             return value
         box = [value]
         dist.broadcast_object_list(box, src=0, group=self.control)
@@ -80,7 +80,7 @@ class Processes:
 
 
 @contextmanager
-def join_processes(device: str) -> Iterator[Processes]:
+def join_world(device: str) -> Iterator[World]:
     """Takes this process's place among those that `torchrun` started, or its own.
 
     Args:
@@ -95,7 +95,7 @@ def join_processes(device: str) -> Iterator[Processes]:
         InvalidArgumentError: The device is unknown, or "cuda:N" is given to several processes.
     """
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
-        yield Processes(_device(device, local_rank=0, alone=True))
+        yield World(_device(device, local_rank=0, alone=True))
         return
     missing = [name for name in _TORCHRUN_VARIABLES if name not in os.environ]
     if missing:
@@ -103,14 +103,14 @@ def join_processes(device: str) -> Iterator[Processes]:
             f"RANK and WORLD_SIZE are set, but not {', '.join(missing)}: start several processes "
             "with torchrun, or unset them for one"
         )
-    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    count_here = int(os.environ.get("LOCAL_WORLD_SIZE", count))
-    place = _device(device, local_rank=int(os.environ["LOCAL_RANK"]), alone=count == 1)
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+    place = _device(device, local_rank=int(os.environ["LOCAL_RANK"]), alone=size == 1)
     on_gpu = place.type == "cuda"
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=TIMEOUT)
     try:
         control = dist.new_group(backend="gloo", timeout=TIMEOUT) if on_gpu else dist.group.WORLD
-        yield Processes(place, rank, count, count_here, control)
+        yield World(place, rank, size, local_size, control)
     finally:
         dist.destroy_process_group()
 
@@ -141,7 +141,7 @@ def _device(name: str, *, local_rank: int, alone: bool) -> torch.device:
     return torch.device("cuda", index)
 
 
-def synchronise_batch_norm(module: nn.Module, processes: Processes) -> nn.Module:
+def synchronise_batch_norm(module: nn.Module, world: World) -> nn.Module:
     """Lets batch normalisation see the batches of all processes, as the official runs do.
 
     Parameters, buffers and their names stay. On GPUs the layers become torch's own
@@ -150,9 +150,9 @@ def synchronise_batch_norm(module: nn.Module, processes: Processes) -> nn.Module
     Returns:
         The module given, its layers replaced; unchanged with one process.
     """
-    if processes.count == 1:
+    if world.size == 1:
         return module
-    if processes.device.type == "cuda":
+    if world.device.type == "cuda":
         convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm
         converted: nn.Module = convert(module)
         return converted

@@ -11,7 +11,7 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class StopRequest:
+class GracefulStop:
     """Remembers the first signal instead of dying of it; the second one interrupts at once.
 
     Use it as a context manager, in the main thread: elsewhere Python delivers no signals, and
@@ -29,7 +29,7 @@ class StopRequest:
     def __bool__(self) -> bool:
         return self.signal_name is not None
 
-    def __enter__(self) -> StopRequest:
+    def __enter__(self) -> GracefulStop:
         if threading.current_thread() is threading.main_thread():
             self._before = {kind: signal.signal(kind, self._note) for kind in SIGNALS}
         return self

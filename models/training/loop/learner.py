@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ....errors import ModelFormatError
 from ..settings.run import Precision, RunSettings
 from .checkpoint import TrainingState
-from .distributed import Processes, synchronise_batch_norm
+from .distributed import World, synchronise_batch_norm
 from .ema import MovingAverage
 from .optimizer import build_optimizer, clip_gradients, set_learning_rate
 
@@ -31,18 +31,18 @@ class Learner(ABC):
         average: The moving average of the weights; None without one.
     """
 
-    def __init__(self, network: nn.Module, settings: RunSettings, processes: Processes) -> None:
+    def __init__(self, network: nn.Module, settings: RunSettings, world: World) -> None:
         """Takes over the networks.
 
         Args:
             network: In training mode; the weights may still be replaced by `restore`.
             settings: The run.
-            processes: All of them; every process has the same weights.
+            world: All of them; every process has the same weights.
         """
         self._settings = settings
-        self.device = processes.device
+        self.device = world.device
         if settings.sync_batch_norm:
-            synchronise_batch_norm(network, processes)
+            synchronise_batch_norm(network, world)
         self.network = network.to(self.device)
         if settings.channels_last:
             convert: Any = network.to  # torch's overloads leave this argument out
@@ -51,10 +51,10 @@ class Learner(ABC):
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
         self.average = MovingAverage(self.network, settings.ema) if settings.ema.enabled else None
         self._parameters = [value for value in network.parameters() if value.requires_grad]
-        self._parallel = self._in_parallel(processes)
+        self._parallel = self._in_parallel(world)
 
-    def _in_parallel(self, processes: Processes) -> nn.Module:
-        if processes.count == 1:
+    def _in_parallel(self, world: World) -> nn.Module:
+        if world.size == 1:
             return self.network
         parallel: nn.Module = nn.parallel.DistributedDataParallel(
             self.network,
@@ -78,7 +78,7 @@ class Learner(ABC):
         dtype = AUTOCAST.get(self._settings.precision)
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
-    def __call__(self, batch: Any, *, epoch: int, rate: float) -> dict[str, Tensor]:
+    def training_step(self, batch: Any, *, epoch: int, rate: float) -> dict[str, Tensor]:
         """Learns from a batch.
 
         Args:

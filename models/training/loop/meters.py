@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .distributed import Processes
+from .distributed import World
 
 
 class Meters:
@@ -25,11 +25,11 @@ class Meters:
         steps: Steps since the last row.
     """
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, world: World) -> None:
         self.steps = 0
-        self._processes = processes
+        self._world = world
         self._sums: dict[str, Tensor] = {}
-        self._first_bad_step = torch.full((), -1, dtype=torch.int64, device=processes.device)
+        self._first_bad_step = torch.full((), -1, dtype=torch.int64, device=world.device)
         self._samples = 0
         self._waited_s = 0.0
         self._paused = False
@@ -84,8 +84,8 @@ class Meters:
 
     def first_bad_step(self) -> int | None:
         """Returns the first step with a loss that was not a number, in any process; or None."""
-        steps = self._processes.gather(int(self._first_bad_step))
-        bad: int | None = self._processes.from_first(
+        steps = self._world.gather(int(self._first_bad_step))
+        bad: int | None = self._world.from_first(
             min((step for step in steps if step >= 0), default=None)
         )
         return bad
@@ -100,14 +100,14 @@ class Meters:
         names = sorted(self._sums)
         elapsed_s = time.perf_counter() - self._begin
         own = [float(self._sums[name]) / self.steps for name in names]
-        total = self._processes.sum(
+        total = self._world.sum(
             torch.tensor([*own, self.data_wait_share, float(self._samples)], dtype=torch.float64)
         )
-        means = total / self._processes.count
+        means = total / self._world.size
         row = {name: float(mean) for name, mean in zip(names, means, strict=False)}
         row["samples_per_s"] = float(total[-1]) / elapsed_s if elapsed_s > 0 else math.nan
         row["data_wait_share"] = float(means[-2])
-        row["memory_mb"] = memory_mb(self._processes.device)
+        row["memory_mb"] = memory_mb(self._world.device)
         self._sums, self.steps = {}, 0
         self._samples, self._waited_s, self._begin = 0, 0.0, time.perf_counter()
         return row
@@ -116,15 +116,15 @@ class Meters:
         """Returns the sums over all processes; every process has to call it."""
         names = sorted(self._sums)
         own = torch.tensor([float(self._sums[name]) for name in names], dtype=torch.float64)
-        sums = self._processes.sum(own)
+        sums = self._world.sum(own)
         return {"steps": self.steps, "sums": dict(zip(names, sums.tolist(), strict=True))}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from sums that `state_dict` gave."""
         self.steps = int(state["steps"])
-        share = 1.0 if self._processes.is_first else 0.0  # they are of all processes already
+        share = 1.0 if self._world.is_first else 0.0  # they are of all processes already
         self._sums = {
-            name: torch.tensor(value * share, dtype=torch.float64, device=self._processes.device)
+            name: torch.tensor(value * share, dtype=torch.float64, device=self._world.device)
             for name, value in state["sums"].items()
         }
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from torch import Tensor
 from tqdm import tqdm
 
-from .distributed import Processes
+from .distributed import World
 from .meters import Meters
 
 REFRESH_S = 2.0
@@ -20,16 +20,14 @@ class Progress:
     """Shows steps, loss, speed, waiting and the time left; only in the first process.
 
     Args:
-        processes: All of them.
+        world: All of them.
         total: Steps of the run.
         done: Steps done before.
         say: Told what happens, a line at a time.
     """
 
-    def __init__(
-        self, processes: Processes, *, total: int, done: int, say: Callable[[str], None]
-    ) -> None:
-        self._shown = processes.is_first
+    def __init__(self, world: World, *, total: int, done: int, say: Callable[[str], None]) -> None:
+        self._shown = world.is_first
         self._say = say
         self._total = total
         self._next_look = 0.0

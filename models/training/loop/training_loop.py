@@ -24,8 +24,8 @@ from .checkpoint import (
     save_state,
     step_path,
 )
-from .distributed import Processes, join_processes
-from .interruption import StopRequest
+from .distributed import World, join_world
+from .interruption import GracefulStop
 from .learner import Learner
 from .meters import Meters
 from .progress import Progress
@@ -58,12 +58,12 @@ class TrainingLoop(ABC):
         settings: RunSettings,
         folder: Path,
         options: RunOptions,
-        processes: Processes,
-        stop: StopRequest,
+        world: World,
+        stop: GracefulStop,
     ) -> None:
         self._settings, self._folder, self._options = settings, folder, options
-        self._processes, self._stop = processes, stop
-        self._say = options.say if processes.is_first else say_nothing
+        self._world, self._stop = world, stop
+        self._say = options.say if world.is_first else say_nothing
         self._checkpoints = folder / CHECKPOINTS_NAME
         if not options.resume:
             require_new(folder, self._checkpoints)
@@ -72,10 +72,10 @@ class TrainingLoop(ABC):
         self._facts = {
             "samples": self._loader.order.samples,
             "steps_per_epoch": len(self._loader),
-            "processes": processes.count,
+            "processes": world.size,
             **self._own_facts(),
         }
-        self._meters = Meters(processes)
+        self._meters = Meters(world)
         self._rows: list[dict[str, float]] = []
         self.stopped_by: str | None = None
         self.done = 0
@@ -103,26 +103,26 @@ class TrainingLoop(ABC):
         """Measures the weights that the run hands out; called in all processes together.
 
         Returns:
-            Figures by column in the first process; None in the others, and where a signal came.
+            Metrics by column in the first process; None in the others, and where a signal came.
         """
 
     @abstractmethod
-    def _describe(self, figures: Mapping[str, float]) -> str:
-        """Words the figures of a validation in a line."""
+    def _describe(self, metrics: Mapping[str, float]) -> str:
+        """Words the metrics of a validation in a line."""
 
     def _find_state(self) -> TrainingState | None:
         """Reads the newest checkpoint; the first process does so before the others."""
         found = None
         for first in (True, False):
-            if self._options.resume and self._processes.is_first is first:
+            if self._options.resume and self._world.is_first is first:
                 found = newest_state(self._checkpoints, say=self._say)
-            step = self._processes.from_first(found and found[0].step)
+            step = self._world.from_first(found and found[0].step)
         if found is None:
             return None
         state, path = found
         if state.step != step:
             raise TrainingError(
-                f"process {self._processes.rank} sees {path}, the first one step {step}: all "
+                f"process {self._world.rank} sees {path}, the first one step {step}: all "
                 "processes need the same folder"
             )
         require_same_run(state, path, self._settings, self._facts, harmless=self.harmless)
@@ -140,10 +140,10 @@ class TrainingLoop(ABC):
             self.done = self._saved = state.step
         self._total = settings.epochs * len(self._loader)
         self._progress = Progress(
-            self._processes, total=self._total, done=self.done, say=self._options.say
+            self._world, total=self._total, done=self.done, say=self._options.say
         )
         self._log: RunLog | None = None
-        if self._processes.is_first:
+        if self._world.is_first:
             write_document(self._folder / SETTINGS_NAME, as_stored(settings))
             self._log = RunLog(
                 self._folder, title=settings.name, step=self.done, tensorboard=settings.tensorboard
@@ -181,7 +181,7 @@ class TrainingLoop(ABC):
                 highest=self._settings.optimizer.learning_rate,
                 settings=self._settings.schedule,
             )
-            losses = self._learner(batch, epoch=epoch, rate=rate)
+            losses = self._learner.training_step(batch, epoch=epoch, rate=rate)
             self.done += 1
             self._meters.add(losses, step=self.done, samples=len(batch[0]))
             self._progress.step(losses["loss"], self._meters)
@@ -203,7 +203,7 @@ class TrainingLoop(ABC):
             limit = self._options.max_steps
             if limit is not None and limit <= self.done < self._total:
                 self.stopped_by = "max_steps"
-            elif self._processes.any(bool(self._stop)):
+            elif self._world.any(bool(self._stop)):
                 self.stopped_by = self._stop.signal_name or "another process"
         return self.stopped_by is not None
 
@@ -225,19 +225,19 @@ class TrainingLoop(ABC):
     def _validate(self, epochs: int) -> None:
         """Measures the weights that the run hands out, unless that was done already."""
         done_before = self._log is not None and self._log.validated(self.done)
-        if self._processes.from_first(done_before):
+        if self._world.from_first(done_before):
             return
-        figures = self._measure()
-        if not self._must_stop() and self._processes.from_first(figures is None):
+        metrics = self._measure()
+        if not self._must_stop() and self._world.from_first(metrics is None):
             raise TrainingError("the validation ended early")
-        if figures is None or self._log is None:
+        if metrics is None or self._log is None:
             return
-        metric, value = self._settings.best_by, figures[self._settings.best_by]
+        metric, value = self._settings.best_by, metrics[self._settings.best_by]
         best = read_best_value(self._folder, metric)
         if not math.isnan(value) and (best is None or value > best):
             save_best(self._folder, self._state({}), metric=metric, value=value)
-        self._log.add_validation({"step": self.done, "epoch": epochs, **figures})
-        self._progress.say(f"validation after {epochs} epochs: {self._describe(figures)}")
+        self._log.add_validation({"step": self.done, "epoch": epochs, **metrics})
+        self._progress.say(f"validation after {epochs} epochs: {self._describe(metrics)}")
 
     def _write_row(self, epoch: int, rate: float) -> None:
         self._require_finite()
@@ -255,7 +255,7 @@ class TrainingLoop(ABC):
         with self._meters.paused():
             self._require_finite()
             meters = self._meters.state_dict()
-            if self._processes.is_first:
+            if self._world.is_first:
                 if not self._learner.is_finite():
                     raise TrainingError(_advice("some weights", self.done, self._saved))
                 keep = self._options.keep_checkpoints
@@ -299,7 +299,7 @@ class TrainingLoop(ABC):
 
 
 def run_loop(
-    kind: Callable[[AnySettings, Path, RunOptions, Processes, StopRequest], TrainingLoop],
+    kind: Callable[[AnySettings, Path, RunOptions, World, GracefulStop], TrainingLoop],
     settings: AnySettings,
     folder: Path,
     options: RunOptions | None,
@@ -313,8 +313,8 @@ def run_loop(
         options: How it is carried out.
     """
     options = options or RunOptions()
-    with join_processes(options.device) as processes, StopRequest() as stop:
-        run = kind(settings, Path(folder), options, processes, stop)
+    with join_world(options.device) as world, GracefulStop() as stop:
+        run = kind(settings, Path(folder), options, world, stop)
         try:
             return run.run()
         finally:

@@ -74,7 +74,7 @@ def label_loss(
     return total if reference_samples is None else total * (reference_samples / samples)
 
 
-def counted_weights(keypoint_weights: Tensor, settings: LossSettings) -> Tensor:
+def loss_weights(keypoint_weights: Tensor, settings: LossSettings) -> Tensor:
     """Returns how much each point of each sample counts in the losses against the labels.
 
     Args:

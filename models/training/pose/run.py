@@ -23,7 +23,7 @@ from ..data import (
     usable_workers,
 )
 from ..data.validation_set import open_validation_set
-from ..loop.distributed import Processes
+from ..loop.distributed import World
 from ..loop.learner import Learner
 from ..loop.training_loop import TrainingLoop
 from ..settings.pose import Settings
@@ -49,20 +49,20 @@ class PoseLearner(Learner):
         settings: The run.
     """
 
-    def __init__(self, stage: TrainingStage, settings: Settings, processes: Processes) -> None:
+    def __init__(self, stage: TrainingStage, settings: Settings, world: World) -> None:
         """Takes over the networks.
 
         Args:
             stage: From `build_stage`; the weights may still be replaced by `restore`.
             settings: The run.
-            processes: All of them; every process has the same weights.
+            world: All of them; every process has the same weights.
 
         Raises:
             InvalidArgumentError: The input is too small for bf16 on a CPU, see
                 `BF16_CPU_MIN_HEIGHT`.
         """
-        _require_right_gradients(settings, processes.device)
-        super().__init__(stage, settings, processes)
+        _require_right_gradients(settings, world.device)
+        super().__init__(stage, settings, world)
         self.stage = stage
         self.settings = settings
         if settings.compile:
@@ -98,7 +98,7 @@ class PoseRun(TrainingLoop):
     def _open_loader(self) -> TrainLoader[Batch]:
         data = self._settings.data
         persons = read_persons(data.train, root=data.root)
-        loader = _open_loader(persons, self._settings, self._processes)
+        loader = _open_loader(persons, self._settings, self._world)
         for report in persons.reports:
             self._say(str(report))
         return loader
@@ -109,30 +109,30 @@ class PoseRun(TrainingLoop):
 
     def _make_learner(self, *, load_initial: bool) -> PoseLearner:
         stage = build_stage(self._settings, load_initial=load_initial)
-        return PoseLearner(stage, self._settings, self._processes)
+        return PoseLearner(stage, self._settings, self._world)
 
     def _measure(self) -> dict[str, float] | None:
         if self._validation_set is None:
             return {}
         model = self._learner.trained_model()
         result = validate(
-            model, self._validation_set, self._processes, self._settings.data, stop=self._stop
+            model, self._validation_set, self._world, self._settings.data, stop=self._stop
         )
         return None if result is None else result.row()
 
-    def _describe(self, figures: Mapping[str, float]) -> str:
+    def _describe(self, metrics: Mapping[str, float]) -> str:
         return (
-            f"AP {figures['AP']:.4f}, AR {figures['AR']:.4f}, PCK {figures['PCK']:.4f}, "
-            f"mean error {figures['error_px']:.2f} px"
+            f"AP {metrics['AP']:.4f}, AR {metrics['AR']:.4f}, PCK {metrics['PCK']:.4f}, "
+            f"mean error {metrics['error_px']:.2f} px"
         )
 
 
-def _open_loader(persons: Persons, settings: Settings, processes: Processes) -> TrainLoader[Batch]:
+def _open_loader(persons: Persons, settings: Settings, world: World) -> TrainLoader[Batch]:
     data = settings.data
     pictures = open_pictures(
         persons,
-        cache_bytes=int(data.cache_gb * _BYTES_PER_GB / processes.count_here),
-        show_progress=processes.is_first,
+        cache_bytes=int(data.cache_gb * _BYTES_PER_GB / world.local_size),
+        show_progress=world.is_first,
     )
     dataset = PoseDataset(
         pictures,
@@ -146,11 +146,11 @@ def _open_loader(persons: Persons, settings: Settings, processes: Processes) -> 
         batch_size=settings.batch_size,
         seed=settings.seed,
         repeats=[source.repeats for source in data.train],
-        rank=processes.rank,
-        world_size=processes.count,
-        workers=usable_workers(data.workers, processes_here=processes.count_here),
+        rank=world.rank,
+        world_size=world.size,
+        workers=usable_workers(data.workers, local_world_size=world.local_size),
         prefetch=data.prefetch,
-        pin_memory=processes.device.type == "cuda",
+        pin_memory=world.device.type == "cuda",
     )
 
 

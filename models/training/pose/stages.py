@@ -37,7 +37,7 @@ from ...cspnext import CSPNeXt
 from ...dwpose import DWPose, DWPoseArchitecture
 from ..settings.pose import DistillSettings, LossSettings, Settings
 from .heatmaps import SUPERVISED_STAGES, MapSupervision, new_map_supervision
-from .losses import FeatureLoss, LogitLoss, counted_weights, label_loss
+from .losses import FeatureLoss, LogitLoss, label_loss, loss_weights
 from .pretrained import load_initial_weights, load_teacher, teacher_architecture
 
 Value = TypeVar("Value")
@@ -69,8 +69,8 @@ def plain_state(state: Mapping[str, Value], stage: Stage | None) -> dict[str, Va
     }
 
 
-class Answer(NamedTuple):
-    """What a network makes of a batch.
+class Outputs(NamedTuple):
+    """What a network gives for a batch.
 
     Attributes:
         features: Of the backbone, (N, channels, h, w): its output last, where maps are supervised
@@ -127,11 +127,11 @@ class TrainingStage(nn.Module, ABC):
             parts it is made of under their official names (`loss_kpt`, `loss_fea`,
             `loss_logit`; and `loss_map`), factors included.
         """
-        student, teacher = self._answer(crops)
+        student, teacher = self._run_networks(crops)
         losses: dict[str, Tensor] = {}
         if self.learns_labels:
             settings = self.label_settings
-            weights = counted_weights(keypoint_weights, settings)
+            weights = loss_weights(keypoint_weights, settings)
             losses["loss_kpt"] = label_loss(
                 student.outputs_xy,
                 (targets_x, targets_y),
@@ -151,18 +151,18 @@ class TrainingStage(nn.Module, ABC):
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
 
     @abstractmethod
-    def _answer(self, crops: Tensor) -> tuple[Answer, Answer | None]:
-        """Asks the trained network, and the teacher where there is one."""
+    def _run_networks(self, crops: Tensor) -> tuple[Outputs, Outputs | None]:
+        """Runs the trained network, and the teacher where there is one."""
 
-    def _teacher_losses(self, student: Answer, teacher: Answer, epoch: int) -> dict[str, Tensor]:
+    def _teacher_losses(self, student: Outputs, teacher: Outputs, epoch: int) -> dict[str, Tensor]:
         """Compares the two; nothing without a teacher."""
         return {}
 
-    def _ask(self, backbone: CSPNeXt, head: nn.Module, crops: Tensor) -> Answer:
+    def _run_trained(self, backbone: CSPNeXt, head: nn.Module, crops: Tensor) -> Outputs:
         """Runs the network that is trained."""
         one = self.map_supervision is None
         features = (backbone(crops),) if one else backbone.stage_features(crops)
-        return Answer(features, head(features[-1]))
+        return Outputs(features, head(features[-1]))
 
     @abstractmethod
     def networks(self) -> Sequence[nn.Module]:
@@ -207,8 +207,8 @@ class PlainStage(TrainingStage):
         """Returns the modules that do the work, for compiling them in place."""
         return self.backbone, self.head
 
-    def _answer(self, crops: Tensor) -> tuple[Answer, None]:
-        return self._ask(self.backbone, self.head, crops), None
+    def _run_networks(self, crops: Tensor) -> tuple[Outputs, None]:
+        return self._run_trained(self.backbone, self.head, crops), None
 
 
 class DistillationStage(TrainingStage):
@@ -283,11 +283,11 @@ class DistillationStage(TrainingStage):
         return 1 - epoch / self.epochs if self.settings.decay else 1.0
 
     @torch.no_grad()
-    def _ask_teacher(self, crops: Tensor) -> Answer:
+    def _run_teacher(self, crops: Tensor) -> Outputs:
         features: Tensor = self.teacher.backbone(crops)
-        return Answer((features,), self.teacher.head(features))
+        return Outputs((features,), self.teacher.head(features))
 
-    def _teacher_losses(self, student: Answer, teacher: Answer, epoch: int) -> dict[str, Tensor]:
+    def _teacher_losses(self, student: Outputs, teacher: Outputs, epoch: int) -> dict[str, Tensor]:
         factor = self.decay_factor(epoch)
         losses = {}
         if "loss_fea" in self.distill_losses:
@@ -320,9 +320,9 @@ class FirstStage(DistillationStage):
         if settings.logit_weight > 0:
             self._add_logit_loss()
 
-    def _answer(self, crops: Tensor) -> tuple[Answer, Answer]:
-        teacher = self._ask_teacher(crops)
-        return self._ask(self.student.backbone, self.student.head, crops), teacher
+    def _run_networks(self, crops: Tensor) -> tuple[Outputs, Outputs]:
+        teacher = self._run_teacher(crops)
+        return self._run_trained(self.student.backbone, self.student.head, crops), teacher
 
 
 class SecondStage(DistillationStage):
@@ -351,9 +351,9 @@ class SecondStage(DistillationStage):
         """Returns the modules that do the work, for compiling them in place."""
         return self.teacher.backbone, self.teacher.head, self.student.head
 
-    def _answer(self, crops: Tensor) -> tuple[Answer, Answer]:
-        teacher = self._ask_teacher(crops)
-        return Answer(teacher.features, self.student.head(teacher.features[-1])), teacher
+    def _run_networks(self, crops: Tensor) -> tuple[Outputs, Outputs]:
+        teacher = self._run_teacher(crops)
+        return Outputs(teacher.features, self.student.head(teacher.features[-1])), teacher
 
 
 def build_stage(settings: Settings, *, load_initial: bool = True) -> TrainingStage:

@@ -1,7 +1,7 @@
 """Accuracy during training, by the code that deployment and `dwpose-eval` use.
 
 The network is exported as it will be deployed, with normalisation and decoding inside the graph,
-and runs in ONNX Runtime on the CPU; the figures are those of `dwpose_infer.evaluation`. The flip
+and runs in ONNX Runtime on the CPU; the metrics are those of `dwpose_infer.evaluation`. The flip
 test averages the outputs before they are decoded, so it runs the official form of the graph.
 """
 
@@ -33,8 +33,8 @@ from ....evaluation.wholebody import (
 from ...dwpose import DWPose
 from ..data import ValidationBatch, ValidationDataset, usable_workers, validation_batches
 from ..data.validation_set import ValidationSet
-from ..loop.distributed import Processes
-from ..loop.interruption import StopRequest
+from ..loop.distributed import World
+from ..loop.interruption import GracefulStop
 from ..settings.data import DataSettings
 
 _FIELDS = ("image_ids", "keypoints", "scores", "box_scores", "areas", "ids", "boxes_xyxy")
@@ -53,16 +53,16 @@ class ValidationResult:
     points: Mapping[PointPart, PartErrors]
 
     def row(self) -> dict[str, float]:
-        """Returns the figures by column; NaN where nothing is labelled."""
+        """Returns the metrics by column; NaN where nothing is labelled."""
         row = {"AP": self._coco("wholebody", "AP"), "AR": self._coco("wholebody", "AR")}
         row["PCK"] = _or_nan(self.points["all"].pck)
         row["error_px"] = _or_nan(self.points["all"].mean_error_px)
         parts = [part for part in EVALUATED_PARTS if part != "wholebody"]
         row |= {f"AP_{part}": self._coco(part, "AP") for part in parts}
-        figures = {part: self.points[part] for part in POINT_PARTS if part != "all"}
-        row |= {f"PCK_{part}": _or_nan(figure.pck) for part, figure in figures.items()}
+        errors = {part: self.points[part] for part in POINT_PARTS if part != "all"}
+        row |= {f"PCK_{part}": _or_nan(error.pck) for part, error in errors.items()}
         return row | {
-            f"error_px_{part}": _or_nan(figure.mean_error_px) for part, figure in figures.items()
+            f"error_px_{part}": _or_nan(error.mean_error_px) for part, error in errors.items()
         }
 
     def _coco(self, part: EvaluatedPart, metric: str) -> float:
@@ -73,33 +73,33 @@ class ValidationResult:
 def validate(
     model: DWPose,
     validation_set: ValidationSet,
-    processes: Processes,
+    world: World,
     data: DataSettings,
     *,
-    stop: StopRequest | None = None,
+    stop: GracefulStop | None = None,
 ) -> ValidationResult | None:
     """Measures a network's accuracy; every process takes its share of the persons.
 
     Args:
         model: The network, in evaluation mode; it is moved to the CPU.
         validation_set: What it is measured on.
-        processes: All have to call this together.
+        world: All have to call this together.
         data: Batch size, flip test and workers.
         stop: Ends the measuring early.
 
     Returns:
-        The figures in the first process; None in the others, and where it was stopped.
+        The metrics in the first process; None in the others, and where it was stopped.
 
     Raises:
         InputError: A picture cannot be read.
         InferenceError: The network gave something that is not a number.
         MissingDependencyError: A package is missing.
     """
-    own = _predict_share(model, validation_set, processes, data, stop)
-    if processes.any(own is None):
+    own = _predict_share(model, validation_set, world, data, stop)
+    if world.any(own is None):
         return None
-    shares = processes.gather(own)
-    if not processes.is_first:
+    shares = world.gather(own)
+    if not world.is_first:
         return None
     fields = {name: np.concatenate([share[name] for share in shares]) for name in _FIELDS}
     return _measure(validation_set, Predictions(**fields))
@@ -119,13 +119,13 @@ def _measure(validation_set: ValidationSet, predictions: Predictions) -> Validat
 def _predict_share(
     model: DWPose,
     validation_set: ValidationSet,
-    processes: Processes,
+    world: World,
     data: DataSettings,
-    stop: StopRequest | None,
+    stop: GracefulStop | None,
 ) -> dict[str, Any] | None:
     """Returns the fields of `Predictions` for this process's persons; None where stopped."""
     boxes = validation_set.boxes
-    batch_size = max(1, data.validation_batch_size // processes.count)
+    batch_size = max(1, data.validation_batch_size // world.size)
     batches = validation_batches(
         ValidationDataset(
             validation_set.annotations,
@@ -134,20 +134,20 @@ def _predict_share(
             input_size_wh=(model.architecture.input_width, model.architecture.input_height),
         ),
         batch_size=batch_size,
-        rank=processes.rank,
-        world_size=processes.count,
-        workers=usable_workers(data.workers, processes_here=processes.count_here),
+        rank=world.rank,
+        world_size=world.size,
+        workers=usable_workers(data.workers, local_world_size=world.local_size),
         prefetch=data.prefetch,
     )
     found = [_fields_of_nobody()]
     with (
-        _exported(model, processes, flip=data.flip_test, batch_size=batch_size) as estimator,
+        _exported(model, world, flip=data.flip_test, batch_size=batch_size) as estimator,
         tqdm(
-            total=len(boxes) // processes.count,
+            total=len(boxes) // world.size,
             desc="validating",
             unit="person",
             leave=False,
-            disable=None if processes.is_first else True,
+            disable=None if world.is_first else True,
         ) as bar,
     ):
         for batch in batches:
@@ -184,7 +184,7 @@ def _fields_of_nobody() -> dict[str, Any]:
 
 @contextmanager
 def _exported(
-    model: DWPose, processes: Processes, *, flip: bool, batch_size: int
+    model: DWPose, world: World, *, flip: bool, batch_size: int
 ) -> Iterator[PoseEstimator]:
     """Exports the network and loads the graph."""
     try:
@@ -200,7 +200,7 @@ def _exported(
     graph = to_official(pose_network(plain.to(memory_format=torch.contiguous_format)))
     if not flip:
         graph = to_deploy_pose(graph)
-    threads = usable_workers(os.cpu_count() or 1, processes_here=processes.count_here)
+    threads = usable_workers(os.cpu_count() or 1, local_world_size=world.local_size)
     with GraphRunner(graph, threads=threads) as runner:
         together = 2 * batch_size if flip else batch_size  # with their mirror images
         yield PoseEstimator(runner.backend, max_batch=together, flip_test=flip)

@@ -250,13 +250,13 @@ def test_a_signal_leaves_a_run_that_goes_on(
     train_packages()
     from dwpose_infer.models.training.pose.run import PoseLearner
 
-    whole_step = PoseLearner.__call__
+    whole_step = PoseLearner.training_step
 
     def step(*given, **keywords):
         os.kill(os.getpid(), number)
         return whole_step(*given, **keywords)
 
-    monkeypatch.setattr(PoseLearner, "__call__", step)
+    monkeypatch.setattr(PoseLearner, "training_step", step)
     out = tmp_path / "run"
     assert main(["--settings", str(settings_file), "--out", str(out)]) == status
     error = capsys.readouterr().err

@@ -145,7 +145,7 @@ def main(settings_path: str, folder: str, options_path: str) -> None:
     options = json.loads(Path(options_path).read_text())
     kill_at = options.pop("kill_at")
     if kill_at is not None:
-        whole_step = PoseLearner.__call__
+        whole_step = PoseLearner.training_step
         done = 0
 
         def last_step(*arguments: Any, **keywords: Any) -> Any:
@@ -155,7 +155,7 @@ def main(settings_path: str, folder: str, options_path: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             return whole_step(*arguments, **keywords)
 
-        PoseLearner.__call__ = last_step  # type: ignore[method-assign]
+        PoseLearner.training_step = last_step  # type: ignore[method-assign]
     try:
         say = partial(print, flush=True)
         summary = train(settings, Path(folder), RunOptions(say=say, **options))

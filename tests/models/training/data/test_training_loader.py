@@ -241,8 +241,8 @@ def test_workers_do_not_outnumber_the_cores(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(8)), raising=False)
     assert usable_workers(10) == 8
     assert usable_workers(3) == 3
-    assert usable_workers(10, processes_here=2) == 4
-    assert usable_workers(10, processes_here=16) == 1
+    assert usable_workers(10, local_world_size=2) == 4
+    assert usable_workers(10, local_world_size=16) == 1
     assert usable_workers(0) == 0
 
 

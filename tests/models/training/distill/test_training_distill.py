@@ -97,7 +97,7 @@ def arguments(files, out, *more):
 
 
 def press_ctrl_c_in_step(number, monkeypatch):
-    whole_step = PoseLearner.__call__
+    whole_step = PoseLearner.training_step
     done = []
 
     def step(*given, **keywords):
@@ -106,7 +106,7 @@ def press_ctrl_c_in_step(number, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
         return whole_step(*given, **keywords)
 
-    monkeypatch.setattr(PoseLearner, "__call__", step)
+    monkeypatch.setattr(PoseLearner, "training_step", step)
 
 
 @pytest.fixture(scope="module")

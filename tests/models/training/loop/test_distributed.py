@@ -10,7 +10,7 @@ pytest.importorskip("pycocotools")
 from dwpose_infer.errors import BackendUnavailableError, InvalidArgumentError
 from dwpose_infer.models.training.loop.checkpoint import list_checkpoints, load_state
 from dwpose_infer.models.training.loop.csv_log import read_table
-from dwpose_infer.models.training.loop.distributed import Processes, join_processes
+from dwpose_infer.models.training.loop.distributed import World, join_world
 from dwpose_infer.models.training.overrides import from_plain
 from dwpose_infer.models.training.trainer import train
 from tolerances import TWO_PROCESSES
@@ -63,39 +63,39 @@ def first_networks(settings):
 
 
 def test_one_process_sums_and_gathers_by_itself():
-    with join_processes("cpu") as processes:
-        assert processes.device == torch.device("cpu")
-        assert (processes.rank, processes.count, processes.is_first) == (0, 1, True)
-        assert processes.sum(torch.tensor([1.5, 2.0])).tolist() == [1.5, 2.0]
-        assert processes.any(True) and not processes.any(False)
-        assert processes.gather("x") == ["x"]
-        assert processes.from_first(7) == 7
+    with join_world("cpu") as world:
+        assert world.device == torch.device("cpu")
+        assert (world.rank, world.size, world.is_first) == (0, 1, True)
+        assert world.sum(torch.tensor([1.5, 2.0])).tolist() == [1.5, 2.0]
+        assert world.any(True) and not world.any(False)
+        assert world.gather("x") == ["x"]
+        assert world.from_first(7) == 7
 
 
 def test_half_an_environment_of_torchrun_is_named(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InvalidArgumentError, match="LOCAL_RANK"), join_processes("cpu"):
+    with pytest.raises(InvalidArgumentError, match="LOCAL_RANK"), join_world("cpu"):
         pass
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_an_error():
-    with pytest.raises(BackendUnavailableError, match="sees no NVIDIA GPU"), join_processes("cuda"):
+    with pytest.raises(BackendUnavailableError, match="sees no NVIDIA GPU"), join_world("cuda"):
         pass
 
 
 def test_several_processes_do_not_share_one_gpu(monkeypatch):
     for name, value in TORCHRUN.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(InvalidArgumentError, match="several processes"), join_processes("cuda:1"):
+    with pytest.raises(InvalidArgumentError, match="several processes"), join_world("cuda:1"):
         pass
 
 
 def test_an_unknown_device_is_refused():
-    with pytest.raises(InvalidArgumentError, match="tpu"), join_processes("tpu"):
+    with pytest.raises(InvalidArgumentError, match="tpu"), join_world("tpu"):
         pass
 
 
 def test_a_process_that_is_not_the_first_says_so():
-    assert not Processes(torch.device("cpu"), rank=1, count=2).is_first
+    assert not World(torch.device("cpu"), rank=1, size=2).is_first

@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from dwpose_infer.models.training.loop.interruption import StopRequest
+from dwpose_infer.models.training.loop.interruption import GracefulStop
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_remembered_and_the_second_interrupts(kind):
     before = signal.getsignal(kind)
-    with StopRequest() as stop:
+    with GracefulStop() as stop:
         assert not stop
         os.kill(os.getpid(), kind)
         assert stop
@@ -27,7 +27,7 @@ def test_other_threads_catch_nothing():
     seen = []
 
     def work():
-        with StopRequest() as stop:
+        with GracefulStop() as stop:
             seen.append((bool(stop), signal.getsignal(signal.SIGTERM)))
 
     thread = threading.Thread(target=work)

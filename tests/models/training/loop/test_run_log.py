@@ -10,12 +10,12 @@ pytest.importorskip("matplotlib")
 
 from dwpose_infer.errors import MissingDependencyError
 from dwpose_infer.models.training.loop.csv_log import read_table
-from dwpose_infer.models.training.loop.distributed import Processes
+from dwpose_infer.models.training.loop.distributed import World
 from dwpose_infer.models.training.loop.meters import Meters
 from dwpose_infer.models.training.loop.progress import Progress
 from dwpose_infer.models.training.loop.run_log import RunLog
 
-ALONE = Processes(torch.device("cpu"))
+ALONE = World(torch.device("cpu"))
 ROW = {"epoch": 0, "lr": 0.1, "loss": 2.0, "samples_per_s": 5.0, "data_wait_share": 0.25}
 
 
@@ -115,7 +115,7 @@ def test_without_a_terminal_rows_are_lines():
         "epoch 0, step 40 of 100: loss 2, rate 0.1, 5.0 samples/s, 25% waiting for data, "
         "0:02:00 left"
     ]
-    other = Progress(Processes(torch.device("cpu"), rank=1, count=2), total=1, done=0, say=print)
+    other = Progress(World(torch.device("cpu"), rank=1, size=2), total=1, done=0, say=print)
     other.say("nothing")
     other.close()
     assert len(lines) == 1

@@ -8,7 +8,7 @@ import torch.distributed as dist
 from torch import nn
 
 from dwpose_infer.models.dwpose import DWPose, DWPoseArchitecture
-from dwpose_infer.models.training.loop.distributed import Processes, synchronise_batch_norm
+from dwpose_infer.models.training.loop.distributed import World, synchronise_batch_norm
 from dwpose_infer.models.training.loop.synced_norm import SyncedBatchNorm2d
 
 
@@ -60,9 +60,9 @@ def test_parameters_and_names_stay():
     model = DWPose(DWPoseArchitecture("t", 64, 64))
     before = dict(model.named_parameters())
     names = list(model.state_dict())
-    assert synchronise_batch_norm(model, Processes(torch.device("cpu"))) is model
+    assert synchronise_batch_norm(model, World(torch.device("cpu"))) is model
     assert not any(isinstance(layer, SyncedBatchNorm2d) for layer in model.modules())
-    synchronise_batch_norm(model, Processes(torch.device("cpu"), count=2))
+    synchronise_batch_norm(model, World(torch.device("cpu"), size=2))
     layers = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
     assert layers
     assert all(isinstance(layer, SyncedBatchNorm2d) for layer in layers)

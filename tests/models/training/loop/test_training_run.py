@@ -150,13 +150,13 @@ def test_checkpoints_hold_the_averaged_network_for_all_other_programs(samples, t
 
 def test_a_signal_ends_the_run_with_a_checkpoint_and_a_hint(samples, tmp_path, monkeypatch):
     said = []
-    whole_step = PoseLearner.__call__
+    whole_step = PoseLearner.training_step
 
     def interrupted(self, *arguments, **keywords):
         signal.raise_signal(signal.SIGTERM)
         return whole_step(self, *arguments, **keywords)
 
-    monkeypatch.setattr(PoseLearner, "__call__", interrupted)
+    monkeypatch.setattr(PoseLearner, "training_step", interrupted)
     settings = from_plain(without_validation(samples))
     summary = train(settings, tmp_path, RunOptions(say=said.append))
     assert (summary.step, summary.finished, summary.stopped_by) == (1, False, "SIGTERM")
@@ -251,7 +251,7 @@ def test_resuming_without_a_checkpoint_begins(samples, tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_is_found_and_not_saved(samples, tmp_path, monkeypatch):
-    whole_step = PoseLearner.__call__
+    whole_step = PoseLearner.training_step
     done = 0
 
     def spoilt(self, batch, **keywords):
@@ -262,7 +262,7 @@ def test_a_loss_that_is_not_a_number_is_found_and_not_saved(samples, tmp_path, m
                 next(iter(self.stage.parameters())).fill_(torch.nan)
         return whole_step(self, batch, **keywords)
 
-    monkeypatch.setattr(PoseLearner, "__call__", spoilt)
+    monkeypatch.setattr(PoseLearner, "training_step", spoilt)
     settings = from_plain(without_validation(samples, log_every=9))
     with pytest.raises(TrainingError, match=r"not a number at step 4; .* of step 3"):
         train(settings, tmp_path, RunOptions(checkpoint_steps=3))
@@ -271,7 +271,7 @@ def test_a_loss_that_is_not_a_number_is_found_and_not_saved(samples, tmp_path, m
 
 
 def test_weights_that_are_not_numbers_are_not_saved(samples, tmp_path, monkeypatch):
-    whole_step = PoseLearner.__call__
+    whole_step = PoseLearner.training_step
 
     def spoilt(self, batch, **keywords):
         result = whole_step(self, batch, **keywords)
@@ -279,7 +279,7 @@ def test_weights_that_are_not_numbers_are_not_saved(samples, tmp_path, monkeypat
             next(iter(self.stage.parameters())).fill_(torch.inf)
         return result
 
-    monkeypatch.setattr(PoseLearner, "__call__", spoilt)
+    monkeypatch.setattr(PoseLearner, "training_step", spoilt)
     settings = from_plain(without_validation(samples, epochs=1, batch_size=10))
     with pytest.raises(TrainingError, match="some weights became infinite"):
         train(settings, tmp_path)

@@ -22,8 +22,8 @@ from dwpose_infer.models.training.data import to_network_input
 from dwpose_infer.models.training.data.validation import ValidationDataset
 from dwpose_infer.models.training.data.validation_set import open_validation_set
 from dwpose_infer.models.training.loop.csv_log import read_table
-from dwpose_infer.models.training.loop.distributed import Processes
-from dwpose_infer.models.training.loop.interruption import StopRequest
+from dwpose_infer.models.training.loop.distributed import World
+from dwpose_infer.models.training.loop.interruption import GracefulStop
 from dwpose_infer.models.training.overrides import from_plain
 from dwpose_infer.models.training.pose.validation import validate
 from dwpose_infer.models.training.trainer import train
@@ -45,7 +45,7 @@ UNCHANGED = {
     "hole_probability": 0.0,
     "final_epochs": 0,
 }
-ALONE = Processes(torch.device("cpu"))
+ALONE = World(torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +217,6 @@ def test_a_run_without_a_validation_set_has_none(settings):
 
 
 def test_a_stopped_validation_has_no_figures(settings, model, validation_set):
-    stop = StopRequest()
+    stop = GracefulStop()
     stop.signal_name = "SIGTERM"
     assert validate(model, validation_set, ALONE, settings.data, stop=stop) is None
