@@ -10,9 +10,7 @@ from dwpose_infer.errors import InferenceError, ModelFormatError
 from dwpose_infer.estimator import PoseEstimator
 from dwpose_infer.images import read_image
 from dwpose_infer.keypoints import FLIP_INDICES
-from dwpose_infer.runtime import official_form
 from dwpose_infer.simcc import decode_simcc
-from dwpose_infer.zoo import resolve_model
 from fake_backend import FakeBackend, spec
 
 WIDTH, HEIGHT = 48, 64
@@ -128,41 +126,6 @@ def test_the_deploy_form_cannot_take_part():
     )
     with pytest.raises(ModelFormatError, match="pip install onnx"):
         PoseEstimator(backend, flip_test=True)
-
-
-def test_the_bundled_model_is_converted_and_means_the_same(photos):
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
-    deploy = resolve_model("dwpose-t-bundled")
-    picture = read_image(photos[0])
-    height, width = picture.shape[:2]
-    with official_form(deploy) as official:
-        results = []
-        for path in (deploy, official):
-            with Predictor(path, None, threads=1) as predictor:
-                assert predictor.estimator.form == ("deploy" if path == deploy else "simcc")
-                results.append(predictor(picture, boxes=[[0, 0, width, height]]))
-        with official_form(official) as same:
-            assert same == official
-    assert not official.exists()
-    np.testing.assert_allclose(results[0].scores, results[1].scores, atol=1e-4)
-
-
-def test_the_deploy_form_is_known_whatever_the_file_is_called(tmp_path):
-    onnx = pytest.importorskip("onnx")
-    path = tmp_path / "weights"
-    path.write_bytes(resolve_model("dwpose-t-bundled").read_bytes())
-    with official_form(path) as official:
-        graph = onnx.load(official).graph
-        assert [value.name for value in graph.output] == ["simcc_x", "simcc_y"]
-
-
-def test_a_damaged_file_fails_as_it_does_without(tmp_path):
-    pytest.importorskip("onnxruntime")
-    path = tmp_path / "damaged.onnx"
-    path.write_bytes(resolve_model("dwpose-t-bundled").read_bytes()[:10_000])
-    with pytest.raises(ModelFormatError, match="not a usable ONNX model"):
-        Predictor(path, None, flip_test=True)
 
 
 def test_one_call_of_the_network_sees_both_directions(rng):

@@ -1,0 +1,67 @@
+"""From the name or path of a model to a loaded network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dwpose_infer import Predictor
+from dwpose_infer.errors import InvalidArgumentError, ModelFormatError
+from dwpose_infer.images import read_image
+from dwpose_infer.runtime import Runtime, official_form, open_network
+from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
+
+
+def test_a_name_or_a_path_becomes_a_network_of_its_kind():
+    runtime = Runtime(threads=1)
+    for model in (DEFAULT_POSE, resolve_model(DEFAULT_POSE)):
+        with open_network(model, runtime, kind="pose") as network:
+            assert {output.name for output in network.outputs} == {"keypoints", "scores"}
+        with open_network(model, runtime, kind="pose", official=True) as network:
+            assert {output.name for output in network.outputs} == {"simcc_x", "simcc_y"}
+    with pytest.raises(InvalidArgumentError, match=DEFAULT_DETECTOR):
+        open_network(DEFAULT_DETECTOR, runtime, kind="pose")
+
+
+def test_options_of_the_runtime_reach_the_backend():
+    with pytest.raises(InvalidArgumentError, match="does not go with backend 'openvino'"):
+        open_network(
+            DEFAULT_POSE,
+            Runtime(backend="openvino", provider_options={"a": "b"}),
+            kind="pose",
+        )
+
+
+def test_the_bundled_model_is_converted_and_means_the_same(photos):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    deploy = resolve_model("dwpose-t-bundled")
+    picture = read_image(photos[0])
+    height, width = picture.shape[:2]
+    with official_form(deploy) as official:
+        results = []
+        for path in (deploy, official):
+            with Predictor(path, None, threads=1) as predictor:
+                assert predictor.estimator.form == ("deploy" if path == deploy else "simcc")
+                results.append(predictor(picture, boxes=[[0, 0, width, height]]))
+        with official_form(official) as same:
+            assert same == official
+    assert not official.exists()
+    np.testing.assert_allclose(results[0].scores, results[1].scores, atol=1e-4)
+
+
+def test_the_deploy_form_is_known_whatever_the_file_is_called(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "weights"
+    path.write_bytes(resolve_model("dwpose-t-bundled").read_bytes())
+    with official_form(path) as official:
+        graph = onnx.load(official).graph
+        assert [value.name for value in graph.output] == ["simcc_x", "simcc_y"]
+
+
+def test_a_damaged_file_fails_as_it_does_without(tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(resolve_model("dwpose-t-bundled").read_bytes()[:10_000])
+    with pytest.raises(ModelFormatError, match="not a usable ONNX model"):
+        Predictor(path, None, flip_test=True)
