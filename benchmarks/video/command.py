@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from .result import VideoDocument
 
 _EPILOG = f"""\
-From clip to drawn clip, in turns in one process: `Predictor.stream`, a plain loop (OpenCV reads,
-`Predictor` is called frame by frame) and rtmlib's PoseTracker. All run the same two sessions of
-ONNX Runtime and have the same drawing and the same encoder. The clips are made here: persons that
+From clip to drawn clip: `Predictor.stream`, a plain loop (OpenCV reads, `Predictor` is called frame
+by frame) and rtmlib's PoseTracker, with ONNX Runtime and, where it is installed, with OpenVINO. All
+run the same two networks and have the same drawing and the same encoder, each in a process of its
+own; they take turns, clip by clip, with a rest before each. The clips are made here: persons that
 move over a background, 1280x720.
 
 {RTMLIB_NOTE}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +21,8 @@ from ...errors import InputError
 from ...media import VideoWriter
 from ...predictor import Predictor
 from ...results import PoseResult
-from ..peers.baselines import NetworkFiles, Rtmlib, sessions_of
-from .result import PLAIN_LOOP, RTMLIB, STREAM, VideoMethod
+from ..peers.baselines import OURS, MethodName, NetworkFiles, open_method
+from .result import RTMLIB, RTMLIB_OPENVINO, STREAM, VideoMethod
 from .scene import FRAME_RATE
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -38,31 +38,47 @@ class Round:
         persons: Persons found in all frames together.
         searched_frames: Frames in which the detector searched; the stream's only.
         working_s: Stage -> seconds at work; the stream's only.
+        cpu_s: CPU time of all threads of the process, in seconds.
     """
 
     seconds: float
     frames: int
     persons: int
     searched_frames: int = 0
-    working_s: Mapping[str, float] | None = None
+    working_s: dict[str, float] | None = None
+    cpu_s: float = 0.0
 
 
 Method = Callable[[Path, Path], Round]
 """Reads the clip at the first path, writes the drawn one to the second."""
 
 
-def video_methods(
-    predictor: Predictor, files: NetworkFiles, *, detect_every: int, score_threshold: float
-) -> dict[VideoMethod, Method]:
-    """Returns every method that is installed, all on the two sessions of the predictor."""
-    found: dict[VideoMethod, Method] = {
-        STREAM: lambda clip, out: _stream(predictor, clip, out, detect_every=detect_every),
-        PLAIN_LOOP: lambda clip, out: _loop(predictor, clip, out),
-    }
-    with contextlib.suppress(ImportError):
-        rtmlib = Rtmlib(files, sessions_of(predictor), score_threshold=score_threshold)
-        found[RTMLIB] = lambda clip, out: _loop(_pose_tracker(rtmlib, detect_every), clip, out)
-    return found
+def open_video_method(
+    name: VideoMethod,
+    files: NetworkFiles,
+    *,
+    detect_every: int,
+    score_threshold: float,
+    threads: int,
+) -> Method:
+    """Loads one method by itself.
+
+    Args:
+        name: The method.
+        files: The networks.
+        detect_every: The stream and rtmlib search every so many frames.
+        score_threshold: Persons must score above this.
+        threads: Threads inside one operator.
+    """
+    peers: dict[VideoMethod, MethodName] = {RTMLIB: "rtmlib", RTMLIB_OPENVINO: "rtmlib, openvino"}
+    opened = open_method(
+        peers.get(name, OURS), files, threads=threads, score_threshold=score_threshold
+    )
+    if not isinstance(opened, Predictor):
+        return lambda clip, out: _loop(_pose_tracker(opened, detect_every), clip, out)
+    if name == STREAM:
+        return lambda clip, out: _stream(opened, clip, out, detect_every=detect_every)
+    return lambda clip, out: _loop(opened, clip, out)
 
 
 def _stream(predictor: Predictor, clip: Path, out: Path, *, detect_every: int) -> Round:
@@ -111,7 +127,7 @@ def _frames(clip: Path) -> Iterator[UInt8Array]:
         capture.release()
 
 
-def _pose_tracker(rtmlib: Rtmlib, detect_every: int) -> Callable[[UInt8Array], PoseResult]:
+def _pose_tracker(rtmlib: Any, detect_every: int) -> Callable[[UInt8Array], PoseResult]:
     """Returns a call of rtmlib's `PoseTracker`, which takes its two models out of a solution.
 
     Without tracking, which it calls the faster way. It hands the same picture to both networks.

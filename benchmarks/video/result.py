@@ -10,12 +10,13 @@ from ..document import Document
 from ..markdown import markdown_table
 from ..peers.baselines import MISSING, RTMLIB_REMEDY
 
-VideoMethod = Literal["stream", "plain loop", "rtmlib"]
-"""`Predictor.stream`; a loop of OpenCV's reader and `Predictor`; rtmlib's `PoseTracker`."""
+VideoMethod = Literal["stream", "plain loop", "rtmlib", "rtmlib, openvino"]
+"""`Predictor.stream`; a loop of OpenCV's reader and `Predictor`; rtmlib's `PoseTracker`, twice."""
 
 STREAM: VideoMethod = "stream"
 PLAIN_LOOP: VideoMethod = "plain loop"
 RTMLIB: VideoMethod = "rtmlib"
+RTMLIB_OPENVINO: VideoMethod = "rtmlib, openvino"
 
 TARGET_ONE_PERSON = 1.5
 """At one person the stream gives at least so many times the frames per second of a plain loop."""
@@ -52,6 +53,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         speed: Baseline -> our frames per second as a multiple of its.
         stages: Stages of the stream, in the order frames pass them.
         searched_frames: Frames in which the stream's detector searched.
+        cpu_ms: Method -> CPU time of all threads of its process in milliseconds per frame, median
+            of the rounds; empty where all worked in one process.
     """
 
     persons: int
@@ -61,6 +64,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     speed: dict[VideoMethod, float]
     stages: tuple[Stage, ...]
     searched_frames: int
+    cpu_ms: dict[VideoMethod, float] = {}
 
     def __post_init__(self) -> None:
         """Checks what the types do not say; msgspec names the place in its message."""
@@ -85,6 +89,7 @@ class VideoDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=T
         threads: Threads inside one operator of ONNX Runtime.
         repeats: Rounds.
         rows: One for each number of persons.
+        own_processes: Whether each method had a process of its own.
     """
 
     schema_version: Literal[1] = 1
@@ -99,6 +104,7 @@ class VideoDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=T
     threads: int
     repeats: int
     rows: tuple[Row, ...]
+    own_processes: bool = False
 
     def __post_init__(self) -> None:
         """Checks what the types do not say."""
@@ -126,30 +132,31 @@ def origin(document: VideoDocument) -> str:
     """Returns the line that says what was measured where."""
     weights = " with random weights" if document.random_weights else ""
     width, height = document.picture_wh
+    own = "by turns, each method in a process of its own" if document.own_processes else ""
     return (
         f"Measured on: {document.environment.label}; {document.pose}{weights} and "
         f"{document.detector}, ONNX Runtime on {document.threads} "
         f"thread{'s'[document.threads == 1 :]}; {document.frames} frames of {width}x{height} "
         "read, predicted, drawn and encoded; searched for persons every "
         f"{document.detect_every} frames, by the plain loop in every frame; medians of "
-        f"{document.repeats} interleaved rounds."
+        f"{document.repeats} {f'rounds {own}' if own else 'interleaved rounds'}."
     )
 
 
 def summary_table(document: VideoDocument) -> str:
     """Returns the short table: frames per second, and how many times as fast."""
+    names = [STREAM, PLAIN_LOOP, RTMLIB]
+    if any(RTMLIB_OPENVINO in row.fps for row in document.rows):
+        names.append(RTMLIB_OPENVINO)
     header = [
         "persons",
-        "stream, fps",
-        "plain loop, fps",
-        "rtmlib, fps",
-        "times as fast as the plain loop",
-        "times as fast as rtmlib",
+        *(f"{name}, fps" for name in names),
+        *(f"times as fast as {'the ' if name == PLAIN_LOOP else ''}{name}" for name in names[1:]),
     ]
     lines = []
     for row in document.rows:
-        rates = [row.fps.get(name) for name in (STREAM, PLAIN_LOOP, RTMLIB)]
-        speeds = [row.speed.get(name) for name in (PLAIN_LOOP, RTMLIB)]
+        rates = [row.fps.get(name) for name in names]
+        speeds = [row.speed.get(name) for name in names[1:]]
         lines.append(
             [
                 str(row.persons),
@@ -179,17 +186,23 @@ def stages_table(document: VideoDocument) -> str:
 
 
 def found_table(document: VideoDocument) -> str:
-    """Returns the table of what the methods found."""
-    names = list(document.rows[0].persons_found)
+    """Returns the table of what the methods found, and of the CPU time that took."""
+    names, timed = list(document.rows[0].persons_found), list(document.rows[0].cpu_ms)
     lines = [
         [
             str(row.persons),
             *(f"{row.persons_found[name]:.2f}" for name in names),
             f"{row.searched_frames}",
+            *(f"{row.cpu_ms[name]:.1f}" for name in timed),
         ]
         for row in document.rows
     ]
-    header = ["persons", *(f"{name} finds" for name in names), "frames the stream searched"]
+    header = [
+        "persons",
+        *(f"{name} finds" for name in names),
+        "frames the stream searched",
+        *(f"{name}, CPU ms per frame" for name in timed),
+    ]
     return markdown_table(header, lines, text_columns=0)
 
 

@@ -1,27 +1,35 @@
-"""The rounds: all methods on the same clip, in turn."""
+"""The rounds: all methods on the same clip, in turn, each in a process of its own."""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ...predictor import Predictor
 from ..machine import capture_environment
 from ..network_options import at_least_one, model_name
-from ..peers.baselines import NetworkFiles
+from ..peers.baselines import NetworkFiles, installed_methods
 from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH
 from ..peers.networks import official_files
+from ..peers.process import start_worker
 from .command import VideoSettings
-from .methods import Round, video_methods
-from .result import STREAM, Row, Stage, VideoDocument, VideoMethod
+from .methods import Round
+from .result import (
+    PLAIN_LOOP,
+    RTMLIB,
+    RTMLIB_OPENVINO,
+    STREAM,
+    Row,
+    Stage,
+    VideoDocument,
+    VideoMethod,
+)
 from .scene import write_clip
-
-WARM_UP = 1
-"""Rounds of all methods before any is timed."""
+from .worker import VideoTask
 
 
 def measure(settings: VideoSettings) -> VideoDocument:
@@ -67,6 +75,7 @@ def measure(settings: VideoSettings) -> VideoDocument:
         score_threshold=score_threshold,
         threads=threads,
         repeats=settings.repeats,
+        own_processes=True,
         rows=rows,
     )
 
@@ -93,23 +102,40 @@ def measure_clip(
         repeats: Rounds.
 
     Raises:
-        InputError: The clip cannot be read.
+        InferenceError: A process failed, such as at a clip that cannot be read.
     """
     rounds: dict[VideoMethod, list[Round]] = {}
-    drawn = clip.with_name("drawn.mp4")
-    with Predictor(
-        files.pose, files.detector, threads=threads, score_threshold=score_threshold
-    ) as predictor:
-        methods = video_methods(
-            predictor, files, detect_every=detect_every, score_threshold=score_threshold
-        )
-        title = f"{persons} person{'s'[persons == 1 :]}"
-        for number in tqdm(range(-WARM_UP, repeats), title, leave=False, disable=None):
-            for name, method in take_turns(methods, number):
-                done = method(clip, drawn)
-                if number >= 0:
-                    rounds.setdefault(name, []).append(done)
+    title = f"{persons} person{'s'[persons == 1 :]}"
+    with ExitStack() as stack:
+        workers = {
+            name: stack.enter_context(
+                start_worker(
+                    "dwpose_infer.benchmarks.video.worker",
+                    VideoTask(
+                        method=name,
+                        files=files,
+                        clip=clip,
+                        detect_every=detect_every,
+                        score_threshold=score_threshold,
+                        threads=threads,
+                    ),
+                    name=name,
+                    ready=Round,
+                    answer=list[Round],
+                )
+            )
+            for name in tqdm(_installed(), f"{title}, warming up", leave=False, disable=None)
+        }
+        for number in tqdm(range(repeats), title, leave=False, disable=None):
+            for name, worker in take_turns(workers, number):
+                rounds.setdefault(name, []).extend(worker.work(1))
     return _row(rounds, persons)
+
+
+def _installed() -> list[VideoMethod]:
+    peers: list[VideoMethod] = [RTMLIB, RTMLIB_OPENVINO]
+    there = installed_methods()
+    return [STREAM, PLAIN_LOOP, *(name for name in peers if name in there)]
 
 
 def _row(rounds: dict[VideoMethod, list[Round]], persons: int) -> Row:
@@ -133,4 +159,8 @@ def _row(rounds: dict[VideoMethod, list[Round]], persons: int) -> Row:
             for name, working_s in (ours.working_s or {}).items()
         ),
         searched_frames=ours.searched_frames,
+        cpu_ms={
+            name: statistics.median(1e3 * done.cpu_s / done.frames for done in each)
+            for name, each in rounds.items()
+        },
     )

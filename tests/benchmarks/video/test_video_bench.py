@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 
 import msgspec
@@ -11,11 +10,13 @@ import pytest
 
 from dwpose_infer import Predictor
 from dwpose_infer.benchmarks import cli
+from dwpose_infer.benchmarks.peers.baselines import installed_methods
 from dwpose_infer.benchmarks.video import timing
 from dwpose_infer.benchmarks.video.command import VIDEO
 from dwpose_infer.benchmarks.video.result import (
     PLAIN_LOOP,
     RTMLIB,
+    RTMLIB_OPENVINO,
     STREAM,
     VideoDocument,
     misses,
@@ -25,8 +26,6 @@ from dwpose_infer.benchmarks.video.result import (
 from dwpose_infer.benchmarks.video.scene import moving_people
 from dwpose_infer.files.document import read_document
 from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
-
-HAS_RTMLIB = importlib.util.find_spec("rtmlib") is not None
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,11 @@ def test_whole_run(measured, capsys, monkeypatch):
     assert (document.frames, document.detect_every, document.repeats) == (6, 3, 1)
     assert (document.pose, document.detector) == (DEFAULT_POSE, DEFAULT_DETECTOR)
     (row,) = document.rows
-    expected = {STREAM, PLAIN_LOOP} | ({RTMLIB} if HAS_RTMLIB else set())
+    peers = {RTMLIB, RTMLIB_OPENVINO} & set(installed_methods())
+    expected = {STREAM, PLAIN_LOOP} | peers
+    assert document.own_processes
+    assert set(row.cpu_ms) == expected
+    assert min(row.cpu_ms.values()) > 0
     assert set(row.fps) == expected
     assert set(row.speed) == expected - {STREAM}
     for name, speed in row.speed.items():
