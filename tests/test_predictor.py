@@ -69,6 +69,7 @@ def test_errors_are_returned_in_lists_alone(predictor, astronaut):
         predictor([astronaut], on_error="skip")
 
 
+@pytest.mark.slow
 def test_batch_size_does_not_change_results(photos):
     boxes = [[[10 * i, 5 * i, 300 + 9 * i, 480 - 3 * i] for i in range(5)]] * len(photos)
     reference = None

@@ -109,6 +109,7 @@ def expected_status(command: str) -> int:
     return 3 if NEEDS_GPU.search(command) else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("commands", OWN_COMMANDS, ids=lambda block: block[0])
 def test_commands_run_one_after_the_other(commands, user_folder):
     for command in commands:

@@ -49,6 +49,7 @@ def test_one_picture_with_the_defaults(folder, capsys):
     assert captured.err.rstrip().endswith("results in dwpose-out")
 
 
+@pytest.mark.slow
 def test_the_closing_line_says_where_nobody_was_found_and_what_helps(folder, capsys):
     assert main(["in/one.jpg", "in/nobody.png"]) == 0
     own = get_spec(DEFAULT_DETECTOR).score_threshold
@@ -64,6 +65,7 @@ def test_the_closing_line_says_where_nobody_was_found_and_what_helps(folder, cap
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_the_flip_test_is_that_of_the_predictor(folder):
     pytest.importorskip("onnx")
     assert main(["in/one.jpg", "--flip-test", "--out", "flip", "--draw", "none"]) == 0
@@ -76,6 +78,7 @@ def test_the_flip_test_is_that_of_the_predictor(folder):
     assert not np.array_equal(flipped.keypoints, plain.keypoints)
 
 
+@pytest.mark.slow
 def test_what_was_given_is_not_advised(folder, capsys):
     detector = ["--det", DEFAULT_DETECTOR, "--score-threshold", "0.9"]
     assert main(["in/nobody.png", *detector]) == 0
@@ -111,6 +114,7 @@ def test_every_format_and_drawing(folder):
     np.testing.assert_array_equal(plain.keypoints, packed.keypoints)
 
 
+@pytest.mark.slow
 def test_coco_results(folder, astronaut):
     shutil.copy(astronaut, folder / "000000000785.jpg")
     picture = "000000000785.jpg"
@@ -159,6 +163,7 @@ def test_one_bad_file_among_many(folder, capsys):
     assert files(folder / "dwpose-out") == ["deep/two.json", "nobody.json", "one.json"]
 
 
+@pytest.mark.slow
 def test_skip_existing(folder, capsys):
     assert main(["in/one.jpg", "--draw", "none"]) == 0
     written = (folder / "dwpose-out/one.json").stat().st_mtime_ns
@@ -169,6 +174,7 @@ def test_skip_existing(folder, capsys):
     assert "one file holds all pictures" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_second_run_does_not_take_the_drawings_for_pictures(folder):
     for _ in range(2):
         assert main([".", "--out", "out", "--quiet"]) == 0
@@ -191,6 +197,7 @@ def test_two_results_of_one_name(folder, capsys):
     assert not (folder / "dwpose-out").exists()
 
 
+@pytest.mark.slow
 def test_two_endings_of_one_name(folder, capsys):
     (folder / "in/one.png").write_bytes((folder / "in/nobody.png").read_bytes())
     assert main(["in/one.jpg", "in/one.png", "--out", "res"]) == 0
@@ -201,6 +208,7 @@ def test_two_endings_of_one_name(folder, capsys):
     assert said not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_parts_and_threshold_act_on_data_and_drawing(folder):
     common = ["in/one.jpg", "--quiet", "--whole-image", "--draw", "openpose"]
     assert main([*common, "--out", "all"]) == 0
@@ -218,6 +226,7 @@ def test_parts_and_threshold_act_on_data_and_drawing(folder):
     assert cv2.imread(str(folder / "strict/one_openpose.png")).max() == 0
 
 
+@pytest.mark.slow
 def test_drawing_size(folder):
     assert main(["in/one.jpg", "--draw", "openpose", "--canvas-size", "256", "--out", "a"]) == 0
     assert cv2.imread("a/one_openpose.png").shape == (256, 256, 3)
@@ -360,6 +369,7 @@ def test_help_and_version(capsys):
     assert "examples:" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_environment(capsys):
     assert main(["--env"]) == 0
     text = capsys.readouterr().out

@@ -36,6 +36,7 @@ def keypoints(persons) -> np.ndarray:
     return np.array([person["keypoints"] for person in persons], float)
 
 
+@pytest.mark.slow
 def test_from_the_first_use_on(machine, capsys):
     assert main(["photo.jpg", "--json", "--quiet"]) == 0
     expected = keypoints(persons(capsys))

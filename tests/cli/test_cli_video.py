@@ -178,6 +178,7 @@ def break_off(monkeypatch, after):
     monkeypatch.setattr(clip_outputs.ClipWriter, "write", write)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_valid_files_and_the_run_can_go_on(folder, capsys, monkeypatch):
     options = ["--format", "json,openpose,npz", "--track", "--smooth", "--detect-every", "4"]
     assert main(["clip.mp4", "--out", "whole", *options, *FEW]) == 0
@@ -206,6 +207,7 @@ def test_ctrl_c_leaves_valid_files_and_the_run_can_go_on(folder, capsys, monkeyp
         np.testing.assert_allclose(one.keypoints, other.keypoints, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_other_settings_do_not_go_on_with_an_unfinished_run(folder, monkeypatch):
     with monkeypatch.context() as context:
         break_off(context, after=3)
@@ -259,6 +261,7 @@ def test_a_camera_until_it_is_ended(folder, astronaut, monkeypatch, by_key):
     assert len(frames) == 3 if by_key else frames[-1].time_s < 0.1
 
 
+@pytest.mark.slow
 def test_a_clip_that_is_cut_off(folder, capsys):
     with av.open("clip.mp4") as whole:
         container = av.open("cut.mp4", "w", options={"movflags": "+faststart"})
@@ -370,6 +373,7 @@ def test_a_missing_package_is_told_before_the_work(folder, package, options):
     assert not (folder / "dwpose-out").exists()
 
 
+@pytest.mark.slow
 def test_without_pyav_opencv_reads(folder):
     code = (
         "import sys\nsys.modules['av'] = None\n"
@@ -380,6 +384,7 @@ def test_without_pyav_opencv_reads(folder):
     assert len(logged("dwpose-out/clip.jsonl")) == 3
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full(folder):
     """A file may not grow above 20 kB, which is about three lines of the log and no video."""
     code = (

@@ -190,6 +190,7 @@ def for_another_gpu(path):
     write_record(path, replace(record, identity=replace(record.identity, gpu_name="NVIDIA A10")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -256,6 +257,7 @@ def test_a_failed_build_leaves_nothing(machine, model):
     assert len(machine.builds) == 1
 
 
+@pytest.mark.slow
 def test_an_engine_that_fails_the_gate_is_not_cached(machine, capsys):
     model = zoo.resolve_model("dwpose-t-bundled")
     machine.distort = doubled_keypoints
@@ -360,6 +362,7 @@ def test_the_engine_agrees_with_onnx_runtime(machine, model, photos):
     np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=0.01)
 
 
+@pytest.mark.slow
 def test_a_predictor_builds_when_it_is_made_never_when_it_is_called(machine, astronaut):
     from dwpose_infer import Predictor
 

@@ -65,6 +65,7 @@ def test_official_files_get_deploy_form(machine, tmp_path, detector_source):
         assert {spec.name for spec in backend.outputs} == {"boxes_xyxy", "scores"}
 
 
+@pytest.mark.slow
 def test_exported_half_precision_is_taken_as_it_is(machine, tmp_path):
     source, out = tmp_path / "half.onnx", tmp_path / "x.engine"
     export_model(POSE, source, ExportOptions(precision="fp16"))

@@ -18,6 +18,7 @@ SMALL = DWPoseArchitecture("t", 96, 64)
 DETECTOR = YOLOXArchitecture("nano", classes=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["official", "deploy"])
 def test_pose_with_random_weights_passes_by_its_raw_outputs(checkpoint, tmp_path, form):
     path = checkpoint(SMALL)
@@ -48,6 +49,7 @@ def distiller_stage_2(state):
     return {"state_dict": parts}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["official", "deploy"])
 @pytest.mark.parametrize("wrap", [published_legacy, runner_with_averaging, distiller_stage_2])
 def test_official_layouts_give_the_network_of_the_plain_weights(checkpoint, tmp_path, wrap, form):
@@ -64,6 +66,7 @@ def test_official_layouts_give_the_network_of_the_plain_weights(checkpoint, tmp_
         np.testing.assert_array_equal(array, expected[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["official", "deploy"])
 @pytest.mark.parametrize(
     "name", ["weights/dwpose-t-start.pth", "reference/checkpoints/yolox_nano.pth"]
@@ -97,6 +100,7 @@ def test_official_pose_graph_is_clean(checkpoint):
     assert not any(name.startswith("onnx::") for name in names)
 
 
+@pytest.mark.slow
 def test_detector_with_random_weights(checkpoint, tmp_path):
     path = checkpoint(DETECTOR)
     options = ExportOptions(detector_size_wh=(96, 64), allow_undecided=True, top_k=50)
@@ -162,6 +166,7 @@ def test_a_size_that_is_no_multiple_of_32(checkpoint):
         load_source(checkpoint(DETECTOR), detector_size_wh=(100, 64))
 
 
+@pytest.mark.slow
 def test_safetensors(torch, checkpoint, tmp_path):
     safetensors = pytest.importorskip("safetensors.torch")
     from dwpose_infer.models.checkpoints import read_state_dict

@@ -16,6 +16,7 @@ from dwpose_infer.export.cli import main
 POSE = "dwpose-t-bundled"
 
 
+@pytest.mark.slow
 def test_a_file_its_summary_and_its_report(tmp_path, capsys, astronaut):
     out, report = tmp_path / "t.onnx", tmp_path / "t.json"
     assert main([POSE, "--out", str(out), "--report", str(report)]) == 0

@@ -37,6 +37,7 @@ def test_at_its_own_size_it_is_the_same_network(source, free, pictures):
         np.testing.assert_array_equal(found[name], values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size_hw", [(256, 416), (416, 320), (64, 32), (32, 416)])
 def test_at_other_sizes_it_is_the_network_made_for_them(free, pictures, size_hw):
     """The checkpoint exported for one size by the tracer against the graph with free sides."""

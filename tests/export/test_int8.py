@@ -128,6 +128,7 @@ def test_a_damaged_layer_ranks_first():
     assert find_sensitive_layers(model, small_samples(4))[0].name == "c2"
 
 
+@pytest.mark.slow
 def test_bundled_pose_network_in_deploy_form(pose_source, noise):
     model = to_deploy_pose(pose_source.model)
     samples = [{"crops": noise(pose_source, 1)} for _ in range(2)]

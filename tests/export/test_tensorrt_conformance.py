@@ -167,6 +167,7 @@ def report(bindings, syntax_uses, recorded_uses):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_lists_are_not_empty(syntax_uses, recorded_uses):
     """Both ways of collecting find what everybody knows is used."""
     names = {use.name for use in recorded_uses}
@@ -183,6 +184,7 @@ def test_a_run_covers_what_the_source_says(syntax_uses, recorded_uses):
     assert of_objects <= {use.name for use in recorded_uses}
 
 
+@pytest.mark.slow
 def test_the_vendors_module_has_everything_that_is_used(bindings, report):
     assert report["version"] == bindings[1]
     assert report["faults"] == {}

@@ -20,6 +20,7 @@ def resident_bytes():
     return pages * 4096
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
 def test_reading_and_writing_five_thousand_frames(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", pts=even_pts(5001), size_wh=(128, 96))

@@ -30,6 +30,7 @@ def on_meta(size, height=256, width=192, keypoints=133):
         return DWPose(DWPoseArchitecture(size, height, width, keypoints)).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "height", "width", "parameters", "tensors", "macs"), PUBLISHED, ids=IDS
 )
@@ -141,6 +142,7 @@ def test_name_has_the_height_first():
     assert DWPoseArchitecture("l", 384, 288).name == "dwpose-l-384x288"
 
 
+@pytest.mark.slow
 def test_a_compiled_backbone_gives_the_same_features_whole_and_by_stages():
     torch.manual_seed(0)
     backbone = DWPose(DWPoseArchitecture("t", 64, 64)).backbone.eval()

@@ -83,6 +83,7 @@ def test_picture_size_and_place_do_not_matter(rng):
     np.testing.assert_allclose((large - 1000) / 4, plain, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_frame_rate_does_not_matter():
     def lagging(fps):
         way = [(100 * math.sin(index / fps), 0) for index in range(int(3 * fps) + 1)]

@@ -47,6 +47,7 @@ def test_a_process_that_fails_is_told(tmp_path):
         starts.start_once(json.dumps(task))
 
 
+@pytest.mark.slow
 def test_two_starts(tmp_path, capsys):
     path = tmp_path / "cold.json"
     assert cli.main(["cold-start", "--runs", "1", "--threads", "1", "--json", str(path)]) == 0

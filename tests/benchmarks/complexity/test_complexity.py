@@ -35,6 +35,7 @@ def document(tmp_path_factory):
     return read_document(path, ComplexityDocument)
 
 
+@pytest.mark.slow
 def test_networks_and_parameters(document):
     assert {row.model: row.parameters for row in document.rows} == {
         name: figures[0] for name, figures in REFERENCE.items()
@@ -77,6 +78,7 @@ def test_golden_table(document, tmp_path):
     assert COMPLEXITY.load().table_of(path) == full_table(document)
 
 
+@pytest.mark.slow
 def test_files_need_no_torch(capsys):
     code = (
         "import sys\nsys.modules['torch'] = sys.modules['fvcore'] = None\n"

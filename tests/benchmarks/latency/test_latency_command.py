@@ -20,6 +20,7 @@ from dwpose_infer.files.document import read_document
 FEW = ["--warmup", "1", "--runs", "3", "--repetitions", "2", "--threads", "1"]
 
 
+@pytest.mark.slow
 def test_a_file_from_end_to_end(small_network, tmp_path, capsys):
     path, result = small_network(), tmp_path / "out/latency.json"
     arguments = ["table", str(path), f"dwpose-m={path}", "--backends", "ort", *FEW]
@@ -54,6 +55,7 @@ def test_what_is_not_present_is_left_out_and_told(small_network, capsys):
         assert "dwpose-bench table: ort-cuda is left out: " in captured.err
 
 
+@pytest.mark.slow
 def test_random_weights(tmp_path):
     pytest.importorskip("torch")
     (network,) = random_networks(["dwpose-t"], tmp_path, progress=False)
@@ -64,6 +66,7 @@ def test_random_weights(tmp_path):
     assert [output.shape for output in outputs] == [(1, 133, 384), (1, 133, 512)]
 
 
+@pytest.mark.slow
 def test_numbers_in_random_networks_stay_in_the_usual_range():
     """Or the processor would be busy with numbers next to zero, which takes much longer."""
     torch = pytest.importorskip("torch")
@@ -85,6 +88,7 @@ def test_numbers_in_random_networks_stay_in_the_usual_range():
     }
 
 
+@pytest.mark.slow
 def test_random_weights_from_end_to_end(tmp_path, capsys):
     pytest.importorskip("torch")
     backends = ["--backends", "ort,torch"]
@@ -134,6 +138,7 @@ def test_each_network_once(small_network):
         random_networks(["dwpose-m", "m"], path.parent, progress=False)
 
 
+@pytest.mark.slow
 def test_random_weights_need_torch():
     code = (
         "import sys\nsys.modules['torch'] = None\nfrom dwpose_infer.benchmarks.cli import main\n"

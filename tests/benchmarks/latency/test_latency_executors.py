@@ -37,6 +37,7 @@ def test_the_network_is_really_run(small_network, backend, monkeypatch):
         assert np.abs(output).max() > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["ort", "openvino"])
 def test_other_inputs(small_network, backend):
     path = small_network(fed=(1, 3, 32, 32), dtype=np.uint8)

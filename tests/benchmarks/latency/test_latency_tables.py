@@ -129,6 +129,7 @@ def test_for_a_readme(document, tmp_path):
         LATENCY.load().table_of(path)
 
 
+@pytest.mark.slow
 def test_plot(document, tmp_path):
     path = save_plot(document, tmp_path / "plot.png")
     picture = cv2.imread(str(path))

@@ -9,6 +9,7 @@ from dwpose_infer.errors import InvalidArgumentError
 from dwpose_infer.images import read_image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_bundled_detector_finds_exactly_the_persons_shown(first, tmp_path):
     counts = range(1, made.MAX_PERSONS + 1)

@@ -31,6 +31,7 @@ def test_without_rtmlib_the_remedy_is_told(monkeypatch, capsys, tmp_path):
     assert row.stages_ms[overhead.REST] > 0
 
 
+@pytest.mark.slow
 def test_a_written_result_is_rendered_without_measuring(monkeypatch, capsys, tmp_path):
     path = tmp_path / "outside.json"
     arguments = ["--persons", "1", "3", "--repeats", "1", "--json", str(path)]
@@ -53,6 +54,7 @@ def test_a_written_result_is_rendered_without_measuring(monkeypatch, capsys, tmp
     assert document.environment.label in readme
 
 
+@pytest.mark.slow
 def test_the_mode_of_pipeline_is_the_same(tmp_path):
     paths = tmp_path / "a.json", tmp_path / "b.json"
     few = ["--persons", "2", "--repeats", "1", "--opencv-threads", "1"]

@@ -31,6 +31,7 @@ def files(tmp_path_factory):
     return official_files(folder, pose=POSE, detector=DETECTOR)
 
 
+@pytest.mark.slow
 def test_whole_run(tmp_path, astronaut, capsys, monkeypatch):
     (tmp_path / "pictures").mkdir()
     shutil.copy(astronaut, tmp_path / "pictures")
@@ -111,6 +112,7 @@ def test_the_wrong_order_of_channels_is_noticed(files, tmp_path, monkeypatch):
         timing.check_all(found, paths, files.crop_wh)
 
 
+@pytest.mark.slow
 def test_nothing_is_timed_when_a_method_finds_other_points(files, tmp_path, monkeypatch):
     monkeypatch.setattr(timing, "installed_methods", lambda: [rivals.OURS, rivals.OFFICIAL])
     monkeypatch.setattr("dwpose_infer.benchmarks.peers.agreement.AGREEMENT_SHARE", 1.1)
@@ -118,6 +120,7 @@ def test_nothing_is_timed_when_a_method_finds_other_points(files, tmp_path, monk
         measure(files, write_montages(tmp_path, [1]))
 
 
+@pytest.mark.slow
 def test_nobody_on_the_pictures(files, tmp_path, monkeypatch):
     monkeypatch.setattr(timing, "installed_methods", lambda: [rivals.OURS])
     path = tmp_path / "grey.png"
@@ -136,12 +139,14 @@ def test_processes_of_their_own(files, tmp_path, monkeypatch):
         assert 60 < row.peak_mb[name] < 1500
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_told(files, tmp_path, monkeypatch):
     monkeypatch.setattr(timing, "installed_methods", lambda: [rivals.OURS])
     with pytest.raises(InferenceError, match=r"measuring dwpose_infer failed: .*missing.jpg"):
         measure(files, [tmp_path / "missing.jpg"])
 
 
+@pytest.mark.slow
 def test_models_of_the_other_kind(tmp_path):
     with pytest.raises(InvalidArgumentError, match="is a pose model, here goes a detector"):
         official_files(tmp_path, pose=POSE, detector=POSE)

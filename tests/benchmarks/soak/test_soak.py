@@ -89,6 +89,7 @@ def test_wrong_numbers(pictures, files):
         runs.soak(lambda _: 0, files, pictures=pictures)
 
 
+@pytest.mark.slow
 def test_exit_status_and_file(tmp_path, monkeypatch, capsys):
     """The command with a run of made-up figures: what it says, writes and returns."""
     hundreds = [
@@ -109,6 +110,7 @@ def test_exit_status_and_file(tmp_path, monkeypatch, capsys):
     assert SOAK.load().table_of(path) in printed
 
 
+@pytest.mark.slow
 def test_pictures_of_a_real_run(monkeypatch, capsys):
     """Each of the ten pictures once, through the bundled networks."""
 

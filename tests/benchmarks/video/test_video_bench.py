@@ -36,6 +36,7 @@ def measured(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_whole_run(measured, capsys, monkeypatch):
     document = read_document(measured, VideoDocument)
     assert (document.frames, document.detect_every, document.repeats) == (6, 3, 1)
@@ -95,6 +96,7 @@ def test_rows_that_contradict_themselves_are_refused(measured):
         msgspec.structs.replace(row, all_fps={}).__post_init__()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("persons", [1, 4])
 def test_the_bundled_detector_finds_the_persons_while_they_move(persons):
     frames = list(moving_people(persons, 80))[::10]
