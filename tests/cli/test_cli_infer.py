@@ -260,50 +260,6 @@ def test_failures(folder, capsys, arguments, status, message):
     assert not (folder / "dwpose-out").exists() or not files(folder / "dwpose-out")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--track"], "--track is for videos and cameras, and no input is one"),
-        (["--smooth", "--stride", "1"], "--stride, --smooth are for videos and cameras"),
-        (["--start", "1", "--end", "2"], "--start, --end are for videos and cameras"),
-        (["--detect-every", "2"], "--detect-every is for videos"),
-        (["--preview"], "--preview is for videos"),
-        (["--prefer", "largest"], "--prefer says whom --max-persons keeps"),
-        (["--frame-rate", "10"], "--frame-rate is for --sequence"),
-        (["--sequence"], "--sequence takes folders and patterns"),
-        (["--canvas-size", "64"], "--canvas-size goes with --draw openpose only"),
-        (["--boxes", "--draw", "openpose"], "--boxes goes with --draw overlay only"),
-        (["--boxes", "--json"], "--boxes goes with --draw overlay only"),
-        (["--line-scale", "2", "--draw", "none"], "--line-scale is for drawings"),
-        (["--openpose-body", "18"], "--openpose-body goes with --format openpose only"),
-        (["--pupils", "eyes"], "--pupils goes with --format openpose only"),
-        (["--annotations", "gt.json"], "--annotations goes with --format coco only"),
-        (["--skip-existing", "--json"], "--skip-existing goes by files"),
-    ],
-)
-def test_options_that_apply_to_nothing(folder, capsys, arguments, message):
-    assert main(["in/one.jpg", *arguments]) == 2
-    assert message in capsys.readouterr().err
-    assert not (folder / "dwpose-out").exists()
-
-
-def test_max_persons_keeps_those_preferred(folder, astronaut):
-    """The second portrait is larger and darker, and the detector less sure of it."""
-    portrait = cv2.imread(str(astronaut))
-    image = np.full((800, 1400, 3), 114, np.uint8)
-    image[40:552, 20:532] = portrait
-    image[16:784, 600:1368] = cv2.resize(portrait, (768, 768)) // 2
-    cv2.imwrite("two.png", image)
-    lefts = {}
-    for prefer in ("score", "largest", "center"):
-        options = ["--draw", "none", "--max-persons", "1", "--prefer", prefer, "--threads", "1"]
-        assert main(["two.png", "--out", prefer, *options]) == 0
-        (person,) = json.loads(Path(prefer, "two.json").read_text())["persons"]
-        lefts[prefer] = person["box_xyxy"][0]
-    assert lefts["score"] < 532 < 600 < lefts["largest"]
-    assert lefts["center"] > 600  # 232 pixels from the middle; the other's centre is 457 away
-
-
 @pytest.mark.skipif(find_driver() is not None, reason="there is an NVIDIA driver")
 @pytest.mark.parametrize("models", [[], ["--pose", "dwpose-l-384"]])
 def test_tensorrt_without_a_gpu_names_what_is_missing_before_any_download(folder, capsys, models):

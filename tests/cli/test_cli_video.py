@@ -13,14 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from dwpose_infer import formats
 from dwpose_infer.cli import clip_outputs, video
 from dwpose_infer.cli.infer import main
 from dwpose_infer.images import read_image
 from dwpose_infer.media import Frame, Source, VideoWriter, read_frame_log
-from dwpose_infer.tracking import Tracker
 
 av = pytest.importorskip("av")
 
@@ -314,8 +312,6 @@ def test_files_that_are_no_video(folder, capsys):
         (["clip.mp4", "--out", "clip.mp4"], 2, "is an input and would be overwritten"),
         (["in/one.jpg", "--out", "x.mp4"], 2, "not every input is one"),
         (["clip.mp4", "--start", "soon"], 2, "start is 'soon'"),
-        (["clip.mp4", "--max-pixels", "9"], 2, "--max-pixels is for pictures that are no videos"),
-        (["clip.mp4", "--sequence"], 2, "no input is one"),
         (["clip.mp4", "--start", "2", "--end", "1"], 2, "not after the start"),
         (["clip.mp4", "--frame-rate", "10"], 2, "its own frame rate"),
         (["rtsp://user:secret@localhost:1/a", "--start", "1"], 2, "is live"),
@@ -398,27 +394,3 @@ def test_a_disk_that_is_full(folder):
     assert "dwpose-infer: error: clip.mp4: cannot write dwpose-out/" in done.stderr
     assert "Traceback" not in done.stderr
     assert 0 < len(logged("dwpose-out/clip.jsonl")) < FRAMES
-
-
-def test_pictures_are_limited_and_the_tracker_of_a_clip_beside_them_sees_everybody(
-    folder, monkeypatch
-):
-    shown = []
-    honest = Tracker.update
-
-    def update(self, result, **options):
-        shown.append(len(result))
-        return honest(self, result, **options)
-
-    monkeypatch.setattr(Tracker, "update", update)
-    portrait = read_image("in/one.jpg")
-    pair = np.concatenate([portrait, portrait], axis=1)
-    Image.fromarray(pair[..., ::-1]).save("picture.png")
-    with VideoWriter(Path("pair.mp4"), frame_rate=10) as writer:
-        for _ in range(2):
-            writer.write(pair)
-    options = ["--max-persons", "1", "--track", "--draw", "none", "--out", "poses", *FEW]
-    assert main(["picture.png", "pair.mp4", *options]) == 0
-    assert len(json.loads(Path("poses/picture.json").read_text())["persons"]) == 1
-    assert [len(each.result) for each in logged("poses/pair.jsonl")] == [1, 1]
-    assert len(shown) == 2 and min(shown) >= 2
