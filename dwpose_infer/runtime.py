@@ -15,6 +15,7 @@ from .backends import (
     ENGINE_SUFFIXES,
     Backend,
     BackendName,
+    LoadOptions,
     check_backend,
     check_options,
     load_backend,
@@ -89,13 +90,13 @@ def _load(path: Path, runtime: Runtime, max_batch: int) -> Backend:
     from .backends.tensorrt.engine_record import EngineOptions
     from .export.engine_cache import open_engine
 
-    check_options(
-        runtime.backend,
+    options = LoadOptions(
         provider=runtime.provider,
-        provider_options=runtime.provider_options,
+        provider_options=runtime.provider_options or {},
         threads=runtime.threads,
         precision=runtime.precision,
     )
+    check_options(runtime.backend, options)
     return open_engine(
         path,
         device=check_backend(runtime.backend, runtime.device),

@@ -1,27 +1,34 @@
-"""Runtimes that execute a graph, chosen by name."""
+"""Runtimes that execute a graph, chosen by name.
+
+To add one, write its module with a `BackendKind` called `KIND`, and give it a name below.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from ..errors import InvalidArgumentError
 from .base import Backend, TensorSpec
 from .device import Device, parse_device
+from .kind import BackendKind, LoadOptions, Precision
 
 if TYPE_CHECKING:
     from .onnxruntime import Provider
-    from .openvino import Precision as OpenVinoPrecision
 
 __all__ = [
     "BACKENDS",
     "ENGINE_SUFFIXES",
     "Backend",
+    "BackendKind",
     "BackendName",
     "Device",
+    "LoadOptions",
     "Precision",
     "TensorSpec",
+    "backend_kind",
     "check_backend",
     "check_options",
     "default_device",
@@ -29,17 +36,32 @@ __all__ = [
 ]
 
 BackendName = Literal["ort", "trt", "openvino"]
-BACKENDS: tuple[BackendName, ...] = ("ort", "trt", "openvino")
+BACKENDS: Final[tuple[BackendName, ...]] = get_args(BackendName)
 
-Precision = Literal["fp32", "fp16", "bf16"]
+_HOMES: Final = {"ort": ".onnxruntime", "trt": ".tensorrt.backend", "openvino": ".openvino"}
+"""Name -> module, which is loaded when it is asked for."""
 
 ENGINE_SUFFIXES = (".engine", ".plan")
 """Ends of the names of TensorRT engines: what its own tools write, and what others call them."""
 
 
+def backend_kind(name: str) -> BackendKind:
+    """Returns what a backend says of itself.
+
+    Raises:
+        InvalidArgumentError: There is no such backend.
+    """
+    if name not in _HOMES:
+        raise InvalidArgumentError(
+            f"unknown backend {name!r}; the backends are {', '.join(BACKENDS)}"
+        )
+    kind: BackendKind = import_module(_HOMES[name], __name__).KIND
+    return kind
+
+
 def default_device(backend: str) -> str:
     """Returns the device that a backend runs on where none is named."""
-    return "cuda:0" if backend == "trt" else "cpu"
+    return backend_kind(backend).default_device
 
 
 def check_backend(name: str, device: str | None = None) -> Device:
@@ -57,21 +79,25 @@ def check_backend(name: str, device: str | None = None) -> Device:
         BackendUnavailableError: There is no GPU that TensorRT could use.
         MissingDependencyError: TensorRT, or a package that speaks to CUDA, is not installed.
     """
-    if name not in BACKENDS:
+    kind = backend_kind(name)
+    place = parse_device(kind.default_device if device is None else device)
+    if place.kind not in kind.devices:
+        words = " or ".join(_words(each) for each in kind.devices)
+        others = [each for each in BACKENDS if place.kind in backend_kind(each).devices]
         raise InvalidArgumentError(
-            f"unknown backend {name!r}; the backends are {', '.join(BACKENDS)}"
+            f"backend {name!r} does not run on device {str(place)!r}; use {words}, or another "
+            f"backend: {_listed(others)}"
         )
-    place = parse_device(default_device(name) if device is None else device)
-    if name == "trt":
-        from .tensorrt.system import check_tensorrt
-
-        if place.kind != "cuda":
-            raise InvalidArgumentError(
-                f"backend 'trt' does not run on device {str(place)!r}; use device='cuda' or "
-                "'cuda:N', or another backend for the CPU: backend='ort' or 'openvino'"
-            )
-        check_tensorrt()
+    kind.check()
     return place
+
+
+def _words(device_kind: str) -> str:
+    return "device='cpu'" if device_kind == "cpu" else "device='cuda' or 'cuda:N'"
+
+
+def _listed(names: list[BackendName]) -> str:
+    return " or ".join(f"backend={name!r}" for name in names)
 
 
 def load_backend(
@@ -111,109 +137,35 @@ def load_backend(
     """
     if max_batch is not None and max_batch < 1:
         raise InvalidArgumentError(f"max_batch is {max_batch}, must be at least 1")
-    check_options(
-        name,
-        provider=provider,
-        provider_options=provider_options,
-        threads=threads,
-        precision=precision,
-    )
-    place = check_backend(name, device)
-    if name == "trt":
-        return _load_tensorrt(model_path, place, precision=precision)
-    if name == "openvino":
-        from .openvino import OpenVinoBackend, OpenVinoOptions
-
-        chosen = cast("OpenVinoPrecision", precision or "fp32")  # the options check it
-        options = OpenVinoOptions(precision=chosen, threads=threads)
-        return OpenVinoBackend(model_path, device=place, options=options)
-    return _load_onnxruntime(
-        model_path,
-        place,
+    options = LoadOptions(
         provider=provider,
         provider_options=provider_options or {},
         threads=threads,
         precision=precision,
         max_batch=max_batch,
     )
+    check_options(name, options)
+    return backend_kind(name).load(model_path, check_backend(name, device), options)
 
 
-def check_options(
-    name: BackendName,
-    *,
-    provider: Provider | None,
-    provider_options: Mapping[str, Any] | None,
-    threads: int | None,
-    precision: Precision | None,
-) -> None:
+def check_options(name: str, options: LoadOptions) -> None:
     """Finds out which options mean nothing to a backend.
 
     Raises:
         InvalidArgumentError: One does not go with the backend.
     """
-    if name in ("trt", "openvino"):
-        _refuse(name, provider=provider, provider_options=provider_options or None)
-    if name == "trt":
-        _refuse(name, threads=threads)
-        if precision not in (None, "fp16", "fp32"):
+    for option, value in options.given().items():
+        if option not in backend_kind(name).options:
+            takers = [each for each in BACKENDS if option in backend_kind(each).options]
             raise InvalidArgumentError(
-                f"precision {precision!r} does not go with backend 'trt', which calculates in "
-                "'fp16' or 'fp32'"
+                f"{option} {value!r} does not go with backend {name!r}; it is an option of "
+                f"{_listed(takers)}"
             )
-
-
-def _refuse(backend: str, **options: object) -> None:
-    """Raises for options that mean nothing to a backend."""
-    for name, value in options.items():
-        if value is not None:
-            belongs = "backend='ort'" if name.startswith("provider") else "'ort' or 'openvino'"
-            raise InvalidArgumentError(
-                f"{name} {value!r} does not go with backend {backend!r}; it is an option of "
-                f"{belongs}"
-            )
-
-
-def _load_tensorrt(engine_path: Path, device: Device, *, precision: Precision | None) -> Backend:
-    from .tensorrt.backend import TensorRtBackend
-    from .tensorrt.engine_record import read_record
-
-    if engine_path.suffix.lower() == ".onnx":
+    known = backend_kind(name).precisions
+    if options.precision not in (None, *known):
+        others = [each for each in BACKENDS if options.precision in backend_kind(each).precisions]
+        instead = f"; use {_listed(others)}" if others else ""
         raise InvalidArgumentError(
-            f"{engine_path} is no TensorRT engine; Predictor builds one of it, and so does "
-            "dwpose-export --to engine"
+            f"precision {options.precision!r} does not go with backend {name!r}, which calculates "
+            f"in {' or '.join(map(repr, known))}{instead}"
         )
-    record = read_record(engine_path)
-    if record is not None and precision not in (None, record.identity.precision):
-        raise InvalidArgumentError(
-            f"{engine_path} was built for precision {record.identity.precision!r}, not for "
-            f"{precision!r}; build another one from the ONNX file"
-        )
-    return TensorRtBackend(engine_path, device=device)
-
-
-def _load_onnxruntime(
-    model_path: Path,
-    device: Device,
-    *,
-    provider: Provider | None,
-    provider_options: Mapping[str, Any],
-    threads: int | None,
-    precision: str | None,
-    max_batch: int | None,
-) -> Backend:
-    from .onnxruntime import OrtBackend, OrtOptions, TensorRtOptions
-
-    half = precision == "fp16" and provider == "tensorrt"
-    if precision not in (None, "fp32") and not half:
-        raise InvalidArgumentError(
-            f"precision {precision!r} does not go with backend 'ort', which takes the precision "
-            "of the file (see `dwpose-export --precision`); use backend='openvino' for 'bf16', "
-            "backend='trt' for 'fp16'"
-        )
-    options = OrtOptions(
-        provider=provider,
-        intra_op_threads=threads,
-        tensorrt=TensorRtOptions(fp16=half, max_batch=max_batch),
-        provider_options=provider_options,
-    )
-    return OrtBackend(model_path, device=device, options=options)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -21,9 +21,10 @@ from ..errors import (
     MissingDependencyError,
     ModelFormatError,
 )
-from .base import Array, TensorSpec
+from .base import Array, Backend, TensorSpec
 from .batching import ChunkedBackend
 from .device import Device
+from .kind import BackendKind, LoadOptions
 from .onnxruntime_options import (
     PROVIDER_NAMES,
     CudaOptions,
@@ -265,3 +266,45 @@ def _tensor_spec(node: Any, model_path: Path) -> TensorSpec:
         raise ModelFormatError(f"{model_path}: {node.name} has the unknown type {node.type}")
     shape = tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape)
     return TensorSpec(node.name, np.dtype(dtype), shape)
+
+
+def _load(model_path: Path, device: Device, options: LoadOptions) -> Backend:
+    half = options.precision == "fp16" and options.provider == "tensorrt"
+    if options.precision == "fp16" and not half:
+        raise InvalidArgumentError(
+            "precision 'fp16' does not go with backend 'ort', which takes the precision of the "
+            "file (see `dwpose-export --precision`); only its provider 'tensorrt' can be told; "
+            "use backend='trt'"
+        )
+    own = OrtOptions(
+        provider=cast("Provider | None", options.provider),
+        intra_op_threads=options.threads,
+        tensorrt=TensorRtOptions(fp16=half, max_batch=options.max_batch),
+        provider_options=options.provider_options,
+    )
+    return OrtBackend(model_path, device=device, options=own)
+
+
+def _versions() -> dict[str, str]:
+    try:
+        found = getattr(_import_onnxruntime(), "get_available_providers", list)
+        providers = ", ".join(found())
+    except MissingDependencyError:
+        providers = ""
+    return {
+        "ONNX Runtime": wheels.join_wheels(wheels.onnxruntime_wheels()),
+        "providers": providers or "none",
+    }
+
+
+KIND: Final = BackendKind(
+    name="ort",
+    devices=("cpu", "cuda"),
+    default_device="cpu",
+    options=frozenset({"provider", "provider_options", "threads", "precision"}),
+    precisions=("fp32", "fp16"),
+    load=_load,
+    check=lambda: None,  # is found out as it is imported, with the model
+    probes=("cpu", "cuda"),
+    versions=_versions,
+)

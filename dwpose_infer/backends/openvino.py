@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 import numpy as np
 
@@ -22,10 +22,11 @@ from ..errors import (
     MissingDependencyError,
     ModelFormatError,
 )
-from ..wheels import openvino_remedy
-from .base import Array, TensorSpec
+from ..wheels import installed, join_wheels, openvino_remedy
+from .base import Array, Backend, TensorSpec
 from .batching import ChunkedBackend
 from .device import Device
+from .kind import BackendKind, LoadOptions
 
 logger = logging.getLogger(__name__)
 
@@ -281,3 +282,22 @@ def _reason(error: Exception) -> str:
     """The last line of OpenVINO's message; those before it are places in its source code."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+def _load(model_path: Path, device: Device, options: LoadOptions) -> Backend:
+    chosen = cast("Precision", options.precision or "fp32")  # OpenVinoOptions checks it
+    own = OpenVinoOptions(precision=chosen, threads=options.threads)
+    return OpenVinoBackend(model_path, device=device, options=own)
+
+
+KIND: Final = BackendKind(
+    name="openvino",
+    devices=("cpu",),
+    default_device="cpu",
+    options=frozenset({"threads", "precision"}),
+    precisions=get_args(Precision),
+    load=_load,
+    check=lambda: None,  # is found out as it is imported, with the model
+    probes=("cpu",),
+    versions=lambda: {"OpenVINO": join_wheels(installed(("openvino",)))},
+)

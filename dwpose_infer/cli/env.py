@@ -8,11 +8,11 @@ import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .._version import __version__
-from ..backends.tensorrt.system import check_tensorrt, gpu_versions
+from ..backends import BACKENDS, BackendName, backend_kind, load_backend
 from ..cores import usable_cores
 from ..errors import BackendUnavailableError, DwposeError
 from ..wheels import (
@@ -24,9 +24,7 @@ from ..wheels import (
     opencv_wheels,
     ort_remedy,
 )
-
-if TYPE_CHECKING:
-    from ..backends import BackendName
+from ..zoo import DEFAULT_DETECTOR, cache_folder, is_offline, resolve_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +60,15 @@ class Environment:
 
 def inspect_environment() -> Environment:
     """Looks at the installed packages and tries every backend; never fails itself."""
-    return Environment(
-        versions=_versions(),
-        backends=[
-            _try("--backend ort --device cpu", lambda: _load_detector("ort", "cpu")),
-            _try("--backend ort --device cuda", lambda: _load_detector("ort", "cuda")),
-            _try("--backend trt --device cuda", _open_tensorrt),
-            _try("--backend openvino --device cpu", lambda: _load_detector("openvino", "cpu")),
-        ],
-        warnings=_warnings(),
-    )
+    tried = [
+        _try(f"--backend {name} --device {device}", partial(_use, name, device))
+        for name in BACKENDS
+        for device in backend_kind(name).probes
+    ]
+    return Environment(versions=_versions(), backends=tried, warnings=_warnings())
 
 
 def _versions() -> dict[str, str]:
-    from ..zoo import cache_folder, is_offline
-
     return {
         "dwpose-infer": f"{__version__} ({Path(__file__).parent.parent})",
         "Python": f"{platform.python_version()} ({sys.executable})",
@@ -84,21 +76,9 @@ def _versions() -> dict[str, str]:
         "numpy": installed(("numpy",)).get("numpy", "not installed"),
         "pillow": installed(("pillow",)).get("pillow", "not installed"),
         "OpenCV": join_wheels(opencv_wheels()),
-        "ONNX Runtime": join_wheels(onnxruntime_wheels()),
-        "providers": ", ".join(_providers()) or "none",
-        "OpenVINO": join_wheels(installed(("openvino",))),
-        **gpu_versions(),
+        **{key: value for name in BACKENDS for key, value in backend_kind(name).versions().items()},
         "models": f"{cache_folder()}{' (offline)' if is_offline() else ''}",
     }
-
-
-def _providers() -> list[str]:
-    try:
-        import onnxruntime
-    except ImportError:
-        return []
-    available = getattr(onnxruntime, "get_available_providers", list)
-    return list(available())
 
 
 def _try(name: str, attempt: Callable[[], str]) -> BackendStatus:
@@ -110,28 +90,16 @@ def _try(name: str, attempt: Callable[[], str]) -> BackendStatus:
         return BackendStatus(name, False, f"unexpected {type(error).__name__}: {error}")
 
 
-def _load_detector(backend: BackendName, device: str) -> str:
-    from ..backends import load_backend
-    from ..zoo import resolve_model
+def _use(name: BackendName, device: str) -> str:
+    """Loads a network and runs it, or does what shows as much."""
+    probe = backend_kind(name).probe
+    return probe(device) if probe is not None else _load_detector(name, device)
 
-    model = resolve_model("yolox-nano-person-bundled")
-    with load_backend(backend, model, device=device) as loaded:
+
+def _load_detector(backend: BackendName, device: str) -> str:
+    with load_backend(backend, resolve_model(DEFAULT_DETECTOR), device=device) as loaded:
         loaded.warmup()
         return loaded.description
-
-
-def _open_tensorrt() -> str:
-    check_tensorrt()
-    from ..backends.tensorrt.cuda import Gpu
-    from ..backends.tensorrt.library import MessageLog, create_logger, import_tensorrt
-
-    trt = import_tensorrt()
-    with Gpu() as gpu, gpu.active():
-        trt.Runtime(create_logger(trt, MessageLog()))
-        return (
-            f"TensorRT {trt.__version__} on {gpu.name} (cuda:0) through {gpu.binding_name}; "
-            "the engine of a model is built when it is used for the first time"
-        )
 
 
 def _warnings() -> list[str]:

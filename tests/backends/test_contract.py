@@ -1,7 +1,7 @@
 """What every backend has to do, whatever runs behind it; a new one has to pass these.
 
 TensorRT's engines run on a GPU alone; its tests, against a library in its place, stand in
-`tensorrt/`.
+`trt/`.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def test_other_devices(double):
 def test_bad_options(double):
     with pytest.raises(InvalidArgumentError, match="at least 1"):
         load_backend("openvino", double("N"), threads=0)
-    with pytest.raises(InvalidArgumentError, match="precisions are fp32, bf16"):
+    with pytest.raises(InvalidArgumentError, match="in 'fp32' or 'bf16'"):
         load_backend("openvino", double("N"), precision="fp16")
 
 

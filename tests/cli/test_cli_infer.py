@@ -242,7 +242,7 @@ def test_drawing_size(folder):
         (["in/one.jpg", "--det", "yolox-l", "--offline"], 4, "dwpose-models download yolox-l"),
         (["in/one.jpg", "--device", "cuda"], 3, "dwpose-infer[gpu]"),
         (["in/one.jpg", "--backend", "trt", "--device", "cpu"], 2, "device='cuda'"),
-        (["in/one.jpg", "--precision", "fp16"], 2, "backend='trt' for 'fp16'"),
+        (["in/one.jpg", "--precision", "fp16"], 2, "use backend='trt'"),
         (["in/one.jpg", "--backend", "openvino", "--provider-option", "a=b"], 2, "backend='ort'"),
         (["in/one.jpg", "--backend", "openvino", "--device", "cuda"], 2, "device='cpu'"),
         (["in/one.jpg", "--precision", "bf16"], 2, "backend='openvino'"),

@@ -8,15 +8,20 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from ...errors import InferenceError, InvalidArgumentError
-from ..base import Array
+from ..base import Array, Backend
 from ..batching import ChunkedBackend, check_inputs
 from ..device import Device
+from ..kind import BackendKind, LoadOptions
+from .cuda import Gpu
 from .engine import LoadedEngine
 from .engine_record import EngineRecord, read_record
+from .library import MessageLog, create_logger, import_tensorrt
+from .system import check_tensorrt, gpu_versions
 
 logger = logging.getLogger(__name__)
 
@@ -147,3 +152,44 @@ def _describe(engine: LoadedEngine, device: Device, record: EngineRecord | None)
         f"TensorRT {engine.version}, {precision}batches up to {engine.max_batch}, "
         f"{engine.gpu.name} ({device}), {engine.gpu.binding_name}"
     )
+
+
+def _load(engine_path: Path, device: Device, options: LoadOptions) -> Backend:
+    if engine_path.suffix.lower() == ".onnx":
+        raise InvalidArgumentError(
+            f"{engine_path} is no TensorRT engine; Predictor builds one of it, and so does "
+            "dwpose-export --to engine"
+        )
+    record = read_record(engine_path)
+    if record is not None and options.precision not in (None, record.identity.precision):
+        raise InvalidArgumentError(
+            f"{engine_path} was built for precision {record.identity.precision!r}, not for "
+            f"{options.precision!r}; build another one from the ONNX file"
+        )
+    return TensorRtBackend(engine_path, device=device)
+
+
+def _probe(device: str) -> str:
+    """Opens the library and the GPU: an engine takes minutes to build."""
+    check_tensorrt()
+    trt = import_tensorrt()
+    with Gpu() as gpu, gpu.active():
+        trt.Runtime(create_logger(trt, MessageLog()))
+        return (
+            f"TensorRT {trt.__version__} on {gpu.name} (cuda:0) through {gpu.binding_name}; "
+            "the engine of a model is built when it is used for the first time"
+        )
+
+
+KIND: Final = BackendKind(
+    name="trt",
+    devices=("cuda",),
+    default_device="cuda:0",
+    options=frozenset({"precision"}),
+    precisions=("fp16", "fp32"),
+    load=_load,
+    check=check_tensorrt,
+    probes=("cuda",),
+    probe=_probe,
+    versions=gpu_versions,
+)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import fake_cuda
+from dwpose_infer.backends.tensorrt import backend
 from dwpose_infer.backends.tensorrt import system as gpu
 from dwpose_infer.backends.tensorrt.system import Driver
 from dwpose_infer.cli import env as report
@@ -126,10 +127,10 @@ def test_toolkit(monkeypatch, tmp_path):
 def test_report_of_a_machine_with_everything(monkeypatch):
     fake_cuda.install(monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", make_tensorrt(FakeMachine()))
-    monkeypatch.setattr(report, "check_tensorrt", lambda: None)
+    monkeypatch.setattr(backend, "check_tensorrt", lambda: None)
     monkeypatch.setattr(gpu, "driver_version", lambda: "580.65.06")
     found = report.inspect_environment()
-    status = {backend.name: backend for backend in found.backends}["--backend trt --device cuda"]
+    status = {each.name: each for each in found.backends}["--backend trt --device cuda"]
     assert status.usable
     assert "TensorRT 10.16.1.11 on NVIDIA L4 (cuda:0) through cuda-python" in status.detail
     assert found.versions["NVIDIA driver"] == "580.65.06, for CUDA up to 13.0"
