@@ -21,7 +21,7 @@ from ..machine import capture_environment
 from ..markdown import markdown_table
 from ..network_options import model_name
 from ..peers.montage import write_montages
-from .command import ColdStartSettings
+from .settings import ColdStartSettings
 
 TIMEOUT_S = 600
 

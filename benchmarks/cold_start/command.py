@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Work, option
-from ..network_options import NetworkSettings
+from ..benchmark import Benchmark, Work
+from .settings import ColdStartSettings
 
 if TYPE_CHECKING:
     from .cold_start import ColdStartDocument
@@ -23,13 +22,6 @@ examples:
   dwpose-bench cold-start --runs 15 --threads 1 --json cold_start.json
   dwpose-bench cold-start --pose dwpose-l-384 --det yolox-l
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColdStartSettings(NetworkSettings):
-    """What is started, and how often."""
-
-    runs: int = option("--runs", type=int, default=9, help="starts that count (default: 9)")
 
 
 def _load() -> Work[ColdStartSettings, ColdStartDocument]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Settings, Work, option
+from ..benchmark import Benchmark, Work
+from .settings import ComplexitySettings
 
 if TYPE_CHECKING:
     from .result import ComplexityDocument
@@ -29,18 +28,6 @@ examples:
   dwpose-bench complexity dwpose-t-bundled      a model by name, from its ONNX file; no torch
   dwpose-bench complexity mine.onnx --json mine.json
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComplexitySettings(Settings):
-    """What is counted."""
-
-    models: Sequence[str] = option(
-        "models",
-        nargs="*",
-        metavar="MODEL",
-        help="name of a model or ONNX file (default: the five networks, built with torch)",
-    )
 
 
 def _load() -> Work[ComplexitySettings, ComplexityDocument]:

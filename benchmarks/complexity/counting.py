@@ -11,9 +11,9 @@ from ...zoo import resolve_model
 from ..machine import capture_environment
 from ..published import PUBLISHED, PublishedRow, find_published
 from ..random_networks import as_exportable, build_network
-from .command import ComplexitySettings
 from .onnx_count import count_file, count_model
 from .result import ComplexityDocument, ComplexityRow
+from .settings import ComplexitySettings
 from .torch_count import count_products, count_with_fvcore, parameter_count
 
 

@@ -34,7 +34,7 @@ from ..peers.baselines import (
 )
 from ..peers.clock import NETWORKS, REST, STAGES, Clock, take_turns, watch_networks
 from ..peers.constant_networks import CROP_WH, DETECTOR_WH, PICTURE_WH, synthetic_picture
-from .command import OverheadSettings
+from .settings import OverheadSettings
 
 PERSONS = (1, 3, 10)
 REPEATS = 60

@@ -22,8 +22,8 @@ from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH, write_montages
 from ..peers.networks import official_files
 from ..peers.process import Sample, Worker, block_sizes, start_worker
-from .command import PipelineSettings
 from .result import PipelineDocument, Row, Times, ratios_of
+from .settings import PipelineSettings
 from .worker import STAGES, PipelineBlock, PipelineReady, PipelineTask
 
 PERSONS = (1, 2, 5, 10)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Work, option
-from ..network_options import NetworkSettings
+from ..benchmark import Benchmark, Work
+from .settings import SoakSettings
 
 if TYPE_CHECKING:
     from .soak import SoakDocument
@@ -22,15 +21,6 @@ examples:
   dwpose-bench soak
   dwpose-bench soak --pictures 10000 --threads 1 --json soak.json
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoakSettings(NetworkSettings):
-    """What runs, and how long."""
-
-    pictures: int = option(
-        "--pictures", type=int, default=1000, help="a multiple of 100 (default: 1000)"
-    )
 
 
 def _load() -> Work[SoakSettings, SoakDocument]:

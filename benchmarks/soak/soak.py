@@ -21,7 +21,7 @@ from ..machine import capture_environment, resident_mb
 from ..markdown import markdown_table
 from ..network_options import model_name
 from ..peers.montage import montage_jpeg
-from .command import SoakSettings
+from .settings import SoakSettings
 
 SOAK_PERSONS = (1, 2, 1, 3, 1, 2, 1, 5, 1, 3)
 """Persons on the ten pictures that a long run works on in turn."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Settings, Work, option
+from ..benchmark import Benchmark, Work
+from .settings import SweepSettings
 
 if TYPE_CHECKING:
     from .sweep import SweepDocument
@@ -24,44 +23,6 @@ examples:
   dwpose-bench sweep --random-weights dwpose-m dwpose-l-384
   dwpose-bench sweep --backend openvino
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepSettings(Settings):
-    """Which networks are swept over what."""
-
-    models: Sequence[str] = option(
-        "models",
-        nargs="*",
-        metavar="MODEL",
-        help="pose models or detectors, names or ONNX files (default: the bundled ones)",
-    )
-    random_weights: Sequence[str] = option(
-        "--random-weights",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="published pose networks with random weights, such as dwpose-l-384; needs torch",
-    )
-    backend: Literal["ort", "openvino"] = option(
-        "--backend", choices=("ort", "openvino"), default="ort", help="runtime (default: ort)"
-    )
-    threads: Sequence[int] | None = option(
-        "--threads",
-        nargs="+",
-        type=int,
-        metavar="N",
-        help="numbers of threads (default: 1, 2, 4 and so on up to the physical cores)",
-    )
-    batches: Sequence[int] = option(
-        "--batches",
-        nargs="+",
-        type=int,
-        default=[1, 2, 4, 8, 16],
-        metavar="N",
-        help="sizes of batch (default: 1 2 4 8 16)",
-    )
-    repeats: int = option("--repeats", type=int, default=20, help="rounds (default: 20)")
 
 
 def _load() -> Work[SweepSettings, SweepDocument]:

@@ -23,7 +23,7 @@ from ..machine import capture_environment, physical_cores
 from ..markdown import markdown_table
 from ..network_options import model_name
 from ..peers.networks import random_pose
-from .command import SweepSettings
+from .settings import SweepSettings
 
 WARM_UP = 2
 """Rounds over all sizes of batch before any call is timed."""

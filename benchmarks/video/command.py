@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Work, option
-from ..network_options import RTMLIB_NOTE, ComparisonSettings
+from ..benchmark import Benchmark, Work
+from ..network_options import RTMLIB_NOTE
+from .settings import VideoSettings
 
 if TYPE_CHECKING:
     from .result import VideoDocument
@@ -27,31 +26,6 @@ examples:
   dwpose-bench video --detect-every 1 --persons 1
   dwpose-bench video --from video.json
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoSettings(ComparisonSettings):
-    """Which clips are worked on, and how."""
-
-    persons: Sequence[int] = option(
-        "--persons",
-        nargs="+",
-        type=int,
-        default=[1, 4],
-        metavar="N",
-        help="persons in the clips, 1 to 10 (default: 1 4)",
-    )
-    frames: int = option(
-        "--frames", type=int, default=100, metavar="N", help="frames of a clip (default: 100)"
-    )
-    detect_every: int = option(
-        "--detect-every",
-        type=int,
-        default=5,
-        metavar="N",
-        help="the stream and rtmlib search every N frames for persons (default: 5)",
-    )
-    repeats: int = option("--repeats", type=int, default=5, help="rounds (default: 5)")
 
 
 def _load() -> Work[VideoSettings, VideoDocument]:

@@ -16,7 +16,6 @@ from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH
 from ..peers.networks import official_files
 from ..peers.process import start_worker
-from .command import VideoSettings
 from .methods import Round
 from .result import (
     PLAIN_LOOP,
@@ -29,6 +28,7 @@ from .result import (
     VideoMethod,
 )
 from .scene import write_clip
+from .settings import VideoSettings
 from .worker import VideoTask
 
 
