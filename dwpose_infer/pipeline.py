@@ -259,7 +259,7 @@ def detector_options(
     nms_threshold: float | None = None,
     **others: Any,
 ) -> DetectorOptions:
-    """Returns the options of a detector, of whose model's own thresholds None takes.
+    """Returns the options of a detector; what is None is its model's own, or the general one.
 
     Args:
         model: Name of the detector, or path of its file.

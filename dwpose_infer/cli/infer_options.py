@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,18 +102,13 @@ def options_of(given: Mapping[str, Any]) -> InferOptions:
     Raises:
         InvalidArgumentError: One needs another that is not given.
     """
-    stated = {name: value for name, value in given.items() if value not in (None, False)}
+    stated = {name for name, value in given.items() if value is not None and value is not False}
     # What takes minutes, as building TensorRT's engines does, is told to a log file too.
     seen = sys.stderr.isatty() or given["backend"] == "trt"
-    optional = {"prefer", "line_scale", "stride", "detect_every"}
-    optional |= {"openpose_body", "openpose_confidence", "pupils"}
-    names = {field.name for field in fields(InferOptions)}
+    needed = {field.name for field in fields(InferOptions) if field.default is MISSING}
+    optional = {field.name for field in fields(InferOptions)} - needed
     options = InferOptions(
-        **{
-            name: value
-            for name, value in given.items()
-            if name in names and not (name in optional and value is None)
-        },
+        **{name: given[name] for name in needed & given.keys() | optional & stated},
         stated=frozenset(stated),
         runtime=runtime_of(given, progress=seen and not given["quiet"]),
     )
