@@ -34,8 +34,9 @@ def save(
         format: A name of `FORMATS`; None takes it from the ending of the path, where .json
             means "json".
         **options: Options of the format: `body`, `pupils`, `confidence` and `min_score` of
-            `openpose.result_to_dict`, `annotations` and `bbox` of `coco.to_document`, `compress`
-            of `npz.encode`. The others have none.
+            `openpose.result_to_dict`, `annotations` and `bbox` of `coco.to_document`,
+            `min_score` and `layout` of `coco_dataset.to_document`, `compress` of `npz.encode`. The
+            others have none.
 
     Returns:
         The path written.

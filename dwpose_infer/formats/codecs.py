@@ -14,14 +14,14 @@ from ..errors import FormatError, InvalidArgumentError
 from ..files.atomic import read_bytes, write_bytes
 from ..files.json_text import dump, parse
 from ..poses import Poses, stack
-from . import coco, npz, openpose, plain_json, table
+from . import coco, coco_dataset, npz, openpose, plain_json, table
 from .format import Format
 
 FORMATS: Final[dict[str, Format]] = {
     item.name: item
     for item in (
-        *(plain_json.FORMAT, openpose.FORMAT, coco.FORMAT, npz.FORMAT),
-        *(table.CSV, table.PARQUET),
+        *(plain_json.FORMAT, openpose.FORMAT, coco.FORMAT, coco_dataset.FORMAT),
+        *(npz.FORMAT, table.CSV, table.PARQUET),
     )
 }
 """The formats, by name. Of those with one ending the first is what the ending stands for."""
@@ -93,7 +93,4 @@ def _recognised(document: Any, origin: str) -> Format:
     for item in FORMATS.values():
         if item.recognises is not None and item.recognises(document):
             return item
-    hint = ""
-    if isinstance(document, dict) and {"images", "annotations"} <= set(document):
-        hint = ": this is a COCO annotation file, not results"
-    raise FormatError(f"{origin}: neither this package's JSON, OpenPose's nor COCO results{hint}")
+    raise FormatError(f"{origin}: neither this package's JSON, OpenPose's nor COCO's")

@@ -38,7 +38,7 @@ class ImageIds:
         """
         by_name: dict[str, list[tuple[tuple[str, ...], int]]] = {}
         for file_name, image_id in _images(annotations):
-            parts = _parts(file_name)
+            parts = parts_of(file_name)
             by_name.setdefault(parts[-1], []).append((parts, image_id))
         return cls(by_name)
 
@@ -51,7 +51,7 @@ class ImageIds:
         Raises:
             InvalidArgumentError: No annotated picture has the name, or several have.
         """
-        parts = _parts(source)
+        parts = parts_of(source)
         named = self.by_name.get(parts[-1], []) if parts else []
         ends = [item for item in named if parts[-len(item[0]) :] == item[0]]
         longest = max((len(item[0]) for item in ends), default=0)
@@ -69,12 +69,12 @@ class ImageIds:
 
 def id_from_name(source: str) -> int | None:
     """Returns the number that is a picture's whole file name, as in 000000000785.jpg, or None."""
-    parts = _parts(source)
+    parts = parts_of(source)
     stem = PureWindowsPath(parts[-1]).stem if parts else ""
     return int(stem) if re.fullmatch(r"[0-9]{1,18}", stem) else None
 
 
-def _parts(source: str) -> tuple[str, ...]:
+def parts_of(source: str) -> tuple[str, ...]:
     """Splits a path of either system, or a URL's path, at its separators."""
     path = urlsplit(source).path if re.match(r"[a-z][a-z0-9+.-]+://", source) else source
     return tuple(part for part in re.split(r"[/\\]+", path) if part not in ("", "."))
@@ -97,7 +97,7 @@ def _images(annotations: Annotations) -> Iterator[tuple[str, int]]:
             isinstance(image, Mapping)
             and isinstance(image.get("file_name"), str)
             and isinstance(image.get("id"), int)
-            and bool(_parts(image["file_name"]))
+            and bool(parts_of(image["file_name"]))
         )
         require(fits, origin, f"image {index} lacks a file_name or a whole number as id")
         yield image["file_name"], image["id"]

@@ -1,0 +1,251 @@
+"""A COCO data set: pictures, the category with its skeleton, and persons as labels.
+
+It is what annotation tools import (CVAT, Label Studio, FiftyOne) and what training and evaluation
+read, this package's own included. `layout` says how the points lie:
+
+- "wholebody": COCO-WholeBody's five lists, `keypoints` of the body's 17 and `foot_kpts` and so on;
+- "one-list": all 133 in `keypoints`, with 133 names and a skeleton in the category, for tools that
+  know that list alone.
+
+Points have COCO's visibility: 2 where the score reaches `min_score`, else 0 with no place, as not
+labelled. `bbox` is the person's box, and without one the box around its points. `area` is the
+box's, for nothing is known of an outline; COCO's own is about half of it. Pictures with nobody on
+them are there. Identities are in `track_id`. Scores of points are not carried: they come back as 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import keypoints as kp
+from ..errors import InvalidArgumentError
+from ..files.json_text import numbers, require, shortest_decimals
+from ..poses import Float32Array, Poses
+from .coco import FIELD_OF_PART, PERSON_CATEGORY
+from .format import Format
+from .image_ids import id_from_name, parts_of
+
+Layout = Literal["wholebody", "one-list"]
+
+VISIBLE: Final = 2
+"""COCO's visibility of a labelled point that shows."""
+
+VALID_FIELDS: Final = {
+    "feet": "foot_valid",
+    "face": "face_valid",
+    "left_hand": "lefthand_valid",
+    "right_hand": "righthand_valid",
+}
+
+
+def to_document(
+    results: Sequence[Poses], *, min_score: float = 0.3, layout: Layout = "wholebody"
+) -> dict[str, Any]:
+    """Returns pictures and their persons as a COCO data set.
+
+    A picture's id is the number that is its file name (785 of 000000000785.jpg) where every
+    picture has one of its own, else its place in the run, from 1.
+
+    Args:
+        results: The pictures' results.
+        min_score: Least score of a point that is labelled.
+        layout: How the points lie, see above.
+
+    Raises:
+        InvalidArgumentError: The layout is another one.
+    """
+    if layout not in ("wholebody", "one-list"):
+        raise InvalidArgumentError(f'layout is {layout!r}, expected "wholebody" or "one-list"')
+    ids = _image_ids(results)
+    annotations: list[dict[str, Any]] = []
+    for image_id, result in zip(ids, results, strict=True):
+        annotations += _persons(result, image_id, len(annotations), min_score, layout)
+    return {
+        "images": [_image(result, each) for each, result in zip(ids, results, strict=True)],
+        "categories": [_category(layout)],
+        "annotations": annotations,
+    }
+
+
+def from_document(document: Any, *, origin: str) -> list[Poses]:
+    """Returns the labelled persons of a COCO data set, one result for each picture.
+
+    Raises:
+        FormatError: The document is not laid out as the module says.
+    """
+    require(isinstance(document, dict), origin, "a COCO data set is a JSON object")
+    images, annotations = document.get("images"), document.get("annotations")
+    for name, items in (("images", images), ("annotations", annotations)):
+        fits = isinstance(items, list) and all(isinstance(item, dict) for item in items)
+        require(fits, origin, f"{name} is not a list of objects")
+    assert isinstance(images, list) and isinstance(annotations, list)
+    persons: dict[Any, list[dict[str, Any]]] = {}
+    for person in annotations:
+        persons.setdefault(person.get("image_id"), []).append(person)
+    return [
+        _picture(image, persons.get(image.get("id"), []), f"{origin}, image {image.get('id')}")
+        for image in images
+    ]
+
+
+def _image_ids(results: Sequence[Poses]) -> list[int]:
+    named = [None if each.source is None else id_from_name(each.source) for each in results]
+    numbers_found = [number for number in named if number is not None]
+    if len(set(numbers_found)) == len(results):
+        return numbers_found
+    return list(range(1, len(results) + 1))
+
+
+def _image(result: Poses, image_id: int) -> dict[str, Any]:
+    parts = parts_of(result.source or "")
+    width, height = result.image_size or (0, 0)
+    name = parts[-1] if parts else f"{image_id}"
+    return {"id": image_id, "file_name": name, "width": int(width), "height": int(height)}
+
+
+def _category(layout: Layout) -> dict[str, Any]:
+    names = kp.KEYPOINT_NAMES if layout == "one-list" else kp.BODY_NAMES
+    links = kp.SKELETON_LINKS if layout == "one-list" else kp.BODY_LINKS
+    return {
+        "id": PERSON_CATEGORY,
+        "name": "person",
+        "supercategory": "person",
+        "keypoints": list(names),
+        "skeleton": [[first + 1, second + 1] for first, second in links],  # COCO counts from 1
+    }
+
+
+def _persons(
+    result: Poses, image_id: int, before: int, min_score: float, layout: Layout
+) -> list[dict[str, Any]]:
+    shown = (result.scores >= min_score) & ~np.isnan(result.keypoints).any(axis=2)
+    points = shortest_decimals(np.where(shown[..., None], result.keypoints, np.float32(0)))
+    triples = np.concatenate([points, VISIBLE * shown[..., None]], axis=2)
+    boxes = _boxes_xywh(result, shown)
+    box_scores = [] if result.box_scores is None else shortest_decimals(result.box_scores).tolist()
+    persons = []
+    for index in range(len(result)):
+        box = boxes[index]
+        person: dict[str, Any] = {
+            "id": before + index + 1,
+            "image_id": image_id,
+            "category_id": PERSON_CATEGORY,
+            "iscrowd": 0,
+            "bbox": box.tolist(),
+            "area": float(box[2] * box[3]),
+            "num_keypoints": int(shown[index, : len(kp.BODY_NAMES)].sum()),
+            **_lists(triples[index], shown[index], layout),
+        }
+        if layout == "one-list":
+            person["num_keypoints"] = int(shown[index].sum())
+        if result.box_scores is not None:
+            person["score"] = box_scores[index]
+        if result.ids is not None:
+            person["track_id"] = int(result.ids[index])
+        persons.append(person)
+    return persons
+
+
+def _lists(
+    triples: npt.NDArray[np.float64], shown: npt.NDArray[np.bool_], layout: Layout
+) -> dict[str, Any]:
+    if layout == "one-list":
+        return {"keypoints": _flat(triples)}
+    found: dict[str, Any] = {}
+    for part, field in FIELD_OF_PART.items():
+        found[field] = _flat(triples[kp.PARTS[part]])
+    for part, field in VALID_FIELDS.items():
+        found[field] = bool(shown[kp.PARTS[part]].any())
+    return found
+
+
+def _flat(triples: npt.NDArray[np.float64]) -> list[float]:
+    values: list[float] = triples.reshape(-1).tolist()
+    values[2::3] = map(int, values[2::3])
+    return values
+
+
+def _boxes_xywh(result: Poses, shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """(P, 4): the box within the picture, else the one around the points; zeros without any."""
+    boxes = np.zeros((len(result), 4))
+    for index in range(len(result)):
+        if result.boxes_xyxy is not None:
+            corners = result.boxes_xyxy[index].astype(np.float64).reshape(2, 2)
+        elif shown[index].any():
+            points = result.keypoints[index, shown[index]].astype(np.float64)
+            corners = np.stack([points.min(axis=0), points.max(axis=0)])
+        else:
+            continue
+        if result.image_size is not None:
+            corners = corners.clip(0, result.image_size)
+        boxes[index] = [*corners[0], *(corners[1] - corners[0])]
+    return boxes
+
+
+def _picture(image: dict[str, Any], persons: list[dict[str, Any]], origin: str) -> Poses:
+    points = np.full((len(persons), kp.NUM_KEYPOINTS, 3), np.nan)
+    for index, person in enumerate(persons):
+        _read_person(person, points[index], f"{origin}, person {index}")
+    absent = np.isnan(points).any(axis=2) | (points[..., 2] <= 0)
+    points[absent] = np.nan, np.nan, 0.0
+    width, height = image.get("width"), image.get("height")
+    sized = isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0
+    tracks = [person.get("track_id") for person in persons]
+    name = image.get("file_name")
+    require(isinstance(name, str) and bool(name), origin, "it has no file_name")
+    return Poses(
+        keypoints=points[..., :2].astype(np.float32),
+        scores=(~absent).astype(np.float32),
+        boxes_xyxy=_read_boxes(persons, origin),
+        ids=np.array(tracks, np.int64) if tracks and _all_whole(tracks) else None,
+        image_size=(int(width or 0), int(height or 0)) if sized else None,
+        source=str(name),
+    )
+
+
+def _all_whole(values: list[Any]) -> bool:
+    return all(isinstance(value, int) and 0 <= value < 2**63 for value in values)
+
+
+def _read_person(person: dict[str, Any], points: npt.NDArray[np.float64], origin: str) -> None:
+    whole = person.get("keypoints")
+    if isinstance(whole, list) and len(whole) == 3 * kp.NUM_KEYPOINTS:
+        points[:] = numbers(whole, origin, "keypoints").reshape(-1, 3)
+        return
+    for part, field in FIELD_OF_PART.items():
+        if person.get(field):
+            span = kp.PARTS[part]
+            array = numbers(person[field], origin, field)
+            expected = 3 * (span.stop - span.start)
+            fits = array.shape == (expected,)
+            require(fits, origin, f"{field} has {array.size} numbers, expected {expected}")
+            points[span] = array.reshape(-1, 3)
+
+
+def _read_boxes(persons: list[dict[str, Any]], origin: str) -> Float32Array | None:
+    if not all(person.get("bbox") for person in persons):
+        return None
+    boxes = numbers([person["bbox"] for person in persons], origin, "bbox").reshape(-1, 4)
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    return corners.astype(np.float32)
+
+
+def _recognises(document: Any) -> bool:
+    return isinstance(document, dict) and {"images", "annotations"} <= set(document)
+
+
+FORMAT: Final = Format(
+    name="coco-dataset",
+    ending=".json",
+    file_name="dataset_coco.json",
+    per="run",
+    lossless=False,
+    description="a COCO data set, as annotation tools and training read it",
+    encode=to_document,
+    decode=from_document,
+    recognises=_recognises,
+)
