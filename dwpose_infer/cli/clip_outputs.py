@@ -12,16 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..drawing import draw
 from ..errors import FormatError, InvalidArgumentError
-from ..formats.codecs import CLIP_FORMATS, FORMATS
+from ..formats.clip_files import ClipFile, FrameFiles, open_clip
+from ..formats.codecs import FORMATS
+from ..formats.frame_log import FrameLog, read_frame_log
 from ..inputs import Clip
-from ..media import (
-    FrameLog,
-    Source,
-    VideoWriter,
-    read_frame_log,
-    save_clip,
-    save_openpose_frame,
-)
+from ..media import Source, VideoWriter
 from ..media.encoding import CONTAINERS
 from ..media.libraries import require_av
 from ..results import PoseResult
@@ -51,7 +46,8 @@ class ClipPlan:
     video: Path | None
     settings: str
 
-    def _base(self, clip: Clip) -> Path:
+    def base(self, clip: Clip) -> Path:
+        """Returns the path of a clip's files without what follows its name."""
         if self.video is not None:
             return self.video.with_suffix("")
         return self.plan.folder / clip.stem
@@ -60,48 +56,34 @@ class ClipPlan:
         """Returns the videos: style -> path."""
         if self.video is not None:
             return dict.fromkeys(self.plan.styles, self.video)
-        base = self._base(clip)
+        base = self.base(clip)
         return {
             style: base.with_name(f"{base.name}_{style}{VIDEO_ENDING}")
             for style in self.plan.styles
         }
 
-    def log_path(self, clip: Clip) -> Path | None:
-        """Returns the file with a line of JSON for each frame, or None."""
-        base = self._base(clip)
-        return base.with_name(f"{base.name}.jsonl") if "json" in self.plan.formats else None
-
-    def openpose_folder(self, clip: Clip) -> Path | None:
-        """Returns the folder with OpenPose JSON for each frame, or None."""
-        base = self._base(clip)
-        return base.with_name(f"{base.name}_keypoints") if "openpose" in self.plan.formats else None
-
-    def clip_paths(self, clip: Clip) -> dict[str, Path]:
-        """Returns the files that hold the whole clip: format -> path."""
-        base = self._base(clip)
+    def format_paths(self, clip: Clip) -> dict[str, Path]:
+        """Returns the files and folders of poses: format -> path."""
+        base = self.base(clip)
         return {
-            name: base.with_name(f"{base.name}.{name}")
-            for name in CLIP_FORMATS
-            if name in self.plan.formats
+            name: base.with_name(FORMATS[name].clip_name.format(stem=base.name))
+            for name in self.plan.formats
         }
 
     def journal_path(self, clip: Clip) -> Path:
         """Returns the file of an unfinished run: what the networks found, frame by frame."""
         key = hashlib.sha256(f"{self.settings}\n{_state_of(clip.source)}".encode()).hexdigest()
-        base = self._base(clip)
+        base = self.base(clip)
         return base.with_name(f".{base.name}.{key[:12]}.unfinished")
 
     def all_paths(self, clip: Clip) -> Iterator[Path]:
         """Yields everything that is written for a clip."""
         yield from self.video_paths(clip).values()
-        yield from self.clip_paths(clip).values()
-        for path in (self.log_path(clip), self.openpose_folder(clip)):
-            if path is not None:
-                yield path
+        yield from self.format_paths(clip).values()
 
     def is_done(self, clip: Clip) -> bool:
         """Tells whether everything of a clip is there already, and complete."""
-        base = self._base(clip)
+        base = self.base(clip)
         unfinished = list(base.parent.glob(f".{_escaped(base.name)}.*.unfinished"))
         return not unfinished and all(path.exists() for path in self.all_paths(clip))
 
@@ -112,16 +94,17 @@ class ClipPlan:
             InvalidArgumentError: A format does not go with clips, or --out with these inputs.
             MissingDependencyError: A package is needed.
         """
-        if "coco" in self.plan.formats:
-            raise InvalidArgumentError(
-                "--format coco is for pictures, not for videos: frames have no COCO image ids"
-            )
         if self.video is not None and (len(clips) != 1 or len(self.plan.styles) != 1):
             raise InvalidArgumentError(
                 f"--out {self.video} is one video, so it goes with one clip and one --draw; name "
                 "a folder instead"
             )
         for name in self.plan.formats:
+            if FORMATS[name].of_clip is None:
+                known = ", ".join(each for each, item in FORMATS.items() if item.of_clip)
+                raise InvalidArgumentError(
+                    f"--format {name} is for pictures, not for videos: use {known}"
+                )
             FORMATS[name].check(())
         if clips and self.plan.styles:
             require_av("writing videos")
@@ -178,9 +161,8 @@ class ClipWriter:
     last_drawn: npt.NDArray[np.uint8] | None = None
     known: dict[int, PoseResult] = field(default_factory=dict)
     _videos: dict[DrawStyle, VideoWriter] = field(default_factory=dict)
-    _log: FrameLog | None = None
+    _poses: list[FrameFiles | ClipFile | FrameLog] = field(default_factory=list)
     _journal: FrameLog | None = None
-    _frames: list[tuple[int, float, PoseResult]] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def open(self, *, go_on: bool) -> None:
@@ -197,9 +179,12 @@ class ClipWriter:
             for style, path in self.plan.video_paths(self.clip).items():
                 writer = VideoWriter(path, like=self.source)
                 self._videos[style] = stack.enter_context(writer)
-            log = self.plan.log_path(self.clip)
-            if log is not None:
-                self._log = stack.enter_context(FrameLog(log))
+            stem = self.plan.base(self.clip).name
+            for name, path in self.plan.format_paths(self.clip).items():
+                options = self.plan.plan.format_options.get(name, {})
+                opened = open_clip(path, format=name, stem=stem, **options)
+                stack.enter_context(opened)
+                self._poses.append(opened)
             if not self.source.is_live:
                 self._journal = stack.enter_context(self._open_journal(go_on=go_on))
             self._stack = stack.pop_all()
@@ -232,15 +217,8 @@ class ClipWriter:
             options: Mapping[str, Any] = self.plan.plan.draw_options.get(style, {})
             self.last_drawn = draw(result, frame.image_bgr, style=style, **options)
             video.write(self.last_drawn, frame.time_s, frame.duration_s)
-        if self._log is not None:
-            self._log.write(frame.index, frame.time_s, result)
-        folder = self.plan.openpose_folder(self.clip)
-        if folder is not None:
-            options = self.plan.plan.format_options.get("openpose", {})
-            stem = folder.name.removesuffix("_keypoints")
-            save_openpose_frame(result, folder, stem=stem, index=frame.index, **options)
-        if self.plan.clip_paths(self.clip):
-            self._frames.append((frame.index, frame.time_s, result))
+        for poses in self._poses:
+            poses.write(frame.index, frame.time_s, result)
 
     def __enter__(self) -> Self:
         return self
@@ -253,14 +231,9 @@ class ClipWriter:
     ) -> None:
         """Finishes the files; after an error those of the whole clip hold the frames so far."""
         try:
-            if self._frames:
-                self._save_clip()
+            for poses in self._poses:
+                poses.close()
         finally:
             self._stack.__exit__(error_type, error, traceback)
         if error_type is None and self._journal is not None:
             self._journal.path.unlink(missing_ok=True)
-
-    def _save_clip(self) -> None:
-        indices, times_s, results = (list(each) for each in zip(*self._frames, strict=True))
-        for name, path in self.plan.clip_paths(self.clip).items():
-            save_clip(results, path, indices=indices, times_s=times_s, format=name)

@@ -118,7 +118,7 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--format",
         action="extend",
-        type=_names("json", "openpose", "coco", "npz", "csv", "parquet"),
+        type=_format_names,
         metavar="NAME[,NAME]",
         help="pose files to write: json, openpose, coco, npz, csv, parquet or none (default: json)",
     )
@@ -314,6 +314,13 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
         "--line-scale", type=float, metavar="X", help="factor on all drawn widths (default: 1)"
     )
     group.add_argument("--boxes", action="store_true", help="draw boxes in overlays")
+
+
+def _format_names(text: str) -> list[str]:
+    """Reads names of formats; their table is loaded only now, for it would slow --help down."""
+    from ..formats import FORMATS
+
+    return _names(*FORMATS)(text)
 
 
 def _names(*known: str) -> Callable[[str], list[str]]:

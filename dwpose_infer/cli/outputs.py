@@ -49,14 +49,14 @@ class OutputPlan:
     @property
     def shared_formats(self) -> list[str]:
         """Formats with one file for the whole run."""
-        return [name for name in self.formats if not FORMATS[name].per_picture]
+        return [name for name in self.formats if FORMATS[name].per == "run"]
 
     def format_paths(self, picture: Picture) -> dict[str, Path]:
         """Pose files of one picture: name of the format -> path."""
         return {
             name: self._path(picture, FORMATS[name].file_name)
             for name in self.formats
-            if FORMATS[name].per_picture
+            if FORMATS[name].per == "picture"
         }
 
     def drawing_paths(self, picture: Picture) -> dict[DrawStyle, Path]:

@@ -1,4 +1,4 @@
-"""Files of a whole clip, and OpenPose's files of its frames."""
+"""What holds the frames of a clip: one file, a folder with a file for each frame, or a log."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..poses import Poses
-from .codecs import write, write_clip
+from ..closing import ClosesOnExit
+from ..errors import InvalidArgumentError
+from ..files.atomic import write_bytes
+from ..poses import Poses, stack
+from .codecs import FORMATS, write
+from .frame_log import FrameLog
 
 
 def save_openpose_frame(
@@ -30,7 +34,7 @@ def save_openpose_frame(
         OutputError: The file cannot be written.
         InvalidArgumentError: An option is unknown.
     """
-    path = Path(folder) / f"{stem}_{index:012d}_keypoints.json"
+    path = _frame_file(folder, "openpose", stem, index)
     return write([result], path, format="openpose", **options)
 
 
@@ -41,6 +45,7 @@ def save_clip(
     indices: Sequence[int],
     times_s: Sequence[float | None],
     format: str | None = None,
+    **options: Any,
 ) -> Path:
     """Writes all frames of a clip to one file, in one step.
 
@@ -53,14 +58,101 @@ def save_clip(
         path: File to write.
         indices: Index of each frame in the clip.
         times_s: Time of each in seconds, or None.
-        format: One of `formats.codecs.CLIP_FORMATS`; None takes it from the ending of the path.
+        format: "npz", "csv" or "parquet"; None takes it from the ending of the path.
+        **options: Options of the format, see `dwpose_infer.formats.save`.
 
     Returns:
         The path written.
 
     Raises:
-        InvalidArgumentError: The format is another one, or the lengths differ.
+        InvalidArgumentError: The format is another one, an option is unknown, or the lengths
+            differ.
         MissingDependencyError: Parquet needs pyarrow.
         OutputError: The file cannot be written.
     """
-    return write_clip(results, path, indices=indices, times_s=times_s, format=format)
+    name = format or Path(path).suffix.lower().lstrip(".")
+    known = {name: item for name, item in FORMATS.items() if item.of_clip == "file"}
+    if name not in known:
+        raise InvalidArgumentError(
+            f"{path}: a clip is saved as {', '.join(known)}, not as {name or 'this'}"
+        )
+    known[name].require_options(options)
+    return write_bytes(path, known[name].encode(stack(results).at(indices, times_s), **options))
+
+
+class FrameFiles(ClosesOnExit):
+    """Writes each frame to a file of its own, named as OpenPose numbers frames."""
+
+    def __init__(self, folder: Path, *, format: str, stem: str, **options: Any) -> None:
+        """Writes nothing yet.
+
+        Args:
+            folder: Folder of the files.
+            format: Name of their format.
+            stem: Name of the clip without its ending.
+            **options: Options of the format.
+        """
+        self._folder, self._format, self._stem, self._options = folder, format, stem, options
+
+    def write(self, index: int, time_s: float | None, result: Poses) -> None:
+        """Writes a frame; see `save_openpose_frame`."""
+        path = _frame_file(self._folder, self._format, self._stem, index)
+        write([result], path, format=self._format, **self._options)
+
+    def close(self) -> None:
+        """Every file is whole already."""
+
+
+class ClipFile(ClosesOnExit):
+    """Keeps the frames and writes all of them to one file when closed; none if there is none."""
+
+    def __init__(self, path: Path, *, format: str, **options: Any) -> None:
+        """Writes nothing yet; the arguments are those of `save_clip`."""
+        self._path, self._format, self._options = path, format, options
+        self._frames: list[tuple[int, float | None, Poses]] = []
+
+    def write(self, index: int, time_s: float | None, result: Poses) -> None:
+        """Keeps a frame."""
+        self._frames.append((index, time_s, result))
+
+    def close(self) -> None:
+        """Writes the file; may be called again.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        frames, self._frames = self._frames, []
+        if frames:
+            indices, times_s, results = (list(each) for each in zip(*frames, strict=True))
+            save_clip(
+                results,
+                self._path,
+                indices=indices,
+                times_s=times_s,
+                format=self._format,
+                **self._options,
+            )
+
+
+def open_clip(
+    path: Path, *, format: str, stem: str, **options: Any
+) -> FrameFiles | ClipFile | FrameLog:
+    """Opens what holds a clip's frames in a format; use it in a `with` statement.
+
+    Args:
+        path: The file or folder.
+        format: Name of a format that holds clips.
+        stem: Name of the clip without its ending.
+        **options: Options of the format.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    kind = FORMATS[format].of_clip
+    if kind == "folder":
+        return FrameFiles(path, format=format, stem=stem, **options)
+    return FrameLog(path) if kind == "log" else ClipFile(path, format=format, **options)
+
+
+def _frame_file(folder: str | PathLike[str], format: str, stem: str, index: int) -> Path:
+    return Path(folder) / FORMATS[format].file_name.format(stem=f"{stem}_{index:012d}")

@@ -26,9 +26,6 @@ FORMATS: Final[dict[str, Format]] = {
 }
 """The formats, by name. Of those with one ending the first is what the ending stands for."""
 
-CLIP_FORMATS: Final = tuple(name for name, item in FORMATS.items() if item.encode_clip)
-"""Names of the formats that hold all frames of a clip in one file."""
-
 
 def write(
     poses: Sequence[Poses], path: str | PathLike[str], *, format: str | None = None, **options: Any
@@ -36,7 +33,7 @@ def write(
     """Writes poses to one file, in one step; see `dwpose_infer.formats.save`."""
     chosen = _chosen(path, format)
     chosen.require_options(options)
-    data = chosen.encode(poses, **options)
+    data = chosen.encode(stack(poses) if chosen.of_clip == "file" else poses, **options)
     return write_bytes(path, data if isinstance(data, bytes) else dump(data))
 
 
@@ -49,24 +46,6 @@ def read(path: str | PathLike[str], *, format: str | None = None) -> list[Poses]
     document = parse(data, origin)
     chosen = _recognised(document, origin) if format is None else chosen
     return chosen.decode(document, origin=origin)
-
-
-def write_clip(
-    poses: Sequence[Poses],
-    path: str | PathLike[str],
-    *,
-    indices: Sequence[int],
-    times_s: Sequence[float | None],
-    format: str | None = None,
-) -> Path:
-    """Writes all frames of a clip to one file; see `dwpose_infer.media.save_clip`."""
-    name = format or Path(path).suffix.lower().lstrip(".")
-    encode = FORMATS[name].encode_clip if name in FORMATS else None
-    if encode is None:
-        raise InvalidArgumentError(
-            f"{path}: a clip is saved as {', '.join(CLIP_FORMATS)}, not as {name or 'this'}"
-        )
-    return write_bytes(path, encode(stack(poses).at(indices, times_s)))
 
 
 def _chosen(path: str | PathLike[str], format: str | None) -> Format:

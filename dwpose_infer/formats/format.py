@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import InvalidArgumentError
-from ..poses import Poses, PoseTable
+from ..poses import Poses
 
 
 def _nothing_to_check(sources: Sequence[str], **options: Any) -> None:
@@ -26,13 +26,16 @@ class Format:
         per: Whether each picture usually has a file of its own, or one file holds a whole run.
         lossless: Whether a result read back equals the one saved.
         description: What it is, in a few words.
-        encode: Makes of poses the bytes of a file, or the values of a JSON file; its keyword-only
-            parameters are the format's options.
+        encode: Makes of poses, or of the `PoseTable` of them where one file holds a clip, the
+            bytes of a file, or the values of a JSON file; its keyword-only parameters are the
+            format's options.
         decode: Reads poses from a file's bytes, or from the values of a JSON file; `origin` is
             what errors call them.
         recognises: Tells whether a parsed JSON document is of this format; None for the others,
             which are known by their ending.
-        encode_clip: Makes the bytes of a file of all frames of a clip; None where it cannot.
+        of_clip: What holds the frames of a clip: one file, a folder with a file for each frame,
+            or a `FrameLog`; None where clips cannot be saved.
+        clip_name: Usual name of that; `{stem}` is the clip's name without its ending.
         check: Finds out, before there are results, what would go wrong: given the pictures'
             sources and the options.
     """
@@ -46,13 +49,9 @@ class Format:
     encode: Callable[..., Any]
     decode: Callable[..., list[Poses]]
     recognises: Callable[[Any], bool] | None = None
-    encode_clip: Callable[[PoseTable], bytes] | None = None
+    of_clip: Literal["file", "folder", "log"] | None = None
+    clip_name: str = ""
     check: Callable[..., None] = _nothing_to_check
-
-    @property
-    def per_picture(self) -> bool:
-        """Whether each picture usually has a file of its own."""
-        return self.per == "picture"
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -60,7 +59,7 @@ class Format:
         parameters = inspect.signature(self.encode).parameters.values()
         return tuple(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
 
-    def require_options(self, options: dict[str, Any]) -> None:
+    def require_options(self, options: Mapping[str, Any]) -> None:
         """Checks that options are the format's.
 
         Raises:

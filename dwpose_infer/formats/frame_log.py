@@ -20,6 +20,7 @@ from ..closing import ClosesOnExit
 from ..errors import FormatError, InputError, InvalidArgumentError, OutputError
 from ..files.journal import Journal, last_whole_line
 from ..files.json_text import dump, require
+from ..poses import Poses
 from ..results import PoseResult
 from .plain_json import result_from_dict, result_to_dict
 
@@ -73,7 +74,7 @@ class FrameLog(ClosesOnExit):
     def _parse_line(self, line: bytes) -> LoggedFrame:
         return _parse(line, str(self.path))
 
-    def write(self, index: int, time_s: float | None, result: PoseResult) -> None:
+    def write(self, index: int, time_s: float | None, result: Poses) -> None:
         """Adds a frame.
 
         Args:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy as np
 from .. import keypoints as kp
 from ..errors import FormatError
 from ..files.json_text import require, require_version
-from ..poses import SCHEMA_VERSION, Poses, PoseTable, stack, unstack
+from ..poses import SCHEMA_VERSION, Poses, PoseTable, unstack
 from .format import Format
 from .plain_json import KEYPOINT_ORDER
 
@@ -44,24 +43,14 @@ _PICTURE_ARRAYS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
 _SOURCES: Final = ("sources", "has_source")
 
 
-def encode(results: Sequence[Poses], *, compress: bool = True) -> bytes:
-    """Returns the archive of any number of results.
-
-    Args:
-        results: The results.
-        compress: Whether to compress the arrays: an eighth smaller, ten times slower to write.
-    """
-    return encode_table(stack(results), compress=compress)
-
-
-def encode_table(table: PoseTable, *, compress: bool = True) -> bytes:
-    """Returns the archive of a table; that of a clip has two arrays more.
+def encode(table: PoseTable, *, compress: bool = True) -> bytes:
+    """Returns the archive of the persons of pictures, or of frames with two arrays more.
 
     They are `frame_indices` (R,) int64 and `frame_times_s` (R,) float64, NaN where unknown.
 
     Args:
-        table: The persons of all pictures or frames.
-        compress: As for `encode`.
+        table: The persons.
+        compress: Whether to compress the arrays: an eighth smaller, ten times slower to write.
     """
     arrays: dict[str, Any] = {
         name: getattr(table, name)
@@ -145,5 +134,6 @@ FORMAT: Final = Format(
     description="everything, as NumPy arrays",
     encode=encode,
     decode=decode,
-    encode_clip=encode_table,
+    of_clip="file",
+    clip_name="{stem}.npz",
 )

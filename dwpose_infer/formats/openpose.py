@@ -282,4 +282,6 @@ FORMAT: Final = Format(
     encode=to_document,
     decode=from_document,
     recognises=_recognises,
+    of_clip="folder",
+    clip_name="{stem}_keypoints",
 )

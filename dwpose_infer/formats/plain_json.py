@@ -195,4 +195,6 @@ FORMAT: Final = Format(
     encode=to_document,
     decode=from_document,
     recognises=_recognises,
+    of_clip="log",
+    clip_name="{stem}.jsonl",
 )

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from .. import keypoints as kp
 from ..errors import FormatError, MissingDependencyError
 from ..files.json_text import require, require_version, shortest_decimals
-from ..poses import SCHEMA_VERSION, Float32Array, Int64Array, Poses, PoseTable, stack
+from ..poses import SCHEMA_VERSION, Float32Array, Int64Array, Poses, PoseTable
 from .format import Format
 
 UNKNOWN: Final = int(np.iinfo(np.int64).min)
@@ -62,13 +62,11 @@ class _Rows:
     numbers: Float32Array
 
 
-def encode_csv(results: Sequence[Poses]) -> bytes:
-    """Returns a CSV table of results: UTF-8, commas, a header line, line feeds."""
-    return csv_of(stack(results))
+def encode_csv(table: PoseTable) -> bytes:
+    """Returns the CSV table of pictures, or of frames with the columns `frame` and `time_s`.
 
-
-def csv_of(table: PoseTable) -> bytes:
-    """Returns the CSV table of pictures, or of frames with the columns `frame` and `time_s`."""
+    It is UTF-8 with commas, a header line and line feeds.
+    """
     rows, frames = _rows_of(table), _frame_columns(table)
     integers = {
         name: ["" if value == UNKNOWN else value for value in column.tolist()]
@@ -126,17 +124,10 @@ def decode_csv(data: bytes, *, origin: str) -> list[Poses]:
     return _results_of(rows, origin)
 
 
-def encode_parquet(results: Sequence[Poses]) -> bytes:
-    """Returns a Parquet table of results; its metadata holds `dwpose_infer.schema_version`.
+def encode_parquet(table: PoseTable) -> bytes:
+    """Returns the Parquet table of pictures, or of frames, as `encode_csv` has it.
 
-    Raises:
-        MissingDependencyError: pyarrow is not installed.
-    """
-    return parquet_of(stack(results))
-
-
-def parquet_of(table: PoseTable) -> bytes:
-    """Returns the Parquet table of pictures, or of frames, as `csv_of` has it.
+    Its metadata holds `dwpose_infer.schema_version`.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
@@ -288,7 +279,8 @@ CSV: Final = Format(
     description="a table with one row a person",
     encode=encode_csv,
     decode=decode_csv,
-    encode_clip=csv_of,
+    of_clip="file",
+    clip_name="{stem}.csv",
 )
 PARQUET: Final = Format(
     name="parquet",
@@ -299,6 +291,7 @@ PARQUET: Final = Format(
     description="the same table as Parquet; needs pyarrow",
     encode=encode_parquet,
     decode=decode_parquet,
-    encode_clip=parquet_of,
+    of_clip="file",
+    clip_name="{stem}.parquet",
     check=_check_pyarrow,
 )

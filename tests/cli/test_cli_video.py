@@ -304,7 +304,7 @@ def test_files_that_are_no_video(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["clip.mp4", "--format", "coco"], 2, "no COCO image ids"),
+        (["clip.mp4", "--format", "coco"], 2, "use json, openpose, npz, csv, parquet"),
         (["clip.mp4", "--out", "x.avi"], 2, "videos are written as .mp4"),
         (["clip.mp4", "in", "--out", "x.mp4"], 2, "name a folder instead"),
         (["clip.mp4", "in/two.mp4", "--out", "x.mp4"], 2, "name a folder instead"),

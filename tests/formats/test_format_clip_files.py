@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from test_frame_log import result
 
 from dwpose_infer import PoseResult
 from dwpose_infer.errors import InvalidArgumentError
-from dwpose_infer.formats import load
-from dwpose_infer.media import save_clip, save_openpose_frame
+from dwpose_infer.formats import FORMATS, load
+from dwpose_infer.formats.clip_files import open_clip
+from dwpose_infer.media import read_frame_log, save_clip, save_openpose_frame
 
 RESULTS = [result(0), PoseResult.empty(image_size=(640, 480)), result(2, persons=1)]
 INDICES = [10, 15, 20]
@@ -66,7 +68,49 @@ def test_bad_arguments(tmp_path):
         save_clip(RESULTS, tmp_path / "clip.json", indices=INDICES, times_s=TIMES_S)
     with pytest.raises(InvalidArgumentError, match="3 results, 2 indices"):
         save_clip(RESULTS, tmp_path / "clip.npz", indices=INDICES[:2], times_s=TIMES_S)
+    with pytest.raises(InvalidArgumentError, match="no option 'nonesuch'"):
+        save_clip(RESULTS, tmp_path / "a.npz", indices=INDICES, times_s=TIMES_S, nonesuch=1)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [name for name, item in FORMATS.items() if item.of_clip])
+def test_frame_by_frame(tmp_path, name):
+    """What is opened for a clip holds what the functions for its kind write."""
+    if name == "parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / FORMATS[name].clip_name.format(stem="clip")
+    with open_clip(path, format=name, stem="clip") as opened:
+        assert path.exists() == (name == "json")
+        for index, time_s, found in zip(INDICES, TIMES_S, RESULTS, strict=True):
+            opened.write(index, time_s, found)
+    if name == "json":
+        assert [frame.index for frame in read_frame_log(path)] == INDICES
+    elif name == "openpose":
+        assert sorted(file.name for file in path.iterdir()) == [
+            f"clip_{index:012d}_keypoints.json" for index in INDICES
+        ]
+    else:
+        whole = save_clip(RESULTS, tmp_path / f"a.{name}", indices=INDICES, times_s=TIMES_S)
+        assert path.read_bytes() == whole.read_bytes()
+
+
+def test_no_frame_no_file(tmp_path):
+    with open_clip(tmp_path / "clip.csv", format="csv", stem="clip") as opened:
+        pass
+    opened.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bytes_of_an_archive(tmp_path):
+    """Two members after those of pictures, uncompressed; the first version wrote them so."""
+    path = save_clip(RESULTS, tmp_path / "clip.npz", indices=INDICES, times_s=TIMES_S)
+    with zipfile.ZipFile(path) as archive:
+        added = archive.infolist()[-2:]
+        assert {item.compress_type for item in archive.infolist()[:-2]} == {zipfile.ZIP_DEFLATED}
+    assert [(item.filename, item.compress_type) for item in added] == [
+        ("frame_indices.npy", zipfile.ZIP_STORED),
+        ("frame_times_s.npy", zipfile.ZIP_STORED),
+    ]
 
 
 def test_openpose_names_the_files_of_a_video_itself(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from format_samples import assert_same, full, ramp
 
+from dwpose_infer.cli.infer import main
 from dwpose_infer.errors import FormatError, InputError, InvalidArgumentError, OutputError
 from dwpose_infer.formats import FORMATS, load, save
 from dwpose_infer.results import PoseResult
@@ -24,7 +25,27 @@ def test_formats_as_data():
     for name, item in FORMATS.items():
         assert item.name == name
         assert item.file_name.endswith(item.ending)
-        assert item.per_picture == ("{stem}" in item.file_name)
+        assert (item.per == "picture") == ("{stem}" in item.file_name)
+        assert (item.of_clip is None) == (not item.clip_name)
+    assert {name: (item.of_clip, item.clip_name) for name, item in FORMATS.items()} == {
+        "json": ("log", "{stem}.jsonl"),
+        "openpose": ("folder", "{stem}_keypoints"),
+        "coco": (None, ""),
+        "npz": ("file", "{stem}.npz"),
+        "csv": ("file", "{stem}.csv"),
+        "parquet": ("file", "{stem}.parquet"),
+    }
+
+
+def test_the_help_of_the_command_names_every_format(capsys):
+    """It is written out, for the table of formats would make the help load NumPy."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"pose files to write: {', '.join(FORMATS)} or none" in said
+    for item in FORMATS.values():
+        for name in filter(None, (item.file_name, item.clip_name)):
+            assert name.replace("{stem}", "NAME") in said or f", {item.ending}" in said
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from dwpose_infer.errors import FormatError, MissingDependencyError
 from dwpose_infer.formats import table
+from dwpose_infer.poses import stack
 from dwpose_infer.results import PoseResult
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 
 CODECS = {
-    "csv": (table.encode_csv, table.decode_csv),
-    "parquet": (table.encode_parquet, table.decode_parquet),
+    "csv": (lambda results: table.encode_csv(stack(results)), table.decode_csv),
+    "parquet": (lambda results: table.encode_parquet(stack(results)), table.decode_parquet),
 }
 
 
@@ -39,7 +40,7 @@ def test_columns():
 def test_csv_cells():
     absent = full(2)
     absent.keypoints[1, 0] = np.nan
-    header, *rows = lines(table.encode_csv([ramp(0), absent, ramp(1)]))
+    header, *rows = lines(table.encode_csv(stack([ramp(0), absent, ramp(1)])))
     assert tuple(header) == table.COLUMNS
     assert rows[0][:15] == [
         "1", "1", "folder/000000000785.jpg", "640", "480", "0", "7",
@@ -84,7 +85,7 @@ def test_names_that_are_no_unicode():
 
 
 def test_csv_sorted_anew_with_columns_added():
-    header, *rows = lines(table.encode_csv([full(2), full(1, source='b, "c"\n.jpg')]))
+    header, *rows = lines(table.encode_csv(stack([full(2), full(1, source='b, "c"\n.jpg')])))
     order = np.random.default_rng(0).permutation(len(header)).tolist()
     text = io.StringIO()
     writer = csv.writer(text)
@@ -99,11 +100,11 @@ def test_csv_sorted_anew_with_columns_added():
 def test_pandas_reads_and_writes_both():
     pandas = pytest.importorskip("pandas")
     results = [full(2), ramp(1)]
-    frame = pandas.read_csv(io.BytesIO(table.encode_csv(results)))
+    frame = pandas.read_csv(io.BytesIO(table.encode_csv(stack(results))))
     assert frame["nose_x"].tolist() == [0.5, 100.5, 0.5]
     assert frame["id"].tolist()[:2] == [7.0, 8.0]  # an empty cell makes the column floats
     again = table.decode_csv(frame.to_csv(index=False).encode(), origin="a.csv")
-    frame = pandas.read_parquet(io.BytesIO(table.encode_parquet(results)))
+    frame = pandas.read_parquet(io.BytesIO(table.encode_parquet(stack(results))))
     assert frame["nose_score"].dtype == np.float32
     assert frame["source"].tolist()[:2] == ["folder/000000000785.jpg"] * 2
     stream = io.BytesIO()
@@ -114,7 +115,7 @@ def test_pandas_reads_and_writes_both():
 
 
 def test_parquet_metadata_and_types():
-    read = parquet.read_table(pyarrow.BufferReader(table.encode_parquet([full(2), ramp(1)])))
+    read = parquet.read_table(pyarrow.BufferReader(table.encode_parquet(stack([full(2), ramp(1)]))))
     assert read.schema.metadata[b"dwpose_infer.schema_version"] == b"1"
     assert tuple(read.column_names) == table.COLUMNS
     assert read.schema.field("nose_x").type == pyarrow.float32()
@@ -124,7 +125,7 @@ def test_parquet_metadata_and_types():
 
 
 def csv_with(column: str, cell: str) -> bytes:
-    header, row = lines(table.encode_csv([full(1)]))
+    header, row = lines(table.encode_csv(stack([full(1)])))
     row[header.index(column)] = cell
     return "\n".join([",".join(header), ",".join(row)]).encode()
 
@@ -152,7 +153,7 @@ def test_malformed_csv(data, message):
 
 
 def parquet_without(column: str) -> bytes:
-    read = parquet.read_table(pyarrow.BufferReader(table.encode_parquet([full(1)])))
+    read = parquet.read_table(pyarrow.BufferReader(table.encode_parquet(stack([full(1)]))))
     sink = pyarrow.BufferOutputStream()
     parquet.write_table(read.drop_columns([column]), sink)
     return sink.getvalue().to_pybytes()
@@ -174,7 +175,7 @@ def test_malformed_parquet(data, message):
 def test_without_pyarrow(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     for call in (
-        lambda: table.encode_parquet([full(1)]),
+        lambda: table.encode_parquet(stack([full(1)])),
         lambda: table.decode_parquet(b"", origin="a"),
     ):
         with pytest.raises(MissingDependencyError, match=r'pip install "dwpose-infer\[table\]"'):
