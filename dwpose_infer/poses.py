@@ -107,21 +107,7 @@ class Person:
 class Poses:
     """The persons of one picture or frame, ordered by box score, best first.
 
-    An absent point (hidden by `masked` or `without_weak_hands`, or not carried by the file a
-    result was read from) has NaN coordinates and score 0.
-
-    Attributes:
-        keypoints: (P, 133, 2) float32, x then y, pixels of the input picture,
-            COCO-WholeBody order (see `dwpose_infer.keypoints`).
-        scores: (P, 133) float32. The raw SimCC score, the smaller one of the maxima along x
-            and along y: not a probability, it may exceed 1.
-        boxes_xyxy: (P, 4) float32, left, top, right, bottom in pixels of the input picture,
-            not clipped to it; None where unknown.
-        box_scores: (P,) float32, confidence of the detector, 1 for boxes given by the caller;
-            None where unknown.
-        ids: (P,) int64, identities across the frames of a video; None without tracking.
-        image_size: (width, height) of the input picture in pixels; None where unknown.
-        source: Path or URL the picture came from; None where it came from memory.
+    The fields are those of `dwpose_infer.results.PoseResult`, which says what they hold.
     """
 
     keypoints: Float32Array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,7 +45,11 @@ class PoseResult(Poses):
     @classmethod
     def of(cls, poses: Poses) -> PoseResult:
         """Returns poses as a result; the arrays are the same."""
-        return cls(**{field.name: getattr(poses, field.name) for field in fields(poses)})
+        return cls(
+            *(poses.keypoints, poses.scores, poses.boxes_xyxy, poses.box_scores, poses.ids),
+            image_size=poses.image_size,
+            source=poses.source,
+        )
 
     @classmethod
     def empty(

@@ -98,7 +98,7 @@ def _picture(
     return read_image(source, color=color)
 
 
-def _in_order(picture_bgr: npt.NDArray[np.uint8], color: str) -> npt.NDArray[np.uint8]:
+def _in_order(image_bgr: npt.NDArray[np.uint8], color: str) -> npt.NDArray[np.uint8]:
     if color == "bgr":
-        return picture_bgr
-    return np.asarray(cv2.cvtColor(picture_bgr, cv2.COLOR_BGR2RGB), np.uint8)
+        return image_bgr
+    return np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), np.uint8)
