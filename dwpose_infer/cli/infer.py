@@ -30,6 +30,7 @@ what is written (NAME is the picture's name; folders keep their tree):
   NAME_keypoints.json  --format openpose  OpenPose JSON for ControlNet's tools
   NAME.npz             --format npz       everything, as NumPy arrays
   results_coco.json    --format coco      COCO-WholeBody results of all pictures
+  dataset_coco.json    --format coco-dataset    all pictures as labels, for annotation tools
   poses.csv, .parquet  --format csv, parquet    a row for each person of all pictures
   NAME_overlay.jpg     --draw overlay     skeletons over the picture (default)
   NAME_openpose.png    --draw openpose    skeletons on black, for ControlNet
@@ -120,7 +121,8 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=_format_names,
         metavar="NAME[,NAME]",
-        help="pose files to write: json, openpose, coco, npz, csv, parquet or none (default: json)",
+        help="pose files to write: json, openpose, coco, coco-dataset, npz, csv, parquet or none "
+        "(default: json)",
     )
     group.add_argument(
         "--draw",

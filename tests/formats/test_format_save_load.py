@@ -31,6 +31,7 @@ def test_formats_as_data():
         "json": ("log", "{stem}.jsonl"),
         "openpose": ("folder", "{stem}_keypoints"),
         "coco": (None, ""),
+        "coco-dataset": (None, ""),
         "npz": ("file", "{stem}.npz"),
         "csv": ("file", "{stem}.csv"),
         "parquet": ("file", "{stem}.parquet"),
