@@ -17,6 +17,7 @@ import pytest
 
 from dwpose_infer import Predictor
 from dwpose_infer.benchmarks.cli import build_parser
+from dwpose_infer.formats import FORMATS
 from dwpose_infer.media import VideoWriter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -195,6 +196,15 @@ def test_the_readme_is_a_door():
     """What is longer belongs to docs/."""
     assert len(README.split()) <= 1400
     assert README.count("<!-- table: ") == 1
+
+
+def test_every_format_has_a_row():
+    page = PAGES[Path("docs/formats.md")]
+    for name, item in FORMATS.items():
+        row = next(
+            line for line in page.splitlines() if line.startswith("|") and f"`{name}`" in line
+        )
+        assert item.file_name.replace("{stem}", "NAME") in row
 
 
 def test_openpose_indices_in_the_table():
