@@ -24,6 +24,16 @@ SCHEMA_VERSION = 1
 """Version of the layout of `PoseResult.to_dict` and of the files made from it."""
 
 
+_SHAPES = (
+    ("keypoints", (kp.NUM_KEYPOINTS, 2)),
+    ("scores", (kp.NUM_KEYPOINTS,)),
+    ("boxes_xyxy", (4,)),
+    ("box_scores", ()),
+    ("ids", ()),
+)
+"""Field of `Poses` -> its shape after the number of persons."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """One part of a person: body, feet, face or a hand.
@@ -120,16 +130,9 @@ class Poses:
 
     def __post_init__(self) -> None:
         persons = len(self.keypoints)
-        expected: dict[str, tuple[int, ...]] = {
-            "keypoints": (persons, kp.NUM_KEYPOINTS, 2),
-            "scores": (persons, kp.NUM_KEYPOINTS),
-            "boxes_xyxy": (persons, 4),
-            "box_scores": (persons,),
-            "ids": (persons,),
-        }
-        for field, shape in expected.items():
+        for field, rest in _SHAPES:
             array = getattr(self, field)
-            if array is not None and array.shape != shape:
+            if array is not None and array.shape != (shape := (persons, *rest)):
                 raise InvalidArgumentError(
                     f"{field} has shape {array.shape}, expected {shape} for {persons} person(s)"
                 )
