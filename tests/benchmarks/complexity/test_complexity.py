@@ -42,6 +42,7 @@ def test_networks_and_parameters(document):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFERENCE)
 def test_counts(document, name):
     (row,) = (row for row in document.rows if row.model == name)
@@ -65,6 +66,7 @@ def test_counts(document, name):
     assert row.published_gflops == published == int(row.fvcore / 1e9 * 10**decimals) / 10**decimals
 
 
+@pytest.mark.slow
 def test_golden_table(document, tmp_path):
     lines = full_table(document).splitlines()
     assert lines[0] == (

@@ -129,6 +129,7 @@ def test_nobody_on_the_pictures(files, tmp_path, monkeypatch):
         measure(files, [path])
 
 
+@pytest.mark.slow
 def test_processes_of_their_own(files, tmp_path, monkeypatch):
     monkeypatch.setattr(timing, "installed_methods", lambda: [rivals.OURS, rivals.OFFICIAL])
     row = measure(files, write_montages(tmp_path, [2]), memory=True)

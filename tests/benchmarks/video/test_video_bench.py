@@ -64,6 +64,7 @@ def test_whole_run(measured, capsys, monkeypatch):
     assert VIDEO.load().table_of(measured).startswith("| persons |")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("persons", "plain", "rtmlib", "missed"),
     [
@@ -88,6 +89,7 @@ def test_targets(measured, persons, plain, rtmlib, missed):
     assert ("MISSED: " + ", ".join(missed) if missed else ": met") in said
 
 
+@pytest.mark.slow
 def test_rows_that_contradict_themselves_are_refused(measured):
     row = read_document(measured, VideoDocument).rows[0]
     with pytest.raises(ValueError, match="every baseline"):
