@@ -18,6 +18,7 @@ import numpy.typing as npt
 from .backends import check_backend
 from .closing import ClosesOnExit
 from .detector import Detections, Detector, DetectorOptions
+from .doubtful import believable
 from .errors import DwposeError, InvalidArgumentError
 from .estimator import Crops, PoseEstimator, join_crops
 from .given_boxes import given_persons
@@ -56,6 +57,7 @@ class _Cut:
     """A picture whose persons are found and cut out, but not yet given keypoints."""
 
     detections: Detections
+    searched: bool
     crops: Crops
     image_size: tuple[int, int]
     source: str | None
@@ -70,11 +72,14 @@ class Pipeline(ClosesOnExit):
         detector: The person detector, or None: persons have to be known then.
         estimator: The pose network, or None where boxes alone are wanted.
         drop_weak_hands: Leave out hands that cannot be believed.
+        keep_doubtful: Keep persons found by the detector whose points say that nobody is there,
+            or that a better one is there already, see `doubtful`.
     """
 
     detector: Detector | None
     estimator: PoseEstimator | None
     drop_weak_hands: bool = False
+    keep_doubtful: bool = False
 
     def keeping(self, max_persons: int | None) -> Pipeline:
         """Returns the pipeline that keeps at most so many of the persons it detects."""
@@ -160,9 +165,11 @@ class Pipeline(ClosesOnExit):
         for each in decoded:
             height, width = each.image_bgr.shape[:2]
             detections = each.picture.persons
+            searched = detections is None
             if detections is None:
                 detections = next(found, _NOBODY)
                 if whole_image and not len(detections):
+                    searched = False
                     detections = Detections(
                         np.array([[0, 0, width, height]], np.float32), np.zeros(1, np.float32)
                     )
@@ -172,6 +179,7 @@ class Pipeline(ClosesOnExit):
             cuts.append(
                 _Cut(
                     detections=detections,
+                    searched=searched,
                     crops=crops,
                     image_size=(width, height),
                     source=each.picture.source,
@@ -199,9 +207,14 @@ class Pipeline(ClosesOnExit):
                 image_size=cut.image_size,
                 source=cut.source,
             )
+            region_wh = cut.crops.scale
+            if cut.searched and self.estimator is not None and not self.keep_doubtful:
+                kept = believable(result)
+                if not kept.all():
+                    result, region_wh = result.select(kept), region_wh[kept]
             if self.drop_weak_hands:
                 result = result.without_weak_hands()
-            places.append(Found(result, cut.crops.scale, cut.image_bgr))
+            places.append(Found(result, region_wh, cut.image_bgr))
         return places
 
     def close(self) -> None:
@@ -219,6 +232,7 @@ def open_pipeline(
     *,
     flip_test: bool = False,
     drop_weak_hands: bool = False,
+    keep_doubtful: bool = False,
 ) -> Pipeline:
     """Loads networks, downloading them first where they are not at hand.
 
@@ -230,6 +244,7 @@ def open_pipeline(
         flip_test: Decode the mean of every person and their mirror image; a pose model in deploy
             form is converted for it.
         drop_weak_hands: Leave out hands that cannot be believed.
+        keep_doubtful: Keep persons that are nobody, or there twice, see `Pipeline`.
 
     Raises:
         DwposeError: A model cannot be had or cannot be used as asked; see `Predictor`.
@@ -249,7 +264,7 @@ def open_pipeline(
             )
             estimator = PoseEstimator(network, max_batch=runtime.max_batch, flip_test=flip_test)
         on_error.pop_all()
-    return Pipeline(found, estimator, drop_weak_hands)
+    return Pipeline(found, estimator, drop_weak_hands, keep_doubtful)
 
 
 def detector_options(

@@ -71,6 +71,7 @@ class Predictor(ClosesOnExit):
         prefer: Preference = "score",
         square_input: bool = False,
         drop_weak_hands: bool = False,
+        keep_doubtful: bool = False,
         flip_test: bool = False,
         color: ColorOrder = "bgr",
         max_pixels: int = MAX_PIXELS,
@@ -108,6 +109,9 @@ class Predictor(ClosesOnExit):
             square_input: Give the detector every picture on its whole square, as the official
                 code does. Off, a detector that takes inputs of any size, as the bundled one,
                 gets a canvas cut to the picture, on CPUs.
+            keep_doubtful: Keep what the detector found even where the points say that nobody is
+                there (mean score of the body below 0.1), or that a better one is there already
+                (OKS of the body from 0.9); off, these are left out. Of given boxes none is.
             drop_weak_hands: Leave out hands that cannot be believed, see
                 `PoseResult.without_weak_hands`.
             flip_test: Look at every person's mirror image too, in the same batch, and decode the
@@ -158,6 +162,7 @@ class Predictor(ClosesOnExit):
             options,
             flip_test=flip_test,
             drop_weak_hands=drop_weak_hands,
+            keep_doubtful=keep_doubtful,
         )
 
     @property

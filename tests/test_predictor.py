@@ -211,7 +211,7 @@ def test_detector_sees_bgr_and_pose_network_rgb(color_probes):
     blue, red = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     blue[..., 0] = 255
     red[..., 2] = 255
-    with Predictor(pose, detector, score_threshold=0.0) as probes:
+    with Predictor(pose, detector, score_threshold=0.0, keep_doubtful=True) as probes:
         on_blue = probes(blue)
         # The detector's first channel is blue, the pose network's first channel is red.
         assert on_blue.box_scores.tolist() == [1]
@@ -242,7 +242,8 @@ def test_concurrent_calls(predictor, photos):
 
 
 def test_max_persons_and_thresholds(photos):
-    with Predictor(score_threshold=0.05, nms_threshold=0.9, max_persons=2) as greedy:
+    greedily = {"score_threshold": 0.05, "nms_threshold": 0.9, "keep_doubtful": True}
+    with Predictor(**greedily, max_persons=2) as greedy:
         result = greedy(photos[0])
     assert len(result) == 2
     with Predictor(score_threshold=1.0) as strict:

@@ -204,6 +204,12 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
         help="leave out a hand unless its wrist and its mean score reach 0.3",
     )
     group.add_argument(
+        "--keep-doubtful",
+        action="store_true",
+        help="keep persons whose points say that nobody is there, or somebody who is there "
+        "already (default: left out)",
+    )
+    group.add_argument(
         "--max-pixels",
         type=positive_number,
         metavar="N",

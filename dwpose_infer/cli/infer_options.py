@@ -58,6 +58,7 @@ class InferOptions:
     keypoint_threshold: float | None
     parts: Sequence[str] | None
     drop_weak_hands: bool
+    keep_doubtful: bool
     max_pixels: int | None
     openpose_body: Literal[18, 25] = 18
     openpose_confidence: Literal["real", "binary"] = "real"
@@ -84,7 +85,7 @@ class InferOptions:
         names = (
             *("drop_weak_hands", "score_threshold", "nms_threshold", "max_persons", "prefer"),
             *("whole_image", "square_input", "detect_every", "start", "end", "stride"),
-            *("frame_rate", "flip_test"),
+            *("frame_rate", "flip_test", "keep_doubtful"),
         )
         values = {
             "pose": self.pose or DEFAULT_POSE,

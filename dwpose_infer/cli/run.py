@@ -201,6 +201,7 @@ def _open_pipeline(options: InferOptions) -> Pipeline:
         ),
         flip_test=options.flip_test,
         drop_weak_hands=options.drop_weak_hands,
+        keep_doubtful=options.keep_doubtful,
     )
 
 
