@@ -1,7 +1,8 @@
 """Pose files: the formats results are saved in and read from.
 
-`save` and `load` choose a format by its name or by the ending of the path; each format is a
-module of its own that says what it can hold, and `codecs` is the table of them.
+`save` and `load` choose a format by its name or by the ending of the path, and `load_clip` reads
+the frames of a clip with their times. Each format is a module of its own that says what it can
+hold, and `codecs` is the table of them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from ..errors import InvalidArgumentError
 from ..results import PoseResult, as_results
 from .codecs import FORMATS, read, write
 from .format import Format
+from .pose_clip import PoseClip, load_clip
 
-__all__ = ["FORMATS", "Format", "load", "save"]
+__all__ = ["FORMATS", "Format", "PoseClip", "load", "load_clip", "save"]
 
 
 def save(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import InvalidArgumentError
-from ..poses import Poses
+from ..poses import Poses, PoseTable
 
 
 def _nothing_to_check(sources: Sequence[str], **options: Any) -> None:
@@ -36,6 +36,8 @@ class Format:
         of_clip: What holds the frames of a clip: one file, a folder with a file for each frame,
             or a `FrameLog`; None where clips cannot be saved.
         clip_name: Usual name of that; `{stem}` is the clip's name without its ending.
+        decode_clip: Reads, as `decode` does, the frames of a file that holds a clip, with their
+            indices and times; None where clips are not held by one file.
         check: Finds out, before there are results, what would go wrong: given the pictures'
             sources and the options.
     """
@@ -51,6 +53,7 @@ class Format:
     recognises: Callable[[Any], bool] | None = None
     of_clip: Literal["file", "folder", "log"] | None = None
     clip_name: str = ""
+    decode_clip: Callable[..., PoseTable] | None = None
     check: Callable[..., None] = _nothing_to_check
 
     @property

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -79,7 +80,26 @@ def decode(data: bytes, *, origin: str) -> list[Poses]:
     Raises:
         FormatError: It is not an archive that `encode` made; the message begins with `origin`.
     """
+    return unstack(_table(_arrays(data, origin), origin))
+
+
+def decode_clip(data: bytes, *, origin: str) -> PoseTable:
+    """Returns the frames of a clip's archive, with their indices and times.
+
+    Raises:
+        FormatError: It is not such an archive, or that of pictures.
+    """
     arrays = _arrays(data, origin)
+    table = _table(arrays, origin)
+    frames = len(table.person_counts)
+    for name, kind in (("frame_indices", np.int64), ("frame_times_s", np.float64)):
+        require(name in arrays, origin, f"an archive of pictures: it has no array {name}")
+        fits = arrays[name].dtype == kind and arrays[name].shape == (frames,)
+        require(fits, origin, f"{name} is not one number for each frame")
+    return replace(table, frame_indices=arrays["frame_indices"], times_s=arrays["frame_times_s"])
+
+
+def _table(arrays: dict[str, Any], origin: str) -> PoseTable:
     require("schema_version" in arrays, origin, "not a pose archive: it has no schema_version")
     version = arrays["schema_version"]
     require(version.ndim == 0, origin, "schema_version is not one number")
@@ -110,7 +130,7 @@ def decode(data: bytes, *, origin: str) -> list[Poses]:
         )
     )
     names = (*_PERSON_ARRAYS, *(name for name in _PICTURE_ARRAYS if name not in _SOURCES))
-    return unstack(PoseTable(sources=sources, **{name: arrays[name] for name in names}))
+    return PoseTable(sources=sources, **{name: arrays[name] for name in names})
 
 
 def _arrays(data: bytes, origin: str) -> dict[str, Any]:
@@ -134,6 +154,7 @@ FORMAT: Final = Format(
     description="everything, as NumPy arrays",
     encode=encode,
     decode=decode,
+    decode_clip=decode_clip,
     of_clip="file",
     clip_name="{stem}.npz",
 )

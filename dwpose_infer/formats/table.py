@@ -19,7 +19,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Final
 
@@ -29,7 +29,15 @@ import numpy.typing as npt
 from .. import keypoints as kp
 from ..errors import FormatError, MissingDependencyError
 from ..files.json_text import require, require_version, shortest_decimals
-from ..poses import SCHEMA_VERSION, Float32Array, Int64Array, Poses, PoseTable
+from ..poses import (
+    SCHEMA_VERSION,
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    Poses,
+    PoseTable,
+    stack,
+)
 from .format import Format
 
 UNKNOWN: Final = int(np.iinfo(np.int64).min)
@@ -55,11 +63,16 @@ _METADATA: Final = {b"dwpose_infer.schema_version": str(SCHEMA_VERSION).encode("
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
-    """N rows: whole numbers (N,) int64 by column, sources, and numbers (N, 404) float32."""
+    """N rows: whole numbers (N,) int64 by column, sources, and numbers (N, 404) float32.
+
+    Those of a clip have the index of the frame (N,) int64 and its time (N,) float64, too.
+    """
 
     integers: dict[str, Int64Array]
     sources: list[str | None]
     numbers: Float32Array
+    frames: Int64Array | None = None
+    times_s: Float64Array | None = None
 
 
 def encode_csv(table: PoseTable) -> bytes:
@@ -96,6 +109,19 @@ def decode_csv(data: bytes, *, origin: str) -> list[Poses]:
     Raises:
         FormatError: It is not such a table; the message begins with `origin`.
     """
+    return _results_of(_read_csv(data, origin), origin)
+
+
+def decode_csv_clip(data: bytes, *, origin: str) -> PoseTable:
+    """Returns the frames of a clip's CSV table that have rows, with their indices and times.
+
+    Raises:
+        FormatError: It is not such a table, or that of pictures; the message begins with `origin`.
+    """
+    return _clip_of(_read_csv(data, origin), origin)
+
+
+def _read_csv(data: bytes, origin: str) -> _Rows:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -104,6 +130,7 @@ def decode_csv(data: bytes, *, origin: str) -> list[Poses]:
     integers: list[list[int]] = []
     sources: list[str | None] = []
     numbers: list[Float32Array] = []
+    frames: list[tuple[int, float]] = []
     try:
         header = next(reader, [])
         _require_columns(header, origin)
@@ -116,12 +143,20 @@ def decode_csv(data: bytes, *, origin: str) -> list[Poses]:
             cells = [row[place[name]] or "nan" for name in NUMBER_COLUMNS]
             with np.errstate(over="ignore"):
                 numbers.append(np.array(cells, np.float64).astype(np.float32))
+            if _is_clip(header):
+                frames.append((_whole(row[place["frame"]]), float(row[place["time_s"]] or "nan")))
     except (ValueError, csv.Error) as error:
         raise FormatError(f"{origin}, line {reader.line_num}: {error}") from error
     columns = np.array(integers, np.int64).reshape(-1, len(INTEGER_COLUMNS)).T
     stacked = np.array(numbers, np.float32).reshape(-1, len(NUMBER_COLUMNS))
     rows = _Rows(dict(zip(INTEGER_COLUMNS, columns, strict=True)), sources, stacked)
-    return _results_of(rows, origin)
+    if not _is_clip(header):
+        return rows
+    return replace(
+        rows,
+        frames=np.array([index for index, _ in frames], np.int64),
+        times_s=np.array([time_s for _, time_s in frames], np.float64),
+    )
 
 
 def encode_parquet(table: PoseTable) -> bytes:
@@ -157,7 +192,22 @@ def decode_parquet(data: bytes, *, origin: str) -> list[Poses]:
         FormatError: It is not such a table; the message begins with `origin`.
         MissingDependencyError: pyarrow is not installed.
     """
+    return _results_of(_read_parquet(data, origin), origin)
+
+
+def decode_parquet_clip(data: bytes, *, origin: str) -> PoseTable:
+    """Returns the frames of a clip's Parquet table that have rows, with their indices and times.
+
+    Raises:
+        FormatError: It is not such a table, or that of pictures.
+        MissingDependencyError: pyarrow is not installed.
+    """
+    return _clip_of(_read_parquet(data, origin), origin)
+
+
+def _read_parquet(data: bytes, origin: str) -> _Rows:
     pyarrow, parquet = import_pyarrow()
+    frames = times_s = None
     try:
         table = parquet.read_table(pyarrow.BufferReader(data))
         _require_columns(table.column_names, origin)
@@ -167,9 +217,12 @@ def decode_parquet(data: bytes, *, origin: str) -> list[Poses]:
         }
         numbers = [table[name].cast(pyarrow.float32()).to_numpy() for name in NUMBER_COLUMNS]
         sources = table["source"].cast(pyarrow.string()).to_pylist()
+        if _is_clip(table.column_names):
+            frames = table["frame"].cast(pyarrow.int64()).fill_null(UNKNOWN).to_numpy()
+            times_s = table["time_s"].cast(pyarrow.float64()).to_numpy()
     except (pyarrow.ArrowException, OSError) as error:
         raise FormatError(f"{origin}: not a Parquet table of poses: {error}") from error
-    return _results_of(_Rows(integers, sources, np.stack(numbers, axis=1)), origin)
+    return _Rows(integers, sources, np.stack(numbers, axis=1), frames, times_s)
 
 
 def import_pyarrow() -> tuple[ModuleType, ModuleType]:
@@ -222,6 +275,21 @@ def _rows_of(stacked: PoseTable) -> _Rows:
 
 
 def _results_of(rows: _Rows, origin: str) -> list[Poses]:
+    return [_picture(rows, indices) for indices in _pictures(rows, origin)]
+
+
+def _clip_of(rows: _Rows, origin: str) -> PoseTable:
+    if rows.frames is None or rows.times_s is None:
+        raise FormatError(f"{origin}: a table of pictures: it lacks the columns frame and time_s")
+    require(bool((rows.frames >= 0).all()), origin, "frame is not a whole number from 0")
+    pictures = _pictures(rows, origin)
+    results = [_picture(rows, indices) for indices in pictures]
+    first = [indices[0] for indices in pictures]
+    return stack(results).at(rows.frames[first].tolist(), rows.times_s[first].tolist())
+
+
+def _pictures(rows: _Rows, origin: str) -> list[list[int]]:
+    """The rows of each picture, in order."""
     for version in np.unique(rows.integers["schema_version"]).tolist():
         require_version(version, SCHEMA_VERSION, origin)
     for name in ("picture", "person"):
@@ -231,10 +299,10 @@ def _results_of(rows: _Rows, origin: str) -> list[Poses]:
     for index in np.lexsort((rows.integers["person"], rows.integers["picture"])).tolist():
         key = (int(rows.integers["picture"][index]), rows.sources[index])
         pictures.setdefault(key, []).append(index)
-    return [_picture(rows, indices, source) for (_, source), indices in pictures.items()]
+    return list(pictures.values())
 
 
-def _picture(rows: _Rows, indices: list[int], source: str | None) -> Poses:
+def _picture(rows: _Rows, indices: list[int]) -> Poses:
     boxes, box_scores, points = np.split(rows.numbers[indices], [4, 5], axis=1)
     points = points.reshape(-1, kp.NUM_KEYPOINTS, 3)
     ids = rows.integers["id"][indices]
@@ -246,8 +314,12 @@ def _picture(rows: _Rows, indices: list[int], source: str | None) -> Poses:
         box_scores=None if np.isnan(box_scores).all() else box_scores[:, 0],
         ids=None if (ids == UNKNOWN).any() else ids,
         image_size=None if UNKNOWN in (width, height) else (width, height),
-        source=source,
+        source=rows.sources[indices[0]],
     )
+
+
+def _is_clip(names: Sequence[str]) -> bool:
+    return {"frame", "time_s"} <= set(names)
 
 
 def _require_columns(names: Sequence[str], origin: str) -> None:
@@ -279,6 +351,7 @@ CSV: Final = Format(
     description="a table with one row a person",
     encode=encode_csv,
     decode=decode_csv,
+    decode_clip=decode_csv_clip,
     of_clip="file",
     clip_name="{stem}.csv",
 )
@@ -291,6 +364,7 @@ PARQUET: Final = Format(
     description="the same table as Parquet; needs pyarrow",
     encode=encode_parquet,
     decode=decode_parquet,
+    decode_clip=decode_parquet_clip,
     of_clip="file",
     clip_name="{stem}.parquet",
     check=_check_pyarrow,

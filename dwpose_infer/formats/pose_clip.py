@@ -1,0 +1,163 @@
+"""A clip's poses read back whole: its frames with index and time, and one array of all points."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from .. import keypoints as kp
+from ..errors import FormatError, InputError, InvalidArgumentError
+from ..files.atomic import read_bytes
+from ..poses import Float32Array, Float64Array, Int64Array, unstack
+from ..results import PoseResult
+from .codecs import FORMATS, read
+from .frame_log import LoggedFrame, read_frame_log
+
+_FRAME_NUMBER: Final = re.compile(r"(\d+)_keypoints\.json$")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseClip:
+    """The frames of a clip, in order.
+
+    Attributes:
+        frames: Each with `index`, `time_s` and `result`, which is None for a damaged frame.
+    """
+
+    frames: tuple[LoggedFrame, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> LoggedFrame:
+        return self.frames[index]
+
+    def __iter__(self) -> Iterator[LoggedFrame]:
+        return iter(self.frames)
+
+    def __repr__(self) -> str:
+        ids = ", not tracked" if self.ids is None else f", ids {self.ids.tolist()}"
+        return f"PoseClip({len(self)} frames{ids})"
+
+    @property
+    def indices(self) -> Int64Array:
+        """(T,) int64, index of each frame in the clip."""
+        return np.array([frame.index for frame in self.frames], np.int64)
+
+    @property
+    def times_s(self) -> Float64Array:
+        """(T,) float64, time of each frame in seconds, NaN where unknown."""
+        times_s = [np.nan if frame.time_s is None else frame.time_s for frame in self.frames]
+        return np.array(times_s, np.float64)
+
+    @property
+    def ids(self) -> Int64Array | None:
+        """(P,) int64, all identities in ascending order; None where people were not tracked."""
+        results = [frame.result for frame in self.frames if frame.result]
+        if any(result.ids is None for result in results):
+            return None
+        known = [result.ids for result in results if result.ids is not None]
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *known]))
+
+    def as_array(self, *, by: Literal["id", "place"] = "id") -> Float32Array:
+        """Returns all points of the clip as one array: x, y, score.
+
+        Args:
+            by: What the second axis stands for: "id" an identity each, in the order of `ids`;
+                "place" the first person of each frame, the second and so on, who need not be the
+                same from frame to frame.
+
+        Returns:
+            (T, P, 133, 3) float32, in the order of `frames`; NaN where a person or a point is
+            absent.
+
+        Raises:
+            InvalidArgumentError: The clip was not tracked and `by` is "id", a frame has one id
+                twice, or `by` is another word.
+        """
+        if by not in ("id", "place"):
+            raise InvalidArgumentError(f'by is {by!r}, expected "id" or "place"')
+        ids = self.ids
+        if by == "id" and ids is None:
+            raise InvalidArgumentError(
+                "people of this clip have no identities: track them (--track, track=True), or "
+                'take as_array(by="place")'
+            )
+        most = max((len(frame.result) for frame in self.frames if frame.result), default=0)
+        persons = most if by == "place" or ids is None else len(ids)
+        points = np.full((len(self), persons, kp.NUM_KEYPOINTS, 3), np.nan, np.float32)
+        for row, frame in zip(points, self.frames, strict=True):
+            if frame.result is None:
+                continue
+            columns = np.arange(len(frame.result))
+            if by == "id" and ids is not None and frame.result.ids is not None:
+                columns = np.searchsorted(ids, frame.result.ids)
+                if len(set(columns.tolist())) < len(columns):
+                    raise InvalidArgumentError(f"frame {frame.index} has an identity twice")
+            row[columns, :, :2] = frame.result.keypoints
+            row[columns, :, 2] = frame.result.scores
+        points[np.isnan(points).any(axis=3)] = np.nan
+        return points
+
+
+def load_clip(path: str | PathLike[str]) -> PoseClip:
+    """Reads the poses of a clip, as `dwpose-infer` and `open_clip` write them.
+
+    Args:
+        path: A frame log (.jsonl), a NumPy archive or table of a clip (.npz, .csv, .parquet), or a
+            folder of OpenPose files, whose names end with the frame's number and
+            `_keypoints.json`. Tables have no row for a frame with nobody, so such frames are not
+            there; OpenPose files know no times.
+
+    Raises:
+        InputError: It does not exist or cannot be read.
+        FormatError: It is not what its ending says, or holds pictures, which `load` reads.
+        InvalidArgumentError: The ending is of no format that holds clips.
+    """
+    source = Path(path)
+    if source.is_dir():
+        return PoseClip(tuple(_folder_frames(source)))
+    ending = source.suffix.lower()
+    if ending == Path(FORMATS["json"].clip_name).suffix:
+        return PoseClip(tuple(read_frame_log(source)))
+    for format in FORMATS.values():
+        if format.decode_clip is not None and format.ending == ending:
+            table = format.decode_clip(read_bytes(source), origin=fspath(source))
+            assert table.frame_indices is not None and table.times_s is not None
+            times_s = [None if np.isnan(time) else time for time in table.times_s.tolist()]
+            rows = zip(table.frame_indices.tolist(), times_s, unstack(table), strict=True)
+            frames = [
+                LoggedFrame(index, time_s, PoseResult.of(poses)) for index, time_s, poses in rows
+            ]
+            return PoseClip(tuple(frames))
+    endings = [format.ending for format in FORMATS.values() if format.decode_clip is not None]
+    raise InvalidArgumentError(
+        f"{source}: a clip is read from .jsonl, {', '.join(endings)} or a folder of OpenPose "
+        "files; dwpose_infer.formats.load reads pictures"
+    )
+
+
+def _folder_frames(folder: Path) -> list[LoggedFrame]:
+    """The frames of a folder of OpenPose files, by number."""
+    found: dict[int, Path] = {}
+    for path in sorted(folder.glob("*.json")):
+        number = _FRAME_NUMBER.search(path.name)
+        if number is None:
+            continue
+        index = int(number[1])
+        if index in found:
+            raise FormatError(f"{folder}: {found[index].name} and {path.name} are one frame")
+        found[index] = path
+    if not found:
+        raise InputError(f"{folder}: no file of a frame in it, named like clip_12_keypoints.json")
+    frames = []
+    for index, path in sorted(found.items()):
+        (poses,) = read(path, format="openpose")
+        frames.append(LoggedFrame(index, None, PoseResult.of(poses)))
+    return frames
