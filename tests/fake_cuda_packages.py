@@ -55,7 +55,9 @@ def cuda_python_modules(driver: FakeDriver) -> dict:
         "cuDeviceGet": returns("cuDeviceGet", get_device, _Number),
         "cuDeviceGetName": returns(
             "cuDeviceGetName",
-            lambda length, device: driver.gpu(int(device)).name.encode().ljust(length, b"\0"),
+            # As the real one: the driver ends the name with a NUL and leaves the rest of 64 bytes
+            # as it is; the binding's buffer was blank.
+            lambda length, device: (driver.gpu(int(device)).name.encode() + b"\0").ljust(64, b" "),
         ),
         "cuDeviceGetAttribute": returns("cuDeviceGetAttribute", attribute),
         "cuDevicePrimaryCtxRetain": returns(

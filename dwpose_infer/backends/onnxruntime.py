@@ -16,6 +16,7 @@ from .. import wheels
 from ..cores import limited_threads
 from ..errors import (
     BackendUnavailableError,
+    DwposeError,
     InferenceError,
     InvalidArgumentError,
     MissingDependencyError,
@@ -25,6 +26,7 @@ from .base import Array, Backend, TensorSpec
 from .batching import ChunkedBackend
 from .device import Device
 from .kind import BackendKind, LoadOptions
+from .onnx_file import read_metadata
 from .onnxruntime_options import (
     PROVIDER_NAMES,
     CudaOptions,
@@ -32,6 +34,7 @@ from .onnxruntime_options import (
     Provider,
     TensorRtOptions,
 )
+from .tensorrt.system import find_driver
 
 __all__ = [
     "PROVIDER_NAMES",
@@ -61,6 +64,9 @@ _STOP_SPINNING = "session.force_spinning_stop"
 Else those of the detector go on while the pose network works, and take its cores. The name is in
 onnxruntime_session_options_config_keys.h; versions that do not know it ignore it.
 """
+
+PRECISION_ENTRY = "dwpose_infer.precision"
+"""Entry of an exported file's metadata that says what it computes in."""
 
 # Names of those exceptions of ONNX Runtime that blame the file, whatever the provider.
 _MODEL_ERRORS = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile")
@@ -191,6 +197,8 @@ def _require_available(ort: Any, provider: Provider) -> None:
 def _create_session(
     ort: Any, model_path: Path, provider: Provider, device: Device, options: OrtOptions
 ) -> Any:
+    if device.kind == "cuda":
+        _require_gpu(device)
     _load_libraries(ort, provider)
     settings = ort.SessionOptions()
     settings.log_severity_level = 3  # errors; the rest is checked and reported below
@@ -210,9 +218,18 @@ def _create_session(
                 device,
                 inputs=_read_inputs(ort, model_path) if provider == "tensorrt" else (),
                 ort_version=str(ort.__version__),
+                half=provider != "cpu" and _computes_in_half(model_path),
             ),
+            # Else a refused option starts a second session on the CPU, and its reason is lost.
+            enable_fallback=0,
         )
+    except DwposeError:
+        raise
     except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+        if "provider option" in str(error).lower():
+            raise InvalidArgumentError(
+                f"ONNX Runtime refuses an option of {PROVIDER_NAMES[provider]}: {error}"
+            ) from error
         if provider != "cpu" and type(error).__name__ not in _MODEL_ERRORS:
             raise BackendUnavailableError(
                 f"ONNX Runtime cannot load {model_path} with {PROVIDER_NAMES[provider]} on "
@@ -221,6 +238,23 @@ def _create_session(
         raise ModelFormatError(f"{model_path} is not a usable ONNX model: {error}") from error
     session.disable_fallback()
     return session
+
+
+def _require_gpu(device: Device) -> None:
+    """Tells a GPU that is not there from a library that is not, where the driver can be asked."""
+    driver = find_driver()
+    if driver is None or driver.problem or device.index < len(driver.gpus):
+        return
+    there = "; ".join(driver.gpus) or "none"
+    raise BackendUnavailableError(f"there is no GPU {device} on this machine: it has {there}")
+
+
+def _computes_in_half(model_path: Path) -> bool:
+    """Whether the exporter wrote the file in half precision; others do not say."""
+    try:
+        return read_metadata(model_path).get(PRECISION_ENTRY) == "fp16"
+    except OSError:
+        return False  # the session says what is wrong with the file
 
 
 def _load_libraries(ort: Any, provider: Provider) -> None:

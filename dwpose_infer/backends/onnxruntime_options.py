@@ -38,14 +38,16 @@ class CudaOptions:
             "EXHAUSTIVE" (None means this) tries all of them, "HEURISTIC" estimates, "DEFAULT"
             takes always the same.
         use_tf32: Let GPUs from Ampere on round float32 to TF32, with 10 bits of mantissa, before
-            they multiply. ONNX Runtime does that unless told otherwise; it is off here, so that
-            the results are those of the CPU.
+            they multiply. ONNX Runtime does that unless told otherwise. None: on for files that
+            compute in half precision, whose own mantissa has no more bits, and off for others,
+            so that the results are those of the CPU. Off, ONNX Runtime keeps half-precision
+            convolutions from the tensor cores too: l-384 takes twice the time (H200, 1.31.1).
     """
 
     gpu_mem_limit: int | None = None
     arena_extend_strategy: ArenaGrowth | None = None
     cudnn_conv_algo_search: ConvSearch | None = None
-    use_tf32: bool = False
+    use_tf32: bool | None = None
 
     def __post_init__(self) -> None:
         if self.gpu_mem_limit is not None and self.gpu_mem_limit < 1:
@@ -55,15 +57,21 @@ class CudaOptions:
         _require_one_of("arena_extend_strategy", self.arena_extend_strategy, get_args(ArenaGrowth))
         _require_one_of("cudnn_conv_algo_search", self.cudnn_conv_algo_search, get_args(ConvSearch))
 
-    def as_provider_options(self, device: Device) -> dict[str, Any]:
-        """Returns the options in ONNX Runtime's own words, without those left to it."""
+    def as_provider_options(self, device: Device, *, half: bool = False) -> dict[str, Any]:
+        """Returns the options in ONNX Runtime's own words, without those left to it.
+
+        Args:
+            device: GPU to run on.
+            half: Whether the file computes in half precision.
+        """
+        tf32 = half if self.use_tf32 is None else self.use_tf32
         chosen = {
             "gpu_mem_limit": self.gpu_mem_limit,
             "arena_extend_strategy": self.arena_extend_strategy,
             "cudnn_conv_algo_search": self.cudnn_conv_algo_search,
         }
         given = {name: value for name, value in chosen.items() if value is not None}
-        return {"device_id": device.index, "use_tf32": int(self.use_tf32), **given}
+        return {"device_id": device.index, "use_tf32": int(tf32), **given}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +182,7 @@ class OrtOptions:
         *,
         inputs: tuple[TensorSpec, ...] = (),
         ort_version: str = "",
+        half: bool = False,
     ) -> list[tuple[str, dict[str, Any]]]:
         """Returns the provider asked for, then those that take the operators it does not know.
 
@@ -182,16 +191,29 @@ class OrtOptions:
             device: Where to run.
             inputs: The graph's inputs; only "tensorrt" needs them.
             ort_version: Version of ONNX Runtime; only "tensorrt" needs it.
+            half: Whether the file computes in half precision.
+
+        Raises:
+            InvalidArgumentError: An option cannot work here.
         """
         chosen = dict(self.provider_options)
+        if _is_on(chosen.get("enable_cuda_graph")):
+            raise InvalidArgumentError(
+                "the provider option enable_cuda_graph replays a call at fixed addresses, and "
+                "every call here has memory of its own: leave it out"
+            )
         cpu: tuple[str, dict[str, Any]] = (PROVIDER_NAMES["cpu"], {})
         if provider == "cpu":
             return [(PROVIDER_NAMES["cpu"], chosen)]
-        cuda = self.cuda.as_provider_options(device)
+        cuda = self.cuda.as_provider_options(device, half=half)
         if provider == "cuda":
             return [(PROVIDER_NAMES["cuda"], cuda | chosen), cpu]
         own = self.tensorrt.as_provider_options(device, inputs, ort_version=ort_version)
         return [(PROVIDER_NAMES["tensorrt"], own | chosen), (PROVIDER_NAMES["cuda"], cuda), cpu]
+
+
+def _is_on(value: object) -> bool:
+    return str(value).lower() in ("1", "true")
 
 
 def _require_one_of(name: str, value: str | None, known: tuple[str, ...]) -> None:

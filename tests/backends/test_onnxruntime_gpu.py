@@ -15,6 +15,7 @@ from dwpose_infer.backends import onnxruntime as ort_backend
 from dwpose_infer.backends.base import TensorSpec
 from dwpose_infer.backends.device import Device
 from dwpose_infer.backends.onnxruntime import CudaOptions, OrtOptions, TensorRtOptions
+from dwpose_infer.backends.tensorrt.system import Driver
 from dwpose_infer.errors import (
     BackendUnavailableError,
     InferenceError,
@@ -101,7 +102,7 @@ class FakeOrt:
 
     def __init__(self, used=None):
         self.preloaded, self.used, self.failure = 0, used, None
-        self.bindings, self.requested = [], []
+        self.bindings, self.requested, self.refusal = [], [], None
 
     def preload_dlls(self):
         self.preloaded += 1
@@ -110,7 +111,10 @@ class FakeOrt:
     def get_available_providers(self):
         return list(ort_backend.PROVIDER_NAMES.values())
 
-    def InferenceSession(self, path, sess_options, providers):
+    def InferenceSession(self, path, sess_options, providers, enable_fallback=1):
+        assert not enable_fallback or providers == ["CPUExecutionProvider"]
+        if self.refusal is not None:
+            raise RuntimeError(self.refusal)
         self.requested.append(providers)
         return FakeSession(
             self, path, [name if isinstance(name, str) else name[0] for name in providers]
@@ -306,3 +310,42 @@ def test_tensorrt_that_fell_to_cuda_is_an_error(ort, graph):
 
 def test_options_of_the_session_stay_as_they_were():
     assert OrtOptions().provider_list("cpu", Device("cpu")) == [("CPUExecutionProvider", {})]
+
+
+@pytest.mark.parametrize(("precision", "tf32"), [("fp16", 1), ("fp16-stored", 0), (None, 0)])
+def test_files_in_half_precision_get_the_tensor_cores(ort, save_graph, precision, tf32):
+    """use_tf32=0 takes them from half-precision convolutions too (H200, 1.31.1)."""
+    path = save_graph(
+        [onnx.helper.make_node("Relu", ["x"], ["y"])],
+        {"x": (np.float32, ["N", 2])},
+        {"y": (np.float32, ["N", 2])},
+        metadata={"dwpose_infer.precision": precision} if precision else {"other": "fp16"},
+    )
+    load_backend("ort", path, device="cuda")
+    assert dict(ort.requested[-1])["CUDAExecutionProvider"]["use_tf32"] == tf32
+    load_backend("ort", path, device="cuda", provider_options={"use_tf32": 0})
+    assert dict(ort.requested[-1])["CUDAExecutionProvider"]["use_tf32"] == 0
+
+
+@pytest.mark.parametrize("value", [1, "1", True, "True"])
+def test_cuda_graphs_are_refused(ort, graph, value):
+    with pytest.raises(InvalidArgumentError, match="enable_cuda_graph"):
+        load_backend("ort", graph(), device="cuda", provider_options={"enable_cuda_graph": value})
+    load_backend("ort", graph(), device="cuda", provider_options={"enable_cuda_graph": 0})
+
+
+def test_an_unknown_provider_option_is_not_blamed_on_libraries(ort, graph):
+    ort.refusal = 'Unknown provider option: "no_such_option".'
+    with pytest.raises(InvalidArgumentError, match="no_such_option") as caught:
+        load_backend("ort", graph(), device="cuda", provider_options={"no_such_option": 1})
+    assert "pip install" not in str(caught.value)
+
+
+def test_a_gpu_that_is_not_there_is_not_blamed_on_libraries(ort, graph, monkeypatch):
+    driver = Driver((13, 0), ("cuda:0 NVIDIA L4, 22 GiB",))
+    monkeypatch.setattr(ort_backend, "find_driver", lambda: driver)
+    load_backend("ort", graph(), device="cuda:0")
+    complaint = r"no GPU cuda:1 .* cuda:0 NVIDIA L4"
+    with pytest.raises(BackendUnavailableError, match=complaint) as caught:
+        load_backend("ort", graph(), device="cuda:1")
+    assert "pip install" not in str(caught.value)

@@ -198,7 +198,7 @@ class _CudaPython(CudaBinding):
             int(self._call("cuDeviceGetAttribute", major, device)),
             int(self._call("cuDeviceGetAttribute", minor, device)),
         )
-        return name.rstrip(b"\0").decode(), capability
+        return _gpu_name(name), capability
 
     def retain_context(self, index: int) -> Any:
         return self._call("cuDevicePrimaryCtxRetain", self._call("cuDeviceGet", index))
@@ -279,7 +279,7 @@ class _PyCuda(CudaBinding):
         with self._errors():
             device = self._driver.Device(index)
             major, minor = device.compute_capability()
-            return str(device.name()), (int(major), int(minor))
+            return _gpu_name(str(device.name()).encode()), (int(major), int(minor))
 
     def retain_context(self, index: int) -> Any:
         with self._errors():
@@ -364,3 +364,8 @@ def _raise(function: str, code: str) -> NoReturn:
     if code == "CUDA_ERROR_OUT_OF_MEMORY":
         raise DeviceMemoryError(message)
     raise InferenceError(message)
+
+
+def _gpu_name(filled: bytes) -> str:
+    """The name in a buffer that the driver filled; bindings fill the rest with what they like."""
+    return filled.partition(b"\0")[0].decode(errors="replace").strip()
