@@ -26,7 +26,7 @@ from .keypoints import NUM_KEYPOINTS
 from .picture_groups import Decoded, OnError, PictureInput, read_groups
 from .results import PoseResult
 from .runtime import Runtime, open_network
-from .wheels import check_opencv
+from .wheels import warn_about_opencv
 from .zoo import StrPath, find_spec
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -249,7 +249,7 @@ def open_pipeline(
     Raises:
         DwposeError: A model cannot be had or cannot be used as asked; see `Predictor`.
     """
-    check_opencv()
+    warn_about_opencv()
     place = check_backend(runtime.backend, runtime.device)
     with ExitStack() as on_error:
         found = estimator = None

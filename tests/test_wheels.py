@@ -13,10 +13,23 @@ def test_installed_wheels_are_found():
 
 
 def test_opencv_4_is_accepted():
-    wheels.check_opencv()
+    assert wheels.check_opencv() is None
 
 
-@pytest.mark.parametrize("version", ["5.0.0", "3.4.18"])
+def test_opencv_5_is_said_once(monkeypatch, caplog):
+    """MediaPipe, ultralytics and others bring it; it has to work beside them."""
+    monkeypatch.setattr(cv2, "__version__", "5.0.0")
+    wheels.warn_about_opencv.cache_clear()
+    wheels.warn_about_opencv()
+    wheels.warn_about_opencv()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "OpenCV 5.0.0 resamples a little differently" in record.message
+    assert 'pip install "opencv-python-headless>=4.8,<5"' in record.message
+    wheels.warn_about_opencv.cache_clear()
+
+
+@pytest.mark.parametrize("version", ["3.4.18", "6.0.0"])
 def test_other_opencv_is_an_error_with_a_remedy(monkeypatch, version):
     monkeypatch.setattr(cv2, "__version__", version)
     monkeypatch.setattr(
@@ -24,12 +37,14 @@ def test_other_opencv_is_an_error_with_a_remedy(monkeypatch, version):
         "opencv_wheels",
         lambda: {"opencv-python": version, "opencv-contrib-python": ""},
     )
-    with pytest.raises(BackendUnavailableError) as caught:
-        wheels.check_opencv()
-    assert f"OpenCV {version}" in str(caught.value)
-    assert "pip uninstall -y opencv-python opencv-contrib-python && pip install" in str(
-        caught.value
-    )
+    wheels.warn_about_opencv.cache_clear()
+    for check in (wheels.check_opencv, wheels.warn_about_opencv):
+        with pytest.raises(BackendUnavailableError) as caught:
+            check()
+        assert f"OpenCV {version}" in str(caught.value)
+        assert "pip uninstall -y opencv-python opencv-contrib-python && pip install" in str(
+            caught.value
+        )
 
 
 def test_remedy_for_a_clean_machine(monkeypatch):

@@ -105,9 +105,11 @@ def _load_detector(backend: BackendName, device: str) -> str:
 def _warnings() -> list[str]:
     found = []
     try:
-        check_opencv()
+        difference = check_opencv()
     except BackendUnavailableError as error:
-        found.append(str(error))
+        difference = str(error)
+    if difference is not None:
+        found.append(difference)
     if len(opencv_wheels()) > 1:
         found.append(
             f"several OpenCV wheels lie over one another ({join_wheels(opencv_wheels())}); which "
