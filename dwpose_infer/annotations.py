@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from .errors import FormatError
 from .files.atomic import read_bytes
+from .files.json_text import decode
 from .formats.coco import FIELD_OF_PART, PERSON_CATEGORY
 from .keypoints import NUM_KEYPOINTS, PARTS
 
@@ -151,7 +152,7 @@ def read_annotations(path: str | PathLike[str], *, dtype: KeypointDtype = "float
 
 def _document(data: bytes, origin: str) -> dict[str, Any]:
     """Returns the fields of a file, each still undecoded."""
-    document: dict[str, Any] = _decode(data, dict[str, msgspec.Raw], origin)
+    document: dict[str, Any] = decode(data, dict[str, msgspec.Raw], origin)
     return document
 
 
@@ -326,7 +327,7 @@ def _say_what_is_missing(missing: Mapping[str, int], count: int, origin: str) ->
 def _numbers(values: object, expected: int, where: str, field: str) -> npt.NDArray[np.float64]:
     try:
         array = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"{where}: {field} is not a list of numbers") from error
     if array.shape != (expected,):
         raise FormatError(f"{where}: {field} has {array.size} numbers, expected {expected}")
@@ -344,17 +345,10 @@ def _whole_number(value: object, where: str, field: str) -> int:
 def _entries(document: Mapping[str, Any], field: str, path: Path) -> list[Any]:
     if field not in document:
         raise FormatError(f"{path}: there is no list {field!r}; is it an annotation file?")
-    entries: list[Any] = _decode(document[field], list[msgspec.Raw], f"{path}: {field}")
+    entries: list[Any] = decode(document[field], list[msgspec.Raw], f"{path}: {field}")
     return entries
 
 
 def _object(entry: Any, where: str) -> dict[str, Any]:
-    decoded: dict[str, Any] = _decode(entry, dict[str, Any], where)
+    decoded: dict[str, Any] = decode(entry, dict[str, Any], where)
     return decoded
-
-
-def _decode(data: Any, wanted: Any, where: str) -> Any:
-    try:
-        return msgspec.json.decode(data, type=wanted)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"{where}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 from typing import TYPE_CHECKING, Any, cast
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import cv2
 import numpy as np
 
-from .errors import InputError
+from .errors import DwposeError, InputError
 from .pixel_values import UInt8Array, convert, on_white, to_uint8
 
 if TYPE_CHECKING:
@@ -68,13 +69,17 @@ def decode_file(data: bytes, *, name: str, max_pixels: int) -> tuple[UInt8Array,
     """
     if not data:
         raise InputError(f"{name}: the file is empty")
+    with _decoding(name), _open(data, name) as picture:
+        image_bgr, notes = from_pil(picture, name=name, max_pixels=max_pixels)
+        return image_bgr, (*_left_out(picture), *notes)
+
+
+@contextlib.contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Turns whatever a decoder raises into an `InputError`."""
     try:
-        with _open(data, name) as picture:
-            check_size(picture.width, picture.height, name=name, max_pixels=max_pixels)
-            picture.load()
-            image_bgr, notes = from_pil(picture, name=name, max_pixels=max_pixels)
-            return image_bgr, (*_left_out(picture), *notes)
-    except InputError:
+        yield
+    except DwposeError:
         raise
     except MemoryError as error:
         raise InputError(f"{name} does not fit into memory") from error
@@ -88,7 +93,7 @@ def from_pil(
     """Takes the pixels of a PIL picture, turned upright by its EXIF orientation.
 
     Args:
-        picture: It is left as it is.
+        picture: It is left as it is; one that is not decoded yet is decoded.
         name: What to call it in errors.
         max_pixels: Larger pictures are refused.
         max_value: The value of white of grey pictures deeper than 8 bits, see `to_uint8`.
@@ -97,9 +102,17 @@ def from_pil(
         As `decode_file`.
 
     Raises:
-        InputError: It is too large or too small, or its values are no picture's.
+        InputError: It is damaged, too large or too small, or its values are no picture's.
     """
     check_size(picture.width, picture.height, name=name, max_pixels=max_pixels)
+    with _decoding(name):
+        picture.load()
+        return _pixels_of(picture, name=name, max_value=max_value)
+
+
+def _pixels_of(
+    picture: Image.Image, *, name: str, max_value: float | None
+) -> tuple[UInt8Array, tuple[str, ...]]:
     if picture.format == "PNG" and picture.mode.startswith("I"):
         max_value = max_value or 65535  # the format says so, however dark the picture
     picture, damaged = _upright(picture)

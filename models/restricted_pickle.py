@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
@@ -197,18 +198,53 @@ KNOWN_NAMES: dict[tuple[str, str], object] = {
 }
 
 
+def _require_modest(file: IO[bytes], limit_bytes: int) -> None:
+    """Refuses numbers in a pickle for which the unpickler would make room before it looks on.
+
+    A place in its memo may be any number of 32 bits, and it makes a table up to there: 30 bytes
+    could take many gigabytes. Picklers count the places from 0 or 1.
+    """
+    start = file.tell()
+    places = 1
+    for opcode, argument, _ in pickletools.genops(_Bounded(file, limit_bytes)):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            places += 1
+            if argument >= places:
+                raise ModelFormatError("a pickle that skips places in its memo")
+        elif opcode.name == "FRAME" and argument > limit_bytes:
+            raise ModelFormatError("a frame longer than the file")
+    file.seek(start)
+
+
+class _Bounded:
+    """A file that is not asked for more than it can hold."""
+
+    def __init__(self, file: IO[bytes], limit_bytes: int) -> None:
+        self._file, self._limit_bytes = file, limit_bytes
+        self.readline = file.readline
+
+    def read(self, count: int) -> bytes:
+        if count > self._limit_bytes:
+            raise ModelFormatError("a text longer than the file")
+        return self._file.read(count)
+
+
 class RestrictedUnpickler(pickle.Unpickler):
     """An unpickler that knows `KNOWN_NAMES` and nothing else.
 
     Args:
-        file: The pickle.
+        file: The pickle; it is gone through once before anything of it is done.
         limit_bytes: Storages longer than this (the size of the whole file) are refused.
+
+    Raises:
+        ModelFormatError: The pickle asks for far more memory than it is long.
 
     Attributes:
         storages: Every storage the pickle spoke of, by key.
     """
 
     def __init__(self, file: IO[bytes], limit_bytes: int) -> None:
+        _require_modest(file, limit_bytes)
         super().__init__(file)
         self.limit_bytes = limit_bytes
         self.storages: dict[str, Storage] = {}

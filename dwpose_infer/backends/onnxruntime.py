@@ -97,9 +97,7 @@ class OrtBackend(ChunkedBackend):
         _require_available(ort, provider)
         self._session: Any = _create_session(ort, model_path, provider, device, options)
         _require_used(ort, self._session, provider)
-        self.inputs = tuple(_tensor_spec(node, model_path) for node in self._session.get_inputs())
-        self.outputs = tuple(_tensor_spec(node, model_path) for node in self._session.get_outputs())
-        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.inputs, self.outputs, self.metadata = _read_names(self._session, model_path)
         self.description = f"ONNX Runtime {ort.__version__}, {PROVIDER_NAMES[provider]}, {device}"
         self._output_names = [spec.name for spec in self.outputs]
         # Where inputs and outputs are bound; on the CPU nothing has to be copied.
@@ -292,6 +290,20 @@ def _require_used(ort: Any, session: Any, provider: Provider) -> None:
             f"not start it and took {', '.join(used)}: a CUDA, cuDNN or TensorRT library of the "
             f"right version was not found. {wheels.ort_remedy(provider)}"
         )
+
+
+def _read_names(
+    session: Any, model_path: Path
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...], dict[str, str]]:
+    """The inputs, the outputs and the metadata of a graph."""
+    try:
+        return (
+            tuple(_tensor_spec(node, model_path) for node in session.get_inputs()),
+            tuple(_tensor_spec(node, model_path) for node in session.get_outputs()),
+            dict(session.get_modelmeta().custom_metadata_map),
+        )
+    except UnicodeDecodeError as error:
+        raise ModelFormatError(f"{model_path} is damaged: a text in it is no UTF-8") from error
 
 
 def _tensor_spec(node: Any, model_path: Path) -> TensorSpec:

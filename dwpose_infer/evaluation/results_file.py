@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import FormatError, InputError
 from ..files.atomic import read_bytes, write_bytes
-from ..files.json_text import dump, require, shortest_decimals
+from ..files.json_text import decode, dump, require, shortest_decimals
 from ..formats.coco import FIELD_OF_PART, PERSON_CATEGORY
 from ..keypoints import NUM_KEYPOINTS, PARTS
 from .predictions import Float64Array, Predictions, RankedPredictions, nobody
@@ -67,10 +67,10 @@ def read_results(path: Path) -> Predictions | RankedPredictions:
         InputError: The file cannot be read.
         FormatError: It has neither layout; the message names the entry and the field.
     """
-    entries = _decode(read_bytes(path), list[msgspec.Raw], str(path))
+    entries = decode(read_bytes(path), list[msgspec.Raw], str(path))
     if not entries:
         return nobody()
-    first = _decode(entries[0], dict[str, Any], f"{path}: person 0")
+    first = decode(entries[0], dict[str, Any], f"{path}: person 0")
     if "img_id" in first:
         return _raw(entries, str(path))
     return _ranked(entries, str(path))
@@ -88,7 +88,7 @@ def read_boxes(path: Path) -> dict[int, tuple[Float64Array, Float64Array]]:
         FormatError: It is no list of detections.
     """
     boxes: dict[int, list[tuple[float, ...]]] = {}
-    for box in _decode(read_bytes(path), list[_Box], str(path)):
+    for box in decode(read_bytes(path), list[_Box], str(path)):
         left, top, width, height = box.bbox
         if box.category_id == PERSON_CATEGORY and width > 0 and height > 0:
             corners = (left, top, left + width, top + height, box.score)
@@ -135,7 +135,7 @@ def _ranked(entries: list[Any], origin: str) -> RankedPredictions:
     all_boxes = True
     for row, entry in enumerate(entries):
         where = f"{origin}: person {row}"
-        person = _decode(entry, _Result, where)
+        person = decode(entry, _Result, where)
         for part, field in FIELD_OF_PART.items():
             span = PARTS[part]
             values = getattr(person, field)
@@ -162,7 +162,7 @@ def _ranked(entries: list[Any], origin: str) -> RankedPredictions:
 
 
 def _raw(entries: list[Any], origin: str) -> Predictions:
-    persons = [_decode(entry, _Raw, f"{origin}: person {row}") for row, entry in enumerate(entries)]
+    persons = [decode(entry, _Raw, f"{origin}: person {row}") for row, entry in enumerate(entries)]
     for row, person in enumerate(persons):
         counts = (len(person.keypoints), len(person.scores))
         require(
@@ -187,10 +187,3 @@ def _raw(entries: list[Any], origin: str) -> Predictions:
 
 def _require_finite(points: Float64Array, origin: str) -> None:
     require(bool(np.isfinite(points).all()), origin, "a point is not finite")
-
-
-def _decode(data: Any, wanted: Any, where: str) -> Any:
-    try:
-        return msgspec.json.decode(data, type=wanted)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"{where}: {error}") from error

@@ -58,7 +58,7 @@ def read_document(path: str | os.PathLike[str], kind: type[Layout]) -> Layout:
         require_version(plain.get("schema_version"), header["schema_version"], origin)
     try:
         return msgspec.convert(plain, kind, dec_hook=_to_path)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # of half a surrogate pair
         raise FormatError(f"{origin}: {error}") from error
 
 

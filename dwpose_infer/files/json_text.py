@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import FormatError, InvalidArgumentError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+Layout = TypeVar("Layout")
 
 
 def dump(document: Any) -> bytes:
@@ -37,6 +39,25 @@ def parse(data: bytes, origin: str) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:  # ValueError: bad text, bad JSON, huge integer
         raise FormatError(f"{origin}: not a JSON file: {error}") from error
+
+
+def decode(data: Any, layout: type[Layout], origin: str) -> Layout:
+    """Returns what a JSON text holds, of the type given.
+
+    Args:
+        data: The text, or a `msgspec.Raw` part of one.
+        layout: Any type that msgspec reads.
+        origin: What the message begins with.
+
+    Raises:
+        FormatError: The text is not JSON, or of another type.
+    """
+    import msgspec
+
+    try:
+        return msgspec.json.decode(data, type=layout)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(f"{origin}: {error}") from error
 
 
 def require(condition: bool, origin: str, problem: str) -> None:

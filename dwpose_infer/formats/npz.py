@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from dataclasses import replace
 from typing import Any, Final
 
@@ -140,9 +139,14 @@ def _arrays(data: bytes, origin: str) -> dict[str, Any]:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise FormatError(f"{origin}: a single NumPy array, not an archive of arrays")
         with archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            arrays = {name: archive[name] for name in archive.files}
+    except FormatError:
+        raise
+    except MemoryError as error:
+        raise FormatError(f"{origin}: an array in it does not fit into memory") from error
+    except Exception as error:  # of zip, of each compression, of the parser of arrays' headers
         raise FormatError(f"{origin}: not a NumPy archive: {error}") from error
+    return {name: each for name, each in arrays.items() if isinstance(each, np.ndarray)}
 
 
 FORMAT: Final = Format(

@@ -145,7 +145,7 @@ def _read_csv(data: bytes, origin: str) -> _Rows:
                 numbers.append(np.array(cells, np.float64).astype(np.float32))
             if _is_clip(header):
                 frames.append((_whole(row[place["frame"]]), float(row[place["time_s"]] or "nan")))
-    except (ValueError, csv.Error) as error:
+    except (ValueError, OverflowError, csv.Error) as error:
         raise FormatError(f"{origin}, line {reader.line_num}: {error}") from error
     columns = np.array(integers, np.int64).reshape(-1, len(INTEGER_COLUMNS)).T
     stacked = np.array(numbers, np.float32).reshape(-1, len(NUMBER_COLUMNS))

@@ -105,7 +105,7 @@ def read_settings_of_kind(kind: type[Kind], path: Path) -> Kind:
         if not isinstance(plain, dict):
             raise InvalidArgumentError("a JSON object is needed")
         return settings_of_kind(kind, plain)
-    except ValueError as error:  # JSON, its encoding, and InvalidArgumentError
+    except (ValueError, RecursionError) as error:  # JSON, its encoding, InvalidArgumentError
         raise InvalidArgumentError(f"{path} does not hold settings: {error}") from error
 
 
