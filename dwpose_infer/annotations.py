@@ -170,7 +170,7 @@ def _pictures(entries: Sequence[Any], origin: str) -> dict[str, Any]:
         names.append(name.encode())
         sources.append(str(image.get("source", "")))
         sizes_wh[index] = [
-            _whole_number(image.get(side, 0), where, side) for side in ("width", "height")
+            _whole_number(image.get(side, 0), where, side, bits=32) for side in ("width", "height")
         ]
     return {
         "image_ids": image_ids,
@@ -268,7 +268,7 @@ def _person(
         "areas": _numbers([person.get("area", box[2] * box[3])], 1, where, "area")[0],
         "is_crowd": bool(person.get("iscrowd", 0)),
         "num_keypoints": _whole_number(
-            person.get("num_keypoints", int((body > 0).sum())), where, "num_keypoints"
+            person.get("num_keypoints", int((body > 0).sum())), where, "num_keypoints", bits=32
         ),
         "valid": [
             part in present and bool(person.get(field, True))
@@ -336,9 +336,11 @@ def _numbers(values: object, expected: int, where: str, field: str) -> npt.NDArr
     return array
 
 
-def _whole_number(value: object, where: str, field: str) -> int:
+def _whole_number(value: object, where: str, field: str, *, bits: int = 64) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise FormatError(f"{where}: {field} is {value!r}, expected a whole number")
+    if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
+        raise FormatError(f"{where}: {field} is a number of more than {bits} bits")
     return value
 
 

@@ -137,7 +137,7 @@ class PoseEstimator:
         for start in range(0, len(crops), step):
             part = slice(start, start + step)
             keypoints[part], scores[part] = self._run(crops.images_bgr[part])
-        if not np.isfinite(scores).all():
+        if not (np.isfinite(scores).all() and np.isfinite(keypoints).all()):
             raise InferenceError(
                 f"the pose network on {self.backend.description} gave values that are not "
                 "numbers; a half-precision model may need full precision on this device"
@@ -150,7 +150,9 @@ class PoseEstimator:
     def _run(self, images_bgr: UInt8Array) -> tuple[Float32Array, Float32Array]:
         if self.form == "deploy":
             outputs = self.backend.run({self._input.name: images_bgr})
-            return outputs["keypoints"], outputs["scores"]
+            keypoints, points = outputs["keypoints"], (len(images_bgr), NUM_KEYPOINTS)
+            self._require_shapes(keypoints, outputs["scores"], (*points, 2), points)
+            return keypoints, outputs["scores"]
         if self.flip_test:
             return decode_simcc(*mean_simcc(*self.simcc(with_mirrored(images_bgr))))
         return decode_simcc(*self.simcc(images_bgr))
@@ -167,7 +169,23 @@ class PoseEstimator:
         outputs = self.backend.run({self._input.name: self.network_input(images_bgr)})
         simcc_x = outputs["simcc_x"].astype(np.float32, copy=False)
         simcc_y = outputs["simcc_y"].astype(np.float32, copy=False)
+        points = (len(images_bgr), NUM_KEYPOINTS)
+        x_bins, y_bins = simcc_x.shape[-1:], simcc_y.shape[-1:]
+        self._require_shapes(simcc_x, simcc_y, (*points, *x_bins), (*points, *y_bins))
         return simcc_x, simcc_y
+
+    def _require_shapes(
+        self,
+        first: Array,
+        second: Array,
+        first_shape: tuple[int, ...],
+        second_shape: tuple[int, ...],
+    ) -> None:
+        if first.shape != first_shape or second.shape != second_shape:
+            raise InferenceError(
+                f"the pose network on {self.backend.description} gave arrays of the shapes "
+                f"{first.shape} and {second.shape}, expected {first_shape} and {second_shape}"
+            )
 
     def network_input(self, images_bgr: UInt8Array) -> Array:
         """Returns crops as a graph of the form "simcc" takes them: RGB, normalised.

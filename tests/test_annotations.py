@@ -203,3 +203,18 @@ def test_a_malformed_file_is_named(tmp_path, text, message):
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match=r"nothing\.json"):
         read_annotations(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ({"id": 2**63}, "id is a number of more than 64 bits"),
+        ({"width": 2**31}, "width is a number of more than 32 bits"),
+    ],
+)
+def test_values_that_no_array_holds(tmp_path, image, message):
+    path = tmp_path / "labels.json"
+    entry = {"id": 1, "file_name": "1.jpg", "width": 8, "height": 8, **image}
+    path.write_text(json.dumps({"images": [entry], "annotations": []}))
+    with pytest.raises(FormatError, match=message):
+        read_annotations(path)

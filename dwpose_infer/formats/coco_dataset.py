@@ -229,7 +229,9 @@ def _read_person(person: dict[str, Any], points: npt.NDArray[np.float64], origin
 def _read_boxes(persons: list[dict[str, Any]], origin: str) -> Float32Array | None:
     if not all(person.get("bbox") for person in persons):
         return None
-    boxes = numbers([person["bbox"] for person in persons], origin, "bbox").reshape(-1, 4)
+    boxes = numbers([person["bbox"] for person in persons], origin, "bbox")
+    require(boxes.size == 4 * len(persons), origin, "a bbox has not 4 numbers")
+    boxes = boxes.reshape(-1, 4)
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     return corners.astype(np.float32)
 

@@ -334,7 +334,10 @@ def _whole(cell: str) -> int:
         return UNKNOWN
     if not float(cell).is_integer():
         raise ValueError(f"{cell!r} is not a whole number")
-    return int(cell) if cell.lstrip("+-").isdecimal() else int(float(cell))
+    number = int(cell) if cell.lstrip("+-").isdecimal() else int(float(cell))
+    if abs(number) >= 2**63:
+        raise ValueError(f"{cell} is a number of more than 64 bits")
+    return number
 
 
 def _check_pyarrow(sources: Sequence[str]) -> None:

@@ -98,7 +98,22 @@ def damage_table(data: bytes, rng: np.random.Generator) -> bytes:
     if rng.integers(3) == 0:
         return damage_bytes(data, rng)
     rows = [line.split(",") for line in data.decode().split("\n")]
-    odd = ("", "nan", "inf", "-1", "1e400", "9" * 400, '"', "x", "\0", "1_0", "१", "0x1", "1.5")
+    odd = (
+        "",
+        "nan",
+        "inf",
+        "-1",
+        "1e400",
+        "9" * 400,
+        "9" * 25,
+        '"',
+        "x",
+        "\0",
+        "1_0",
+        "\u0967",
+        "0x1",
+        "1.5",
+    )
     for _ in range(int(rng.integers(1, 4))):
         row = rows[int(rng.integers(len(rows)))]
         row[int(rng.integers(min(len(row), 16)))] = odd[int(rng.integers(len(odd)))]

@@ -204,3 +204,20 @@ def test_missing_files_and_folders(tmp_path):
         TorchArchive(tmp_path / "none.pth")
     with pytest.raises(ModelFormatError):
         TorchArchive(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"Nr\xff\xff\xff\x1f.", "skips places in its memo"),  # LONG_BINPUT of 2**29
+        (b"Np99999999\n.", "skips places in its memo"),
+        (b"\x8e" + (2**40).to_bytes(8, "little") + b"x.", "a text longer than the file"),
+        (b"\x95" + (2**40).to_bytes(8, "little") + b"N.", "a frame longer than the file"),
+    ],
+)
+def test_a_small_pickle_takes_little_memory(tmp_path, body, message):
+    """Python's own unpickler makes a table of 4 GB for the first of these ten bytes."""
+    path = tmp_path / "small.pth"
+    path.write_bytes(b"\x80\x04" + body)
+    with pytest.raises(ModelFormatError, match=message):
+        TorchArchive(path)
