@@ -2,94 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..cli.exit_status import exit_status
-from ..cli.standard_options import add_standard_options
 from ..errors import InvalidArgumentError, MissingDependencyError
+from .command_options import CommandOptions, command_parser
 
 if TYPE_CHECKING:
     from ..backends.tensorrt.engine_record import EngineOptions
     from .engine_exporter import EngineResult
     from .exporter import ExportOptions, ExportResult
-    from .metadata import Form, Precision
-
-
-class _CommandOptions(NamedTuple):
-    """What the parser reads, as --help describes the options of the same names."""
-
-    source: str
-    out: Path
-    to: Literal["onnx", "engine"]
-    form: Form
-    precision: Precision | None
-    opset: int
-    offline: bool
-    quiet: bool
-    input_size: tuple[int, int] | None
-    distiller_stage: Literal[1, 2] | None
-    top_k: int
-    fixed_size: bool
-    max_batch: int | None
-    opt_batch: int | None
-    workspace_mib: int | None
-    device: str | None
-    calibration: Path | None
-    verify: Path | None
-    allow_undecided: bool
-    report: Path | None
+    from .metadata import Precision
 
 
 ENGINE_NUMBERS = ("max_batch", "opt_batch", "workspace_mib")
 
-_EPILOG = """\
-SOURCE is one of
-  a checkpoint   .pth or .safetensors of DWPose (RTMPose whole-body) or YOLOX: published files,
-                 training runs of mmengine, DWPose's distillation, YOLOX; needs torch
-  a name         of `dwpose-models list`
-  an ONNX file   in official form, as published; never needs torch
-
-forms:
-  deploy    uint8 BGR pictures in, keypoints or boxes out: normalisation and decoding are inside
-            pose      crops (N, H, W, 3) -> keypoints (N, 133, 2), crop pixels; scores (N, 133)
-            detector  images (N, H, W, 3), letterboxed -> boxes_xyxy (N, K, 4), scores (N, K);
-                      persons only; suppression is left to the caller
-  official  the inputs and outputs of the published files, for other programs
-
-precisions:
-  fp32         float32 throughout
-  fp16-stored  weights stored in half precision: half the file, computed in float32; for CPUs
-  fp16         half precision where it is safe, float32 where fingers would suffer; for GPUs
-  int8         static quantisation for CPUs; calibrated on your pictures
-
---to engine builds a TensorRT engine instead, in fp16 or fp32, for the GPU of this machine and the
-version of TensorRT on it, and writes what it was built for beside it (FILE.json). It needs
-`pip install "dwpose-infer[trt]"` and takes minutes. Use it with --backend trt; without it,
---backend trt builds its engines by itself, on first use.
-
-Every file is compared with its source on pictures before it is kept: distances in crop pixels,
-over the points on which the source is sure. Over the limits, nothing is written. The package
-brings three crops for this, and only one shows fingers (in gloves): for a verdict on fingers
-give pictures of your own with --verify.
-
-examples:
-  dwpose-export dwpose-l --out l.onnx --precision fp16-stored
-  dwpose-export rtmpose-m_270e-256x192.pth --out m.onnx --form official
-  dwpose-export dwpose-l-384 --out l384-int8.onnx --precision int8 --calibration photos/
-  dwpose-export my_yolox_s.pth --out s.onnx --input-size 512x384 --verify photos/ --report s.json
-  dwpose-export dwpose-l --to engine --out l.engine --max-batch 8
-  dwpose-infer photo.jpg --pose l.onnx
-
-exit status:
-  0 written        1 failed, or the result differs from the source    2 wrong usage
-  3 optional package, TensorRT or GPU unavailable    4 source not available or not usable
-  130 interrupted
-"""
+GOES_WITH: Mapping[str, tuple[str, ...]] = {
+    "max_batch": ("engine", "triton"),
+    "opt_batch": ("engine",),
+    "workspace_mib": ("engine",),
+    "device": ("engine",),
+    "instances": ("triton",),
+    "instance_kind": ("triton",),
+    "queue_delay_us": ("triton",),
+}
+"""Options that mean something to some of the values of --to alone."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status, see `dwpose-export --help`.
     """
-    options = _CommandOptions(**vars(_parser().parse_args(argv)))
+    options = CommandOptions(**vars(command_parser().parse_args(argv)))
     return exit_status(
         lambda: _carry_out(options),
         program="dwpose-export",
@@ -109,8 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def _carry_out(options: _CommandOptions) -> int:
-    result = _export_engine(options) if options.to == "engine" else _export(options)
+def _carry_out(options: CommandOptions) -> int:
+    for name, fitting in GOES_WITH.items():
+        if getattr(options, name) is not None and options.to not in fitting:
+            words = " or ".join(f"--to {each}" for each in fitting)
+            raise InvalidArgumentError(f"--{name.replace('_', '-')} goes with {words} only")
+    result = _WAYS[options.to](options)
     summary, path = result
     if not options.quiet:
         print("\n".join(summary), file=sys.stderr)
@@ -118,8 +63,7 @@ def _carry_out(options: _CommandOptions) -> int:
     return 0
 
 
-def _export(options: _CommandOptions) -> tuple[list[str], Path]:
-    _require_no_engine_options(options)
+def _export(options: CommandOptions) -> tuple[list[str], Path]:
     _require_onnx("export")
     from .exporter import export_model
 
@@ -134,7 +78,32 @@ def _export(options: _CommandOptions) -> tuple[list[str], Path]:
     return _summary(result), result.path
 
 
-def _export_engine(options: _CommandOptions) -> tuple[list[str], Path]:
+def _export_triton(options: CommandOptions) -> tuple[list[str], Path]:
+    _require_onnx("export")
+    from .to_triton import TritonOptions, export_to_triton
+
+    if options.form != "deploy":
+        raise InvalidArgumentError("a server is given the deploy form; leave --form away")
+    plain = TritonOptions()
+    triton = TritonOptions(
+        max_batch=_or(options.max_batch, plain.max_batch),
+        instances=_or(options.instances, plain.instances),
+        kind=options.instance_kind or plain.kind,
+        queue_delay_us=_or(options.queue_delay_us, plain.queue_delay_us),
+    )
+    result = export_to_triton(
+        options.source,
+        options.out,
+        triton,
+        _options(options, precision=options.precision or "fp32"),
+        report=options.report,
+        progress=_show(options),
+        download_bar=_shows_bars(options),
+    )
+    return _summary(result), result.path.parent.parent
+
+
+def _export_engine(options: CommandOptions) -> tuple[list[str], Path]:
     from ..backends.device import parse_device
     from ..backends.tensorrt.system import check_tensorrt
 
@@ -159,6 +128,10 @@ def _export_engine(options: _CommandOptions) -> tuple[list[str], Path]:
     return _engine_summary(result), result.path
 
 
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
 def _require_onnx(extra: str) -> None:
     if find_spec("onnx") is None:
         raise MissingDependencyError(
@@ -166,7 +139,7 @@ def _require_onnx(extra: str) -> None:
         )
 
 
-def _show(options: _CommandOptions) -> Callable[[str], None]:
+def _show(options: CommandOptions) -> Callable[[str], None]:
     def show(line: str) -> None:
         if not options.quiet:
             print(f"dwpose-export: {line}", file=sys.stderr, flush=True)
@@ -174,11 +147,11 @@ def _show(options: _CommandOptions) -> Callable[[str], None]:
     return show
 
 
-def _shows_bars(options: _CommandOptions) -> bool:
+def _shows_bars(options: CommandOptions) -> bool:
     return sys.stderr.isatty() and not options.quiet
 
 
-def _engine_options(options: _CommandOptions) -> EngineOptions:
+def _engine_options(options: CommandOptions) -> EngineOptions:
     from ..backends.tensorrt.engine_record import EngineOptions
 
     if options.form != "deploy":
@@ -191,13 +164,7 @@ def _engine_options(options: _CommandOptions) -> EngineOptions:
     return EngineOptions(**{name: value for name, value in given.items() if value is not None})
 
 
-def _require_no_engine_options(options: _CommandOptions) -> None:
-    for name in (*ENGINE_NUMBERS, "device"):
-        if getattr(options, name) is not None:
-            raise InvalidArgumentError(f"--{name.replace('_', '-')} goes with --to engine only")
-
-
-def _options(options: _CommandOptions, *, precision: Precision) -> ExportOptions:
+def _options(options: CommandOptions, *, precision: Precision) -> ExportOptions:
     from .exporter import ExportOptions
 
     return ExportOptions(
@@ -213,111 +180,6 @@ def _options(options: _CommandOptions, *, precision: Precision) -> ExportOptions
         allow_undecided=options.allow_undecided,
         offline=True if options.offline else None,
     )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dwpose-export",
-        description="Convert networks to ONNX or TensorRT, verified against their source.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "source", metavar="SOURCE", help="checkpoint, name of a model, or ONNX file, see below"
-    )
-    add_standard_options(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
-    parser.add_argument("--to", choices=("onnx", "engine"), default="onnx", help="default: onnx")
-    parser.add_argument(
-        "--form", choices=("deploy", "official"), default="deploy", help="default: deploy"
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("fp32", "fp16", "fp16-stored", "int8"),
-        help="default: fp32, for engines fp16",
-    )
-    parser.add_argument(
-        "--opset", type=int, default=17, metavar="N", help="ONNX operator set (default: 17)"
-    )
-    parser.add_argument("--offline", action="store_true", help="never download a model")
-    parser.add_argument("--quiet", action="store_true", help="print errors and the path only")
-    _add_source_options(parser.add_argument_group("source and graph"))
-    _add_engine_options(parser.add_argument_group("engine"))
-    _add_gate_options(parser.add_argument_group("calibration and verification"))
-    return parser
-
-
-def _add_source_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--input-size",
-        type=_size,
-        metavar="N|WxH",
-        help="input of a detector's checkpoint in pixels, multiples of 32 (default: 416 for nano "
-        "and tiny, 640 for the others)",
-    )
-    group.add_argument(
-        "--distiller-stage",
-        type=int,
-        choices=(1, 2),
-        help="stage of DWPose's own training files (default: found out)",
-    )
-    group.add_argument(
-        "--top-k",
-        type=int,
-        default=300,
-        metavar="K",
-        help="boxes a detector in deploy form hands over, before suppression (default: 300)",
-    )
-    group.add_argument(
-        "--fixed-size",
-        action="store_true",
-        help="let a detector in deploy form take its own input size alone (default: any height "
-        "and width in multiples of 32, so that wide pictures cost less; fp16 and engines: fixed)",
-    )
-
-
-def _add_engine_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--max-batch", type=int, metavar="N", help="largest batch it takes (default: 16)"
-    )
-    group.add_argument(
-        "--opt-batch", type=int, metavar="N", help="batch it is tuned for (default: 1)"
-    )
-    group.add_argument(
-        "--workspace-mib",
-        type=int,
-        metavar="M",
-        help="memory its steps may use besides the tensors, in MiB (default: all of the GPU's)",
-    )
-    group.add_argument("--device", metavar="cuda[:N]", help="GPU to build for (default: cuda)")
-
-
-def _add_gate_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--calibration", type=Path, metavar="FOLDER", help="pictures of people for int8"
-    )
-    group.add_argument(
-        "--verify",
-        type=Path,
-        metavar="FOLDER",
-        help="compare on the persons of these pictures too",
-    )
-    group.add_argument(
-        "--allow-undecided",
-        action="store_true",
-        help="where the network is not sure of a fifth of the points (random weights), accept "
-        "equal raw outputs as evidence",
-    )
-    group.add_argument(
-        "--report", type=Path, metavar="FILE", help="write the measurements as JSON, pass or fail"
-    )
-
-
-def _size(text: str) -> tuple[int, int]:
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither N nor WIDTHxHEIGHT in pixels")
-    return int(sides[0]), int(sides[-1])
 
 
 def _summary(result: ExportResult) -> list[str]:
@@ -344,6 +206,8 @@ def _engine_summary(result: EngineResult) -> list[str]:
         *result.parity.summary(),
     ]
 
+
+_WAYS = {"onnx": _export, "engine": _export_engine, "triton": _export_triton}
 
 if __name__ == "__main__":
     raise SystemExit(main())
