@@ -1,7 +1,7 @@
 # Two commands set up everything by themselves and are quick when repeated:
 #   make demo   the main job on a photo in this repository
 #   make test   all tests
-# Also: make test-fast (without the slow ones), make web (the browser page, into web/dist), make lint (style, spelling, types), make clean.
+# Also: make test-fast (without the slow ones), make web (the browser page, into web/dist), make consumers (our files read by other packages), make lint (style, spelling, types), make clean.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -11,7 +11,7 @@ SETTINGS := setup.cfg pyproject.toml constraints.txt
 COVERAGE := --cov=dwpose_infer --cov=benchmarks --cov=export --cov=models
 DEMO := tests/photos/astronaut.jpg
 
-.PHONY: demo test test-fast web lint clean
+.PHONY: demo test test-fast web consumers lint clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/dwpose-infer $(DEMO) --out demo-out --format json,openpose --draw overlay,openpose
@@ -31,6 +31,10 @@ test-fast: $(VENV)/.dev-ready
 web:
 	@command -v npm > /dev/null || { echo "Node.js 20.11 or newer is needed, with npm: https://nodejs.org"; exit 1; }
 	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent build
+
+# Installs about 4 GB for a while, one package after the other; the table stands in docs/formats.md.
+consumers: $(VENV)/.dev-ready
+	$(BIN)/python tests/consumers/run.py
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff check .

@@ -65,10 +65,9 @@ class ClipPlan:
     def format_paths(self, clip: Clip) -> dict[str, Path]:
         """Returns the files and folders of poses: format -> path."""
         base = self.base(clip)
-        return {
-            name: base.with_name(FORMATS[name].clip_name.format(stem=base.name))
-            for name in self.plan.formats
-        }
+        names = {name: FORMATS[name].clip_name for name in self.plan.formats}
+        names |= {name: self.plan.clip_names.get(name, usual) for name, usual in names.items()}
+        return {name: base.with_name(each.format(stem=base.name)) for name, each in names.items()}
 
     def journal_path(self, clip: Clip) -> Path:
         """Returns the file of an unfinished run: what the networks found, frame by frame."""

@@ -10,6 +10,7 @@ from typing import Any
 from .argument_values import positive_number, share_number, size_wh
 from .exit_status import exit_status
 from .model_options import add_model_options
+from .presets import PRESETS
 from .standard_options import add_standard_options
 
 _EPILOG = """\
@@ -19,6 +20,7 @@ examples:
   dwpose-infer 'set/**/*.png' --skip-existing        # go on where a run stopped
   dwpose-infer clip.mp4 --track --detect-every 5     # a video with identities
   dwpose-infer clip.mp4 --out clip_pose.mp4 --format openpose --draw openpose --smooth
+  dwpose-infer clip.mp4 --for pose-format             # what this package reads; also pose2sim, ...
   dwpose-infer photo.jpg --pose dwpose-l-384 --det yolox-l      # official models, downloaded
   dwpose-infer photo.jpg --device cuda               # an NVIDIA GPU, or an error that says why not
   dwpose-infer photo.jpg --backend trt               # TensorRT; builds its engines at first use
@@ -115,6 +117,14 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         metavar="FOLDER|VIDEO",
         help="folder of the results (default: ./dwpose-out/), or the drawn video (.mp4, .mov, "
         ".mkv) of a single one; inputs are never overwritten",
+    )
+    group.add_argument(
+        "--for",
+        dest="consumer",
+        choices=tuple(PRESETS),
+        metavar="NAME",
+        help="set what this reader needs, where it is not given by hand: "
+        + "; ".join(f"{name} for {preset.reader}" for name, preset in PRESETS.items()),
     )
     group.add_argument(
         "--format",
@@ -294,6 +304,12 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
         help="body points in OpenPose JSON: 18 as ControlNet draws, 25 with feet (default: 18)",
     )
     group.add_argument(
+        "--openpose-folder",
+        choices=("keypoints", "json"),
+        help="name of a video's folder of OpenPose JSON: NAME_keypoints, or NAME_json for readers "
+        "that go by it (default: keypoints)",
+    )
+    group.add_argument(
         "--openpose-confidence",
         choices=("real", "binary"),
         help="confidences in OpenPose JSON: the scores, or 1 for every point above 0.3, for "
@@ -303,6 +319,12 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
         "--pupils",
         choices=("zero", "eyes"),
         help="the two pupils of OpenPose's face: absent, or at the body's eyes (default: zero)",
+    )
+    group.add_argument(
+        "--coco-layout",
+        choices=("wholebody", "one-list"),
+        help="points in --format coco-dataset: COCO-WholeBody's five lists, or all 133 in one "
+        "with their names, for tools that know that list alone (default: wholebody)",
     )
     group.add_argument(
         "--annotations",

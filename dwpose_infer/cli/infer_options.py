@@ -15,6 +15,7 @@ from ..runtime import Runtime
 from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from .model_options import runtime_of
 from .outputs import DrawStyle
+from .presets import with_preset
 
 CLIP_OPTIONS = ("start", "end", "stride", "detect_every", "track", "smooth", "preview")
 PICTURE_OPTIONS = ("max_pixels", "annotations")
@@ -22,8 +23,10 @@ PICTURE_OPTIONS = ("max_pixels", "annotations")
 OF_FORMAT = {
     "openpose_body": "openpose",
     "openpose_confidence": "openpose",
+    "openpose_folder": "openpose",
     "pupils": "openpose",
     "annotations": "coco",
+    "coco_layout": "coco-dataset",
 }
 OF_DRAWING = {"boxes": "overlay", "canvas_size": "openpose"}
 
@@ -33,6 +36,7 @@ class InferOptions:
     """What a run does, as `dwpose-infer --help` describes the options of the same names.
 
     Attributes:
+        preset: What --for has set, in words; empty without it.
         stated: Names of the options that stand on the command line.
         runtime: Where the networks run.
     """
@@ -62,7 +66,9 @@ class InferOptions:
     max_pixels: int | None
     openpose_body: Literal[18, 25] = 18
     openpose_confidence: Literal["real", "binary"] = "real"
+    openpose_folder: Literal["keypoints", "json"] = "keypoints"
     pupils: Literal["zero", "eyes"] = "zero"
+    coco_layout: Literal["wholebody", "one-list"] = "wholebody"
     annotations: Path | None
     canvas_size: int | tuple[int, int] | None
     line_scale: float = 1.0
@@ -75,6 +81,7 @@ class InferOptions:
     track: bool
     smooth: bool
     preview: bool
+    preset: str
     stated: frozenset[str]
     runtime: Runtime
 
@@ -106,10 +113,13 @@ def options_of(given: Mapping[str, Any]) -> InferOptions:
     stated = {name for name, value in given.items() if value is not None and value is not False}
     # What takes minutes, as building TensorRT's engines does, is told to a log file too.
     seen = sys.stderr.isatty() or given["backend"] == "trt"
+    chosen, preset = with_preset(given, given["consumer"])
+    set_ = {name for name, value in chosen.items() if value is not None and value is not False}
     needed = {field.name for field in fields(InferOptions) if field.default is MISSING}
     optional = {field.name for field in fields(InferOptions)} - needed
     options = InferOptions(
-        **{name: given[name] for name in needed & given.keys() | optional & stated},
+        **{name: chosen[name] for name in needed & chosen.keys() | optional & set_},
+        preset=preset,
         stated=frozenset(stated),
         runtime=runtime_of(given, progress=seen and not given["quiet"]),
     )

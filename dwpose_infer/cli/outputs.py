@@ -38,6 +38,7 @@ class OutputPlan:
         styles: Drawings wanted.
         format_options: Options of the writers: name of the format -> its options.
         draw_options: Options of the drawings: style -> its options.
+        clip_names: Names of a clip's files that differ from the usual: name of the format -> name.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class OutputPlan:
     styles: Sequence[DrawStyle]
     format_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     draw_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    clip_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shared_formats(self) -> list[str]:

@@ -52,6 +52,8 @@ def run(options: InferOptions) -> int:
     """
     started_s = time.perf_counter()
     video = out_video(options.out)
+    if options.preset and not options.quiet:
+        print(options.preset, file=sys.stderr)
     plan = _plan(options, folder=options.out if video is None else video.parent)
     pictures, clips = find_inputs(
         options.inputs,
@@ -162,11 +164,13 @@ def _plan(options: InferOptions, *, folder: Path | None) -> OutputPlan | None:
                 "confidence": options.openpose_confidence,
             },
             "coco": {"annotations": options.annotations},
+            "coco-dataset": {"layout": options.coco_layout},
         },
         draw_options={
             "overlay": {**drawn, "boxes": options.boxes},
             "openpose": {**drawn, "size": options.canvas_size, "parts": options.parts},
         },
+        clip_names={"openpose": f"{{stem}}_{options.openpose_folder}"},
     )
 
 

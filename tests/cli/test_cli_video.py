@@ -117,6 +117,15 @@ def test_every_format_of_a_part_of_a_clip(folder):
         np.testing.assert_array_equal(result.ids, frame.result.ids)
 
 
+def test_pose2sim_finds_a_folder_by_its_name(folder, capsys):
+    arguments = ["--out", "trial/pose", "--for", "pose2sim", "--draw", "none", "--threads", "1"]
+    assert main(["clip.mp4", *arguments]) == 0
+    (made,) = (folder / "trial/pose").iterdir()
+    assert made.name == "clip_json"
+    assert (made / "clip_000000000000_keypoints.json").is_file()
+    assert "--openpose-folder json" in capsys.readouterr().err
+
+
 def test_pictures_and_clips_in_one_folder(folder, capsys):
     assert main(["in", "--out", "res", "--draw", "overlay,openpose", "--threads", "1"]) == 0
     drawings = ["one_openpose.png", "one_overlay.jpg", "two_openpose.mp4", "two_overlay.mp4"]
