@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, Union, cast
 
 import cv2
 import numpy as np
@@ -25,10 +25,37 @@ logger = logging.getLogger(__name__)
 
 ColorOrder = Literal["bgr", "rgb"]
 
+
+class BinaryFile(Protocol):
+    """A file open for reading bytes, `io.BytesIO` among them."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Reads the rest, or so many bytes."""
+
+
+class DLPackArray(Protocol):
+    """An array of another library: a PyTorch tensor, and whatever else speaks DLPack."""
+
+    def __dlpack__(self, *args: Any, **kwargs: Any) -> Any:
+        """Lends the array, see https://dmlc.github.io/dlpack/latest/python_spec.html."""
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        """Says where it lies."""
+
+
 ImageSource: TypeAlias = Union[
-    str, "PathLike[str]", bytes, bytearray, memoryview, npt.NDArray[Any], "Image.Image"
+    str,
+    "PathLike[str]",
+    bytes,
+    bytearray,
+    memoryview,
+    BinaryFile,
+    npt.NDArray[Any],
+    DLPackArray,
+    "Image.Image",
 ]
-"""A path, a URL (http or https), the bytes of a picture file, a PIL picture or an array."""
+"""A path, a URL (http or https), the bytes of a picture file or a file open for reading them, a PIL
+picture, a NumPy array, or an array of another library on the CPU."""
 
 MAX_PIXELS = 178_000_000
 """Default limit of a picture's pixels: 534 MB decoded, just below Pillow's own last limit."""
@@ -62,8 +89,11 @@ def read_image(
     logged as a warning, see `read_picture`.
 
     Args:
-        source: Path, http(s) URL, bytes of a picture file, PIL picture, or array: (H, W),
-            (H, W, 1), (H, W, 3) or (H, W, 4), the last with alpha.
+        source: Path, http(s) URL, bytes of a picture file, binary file open at its beginning
+            (it is read and left open), PIL picture, or array: (H, W), (H, W, 1), (H, W, 3) or
+            (H, W, 4), the last with alpha. Arrays of other libraries, PyTorch's for one, are
+            taken from the CPU's memory without a copy, and may have the colours first,
+            (C, H, W), which is assumed where the last axis cannot be colours, and said.
         color: Channel order of a colour array; of no meaning for the other sources.
         max_pixels: Larger pictures are refused before they are decoded.
         max_value: The value of white in an array, or in a grey PIL picture deeper than 8 bits.
@@ -81,7 +111,7 @@ def read_image(
     """
     read = read_picture(source, color=color, max_pixels=max_pixels, max_value=max_value)
     for note in read.notes:
-        level = logging.WARNING if "taken to span" in note else logging.INFO
+        level = logging.WARNING if "taken " in note else logging.INFO
         logger.log(level, "%s", note)
     return read.image_bgr
 
@@ -102,6 +132,12 @@ def read_picture(
         return ReadPicture(
             *_from_array(source, color=color, max_pixels=max_pixels, max_value=max_value)
         )
+    if hasattr(source, "__dlpack__"):
+        array, assumed = _from_dlpack(source, color)
+        read = _from_array(array, color=color, max_pixels=max_pixels, max_value=max_value)
+        return ReadPicture(read[0], (*assumed, *read[1]))
+    if hasattr(source, "read"):
+        source = _contents(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return ReadPicture(
             *decode_file(bytes(source), name="the bytes given", max_pixels=max_pixels)
@@ -117,7 +153,7 @@ def read_picture(
         return ReadPicture(*picture)
     raise InvalidArgumentError(
         f"a picture cannot be read from {type(source).__name__}; pass a path, a URL, bytes, "
-        "a PIL picture or a NumPy array"
+        "an open file, a PIL picture or an array"
     )
 
 
@@ -130,6 +166,39 @@ def _read_file(path: Path) -> bytes:
         raise InputError(f"{path} is a folder, not a picture") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _contents(file: Any) -> bytes:
+    """Reads an open file to its end."""
+    try:
+        data = file.read()
+    except UnicodeDecodeError:
+        data = ""
+    except (OSError, ValueError) as error:
+        raise InputError(f"the open file cannot be read: {error}") from error
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise InvalidArgumentError('the open file gives text; open it with mode "rb"')
+    if not data:
+        raise InputError("the open file is empty, or was read to its end before: file.seek(0)")
+    return bytes(data)
+
+
+def _from_dlpack(source: Any, color: ColorOrder) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """Returns the array, colours last, and what was assumed of it."""
+    name = f"{type(source).__module__.split('.')[0]}.{type(source).__name__}"
+    try:
+        array = np.from_dlpack(source.detach() if hasattr(source, "detach") else source)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the {name} cannot be read in the CPU's memory: {error}; copy it there, with "
+            "tensor.cpu() for one"
+        ) from error
+    if array.ndim != 3 or array.shape[2] in (1, 3, 4) or array.shape[0] not in (1, 3, 4):
+        return array, ()
+    said = (
+        f"the {name} of shape {array.shape} is taken for colours first (C, H, W), {color.upper()}"
+    )
+    return array.transpose(1, 2, 0), (said,)
 
 
 def _from_array(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Condition
@@ -58,12 +58,12 @@ class Decoded:
 
 
 def read_groups(
-    pictures: Sequence[PictureInput], *, on_error: OnError, ahead: bool
+    pictures: Iterable[PictureInput], *, on_error: OnError, ahead: bool
 ) -> Iterator[list[Decoded | DwposeError]]:
     """Yields pictures in order, as many together as are searched together.
 
     Args:
-        pictures: What to read.
+        pictures: What to read; gone through once, and only as far as is read ahead.
         on_error: "raise" the error of a picture that cannot be read, or "return" it in its place.
         ahead: Read the next ones in a thread meanwhile.
 
@@ -72,7 +72,7 @@ def read_groups(
     """
     group: list[Decoded | DwposeError] = []
     pixels = 0
-    for picture, image in zip(pictures, _read(pictures, ahead=ahead), strict=True):
+    for picture, image in _read(pictures, ahead=ahead):
         if isinstance(image, DwposeError):
             if on_error == "raise":
                 raise image
@@ -98,10 +98,13 @@ def _read_one(picture: PictureInput) -> UInt8Array | DwposeError:
         return error
 
 
-def _read(pictures: Sequence[PictureInput], *, ahead: bool) -> Iterator[UInt8Array | DwposeError]:
+def _read(
+    pictures: Iterable[PictureInput], *, ahead: bool
+) -> Iterator[tuple[PictureInput, UInt8Array | DwposeError]]:
     """Yields pictures in order while the next ones are read in the background."""
-    if not ahead or len(pictures) < 2:
-        yield from map(_read_one, pictures)
+    if not ahead or (isinstance(pictures, Sequence) and len(pictures) < 2):
+        for picture in pictures:
+            yield picture, _read_one(picture)
         return
     changed = Condition()
     pixels_ahead = 0
@@ -120,16 +123,17 @@ def _read(pictures: Sequence[PictureInput], *, ahead: bool) -> Iterator[UInt8Arr
         count(_pixels(image))
         return image
 
-    def take() -> UInt8Array | DwposeError:
-        image = waiting.popleft().result()
+    def take() -> tuple[PictureInput, UInt8Array | DwposeError]:
+        picture, future = waiting.popleft()
+        image = future.result()
         count(-_pixels(image))
-        return image
+        return picture, image
 
-    waiting: deque[Future[UInt8Array | DwposeError]] = deque()
+    waiting: deque[tuple[PictureInput, Future[UInt8Array | DwposeError]]] = deque()
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read pictures")
     try:
         for picture in pictures:
-            waiting.append(pool.submit(read, picture))
+            waiting.append((picture, pool.submit(read, picture)))
             if len(waiting) > READ_AHEAD:
                 yield take()
         while waiting:

@@ -6,7 +6,7 @@ the pose network's batches; a picture that cannot be read costs itself alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -92,7 +92,7 @@ class Pipeline(ClosesOnExit):
 
     def run(
         self,
-        pictures: Sequence[PictureInput],
+        pictures: Iterable[PictureInput],
         *,
         whole_image: bool = False,
         on_error: OnError = "raise",
@@ -104,7 +104,7 @@ class Pipeline(ClosesOnExit):
         Only a few pictures and one batch of crops are in memory.
 
         Args:
-            pictures: What to work on.
+            pictures: What to work on; an iterator is gone through as far as is read ahead.
             whole_image: Where nobody is found, take the whole picture for one person.
             on_error: "raise", or "return" the error of a picture in its place: of reading its
                 own, of the networks that of its group.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from os import PathLike, fspath
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .backends import BackendName
 from .closing import ClosesOnExit
-from .detector import Detector
+from .detector import Detections, Detector
 from .errors import DwposeError, InputError, InvalidArgumentError
 from .estimator import DEFAULT_MAX_BATCH, PoseEstimator
 from .given_boxes import persons_per_picture
@@ -208,20 +208,51 @@ class Predictor(ClosesOnExit):
         on_error: Literal["raise"] = "raise",
     ) -> PoseResult: ...
 
+    @overload
     def __call__(
         self,
-        images: ImageSource | list[ImageSource] | tuple[ImageSource, ...],
+        images: Iterator[ImageSource],
+        *,
+        boxes: None = None,
+        whole_image: bool = False,
+        color: ColorOrder | None = None,
+        on_error: Literal["raise"] = "raise",
+    ) -> Iterator[PoseResult]: ...
+
+    @overload
+    def __call__(
+        self,
+        images: Iterator[ImageSource],
+        *,
+        boxes: None = None,
+        whole_image: bool = False,
+        color: ColorOrder | None = None,
+        on_error: Literal["return"],
+    ) -> Iterator[PoseResult | InputError]: ...
+
+    def __call__(
+        self,
+        images: ImageSource | list[ImageSource] | tuple[ImageSource, ...] | Iterator[ImageSource],
         *,
         boxes: npt.ArrayLike | Sequence[npt.ArrayLike | None] | None = None,
         whole_image: bool = False,
         color: ColorOrder | None = None,
         on_error: Literal["raise", "return"] = "raise",
-    ) -> PoseResult | list[PoseResult] | list[PoseResult | InputError]:
+    ) -> (
+        PoseResult
+        | list[PoseResult]
+        | list[PoseResult | InputError]
+        | Iterator[PoseResult]
+        | Iterator[PoseResult | InputError]
+    ):
         """Finds the persons and their keypoints.
 
         Args:
             images: One picture, or a list or tuple of pictures: paths, URLs, bytes of picture
-                files, PIL pictures or arrays, see `dwpose_infer.images.read_image`.
+                files, binary files, PIL pictures or arrays, also of PyTorch, see
+                `dwpose_infer.images.read_image`. Of an iterator, such as a generator or
+                `Path.glob`, pictures are taken as results are asked for, a group of 8 and a few
+                read ahead at a time.
             boxes: Boxes of the persons, (P, 4), left, top, right, bottom in pixels; the
                 detector is not asked then, and the persons keep this order. With several
                 pictures, one entry for each, None where the detector is to be asked.
@@ -232,7 +263,8 @@ class Predictor(ClosesOnExit):
                 "return" its error in its place, so that the others have their results.
 
         Returns:
-            One result, or a list of results in the order of the pictures.
+            One result, or a list of results in the order of the pictures; for an iterator an
+            iterator of results, in which errors come up when their picture does.
 
         Raises:
             InputError: A picture cannot be read.
@@ -240,33 +272,42 @@ class Predictor(ClosesOnExit):
                 boxes.
             InferenceError: A network failed.
         """
-        sources, single = as_sources(images)
-        given = persons_per_picture(boxes, len(sources), single=single)
         if on_error not in ("raise", "return"):
             raise InvalidArgumentError(f'on_error is {on_error!r}, must be "raise" or "return"')
+        find = partial(self._find, whole_image=whole_image, on_error=on_error)
+        read = partial(read_image, color=color or self._color, max_pixels=self._max_pixels)
+        if isinstance(images, Iterator) and not hasattr(images, "read"):
+            if boxes is not None:
+                raise InvalidArgumentError(
+                    "boxes go with a picture or a list; of an iterator nobody knows how many"
+                )
+            return find((_input(read, source) for source in images), read_ahead=True)
+        sources, single = as_sources(cast(ImageSource, images))
+        given = persons_per_picture(boxes, len(sources), single=single)
         if on_error == "return" and single:
             raise InvalidArgumentError('on_error="return" is for lists; give [picture]')
-        read = partial(read_image, color=color or self._color, max_pixels=self._max_pixels)
         pictures = [
-            PictureInput(
-                partial(read, source),
-                fspath(source) if isinstance(source, (str, PathLike)) else None,
-                persons,
-            )
-            for source, persons in zip(sources, given, strict=True)
+            _input(read, source, persons) for source, persons in zip(sources, given, strict=True)
         ]
+        read_ahead = not all(isinstance(source, np.ndarray) for source in sources)
+        results = list(find(pictures, read_ahead=read_ahead))
+        return cast(PoseResult, results[0]) if single else results
+
+    def _find(
+        self,
+        pictures: Iterable[PictureInput],
+        *,
+        whole_image: bool,
+        on_error: Literal["raise", "return"],
+        read_ahead: bool,
+    ) -> Iterator[PoseResult | InputError]:
         groups = self._pipeline.run(
-            pictures,
-            whole_image=whole_image,
-            on_error=on_error,
-            read_ahead=not all(isinstance(source, np.ndarray) for source in sources),
+            pictures, whole_image=whole_image, on_error=on_error, read_ahead=read_ahead
         )
-        results: list[PoseResult | InputError] = []
         for found in chain.from_iterable(groups):
             if isinstance(found, DwposeError) and not isinstance(found, InputError):
                 raise found
-            results.append(found.result if isinstance(found, Found) else found)
-        return cast(PoseResult, results[0]) if single else results
+            yield found.result if isinstance(found, Found) else found
 
     def stream(
         self,
@@ -337,3 +378,13 @@ class Predictor(ClosesOnExit):
     def close(self) -> None:
         """Frees the networks; may be called again."""
         self._pipeline.close()
+
+
+def _input(
+    read: Callable[[ImageSource], npt.NDArray[np.uint8]],
+    source: ImageSource,
+    persons: Detections | None = None,
+) -> PictureInput:
+    name = getattr(source, "name", None) if hasattr(source, "read") else source
+    named = fspath(name) if isinstance(name, (str, PathLike)) else None
+    return PictureInput(partial(read, source), named, persons)

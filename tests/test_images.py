@@ -27,6 +27,73 @@ def rgb_png(image_bgr) -> bytes:
     return encoded(Image.fromarray(image_bgr[..., ::-1]))
 
 
+class Lent:
+    """An array that speaks DLPack and nothing else."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __dlpack__(self, **options):
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self._array.__dlpack_device__()
+
+
+class LentByGpu(Lent):
+    def __dlpack_device__(self):
+        return (2, 0)  # kDLCUDA
+
+    def __dlpack__(self, **options):
+        raise BufferError("it lies on a GPU")
+
+
+def test_open_files_are_read_and_left_open(image, tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(rgb_png(image))
+    with path.open("rb") as file:
+        np.testing.assert_array_equal(read_image(file), image)
+        with pytest.raises(InputError, match=r"seek\(0\)"):
+            read_image(file)
+    stream = io.BytesIO(rgb_png(image))
+    np.testing.assert_array_equal(read_image(stream), image)
+    assert not stream.closed
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(file)
+    for text in (io.StringIO("no picture"), path.open(encoding="utf-8")):
+        with text, pytest.raises(InvalidArgumentError, match='mode "rb"'):
+            read_image(text)
+
+
+def test_arrays_of_other_libraries_may_have_their_colours_first(image, caplog):
+    np.testing.assert_array_equal(read_image(Lent(image)), image)
+    assert caplog.text == ""
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+    read = read_picture(Lent(planes))
+    np.testing.assert_array_equal(read.image_bgr, image)
+    (note,) = read.notes
+    assert note == (
+        "the test_images.Lent of shape (3, 20, 30) is taken for colours first (C, H, W), BGR"
+    )
+    np.testing.assert_array_equal(read_image(Lent(planes), color="rgb"), image[..., ::-1])
+    assert "is taken for colours first (C, H, W), RGB" in caplog.text
+    grey = read_image(Lent(planes[:1]))
+    np.testing.assert_array_equal(grey[..., 0], planes[0])
+    with pytest.raises(InputError, match=r"tensor\.cpu\(\)"):
+        read_image(LentByGpu(image))
+    with pytest.raises(InputError, match="is not a picture"):
+        read_image(Lent(np.zeros((5, 20, 30), np.uint8)))
+
+
+def test_pytorch_tensors(image):
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(image)
+    np.testing.assert_array_equal(read_image(tensor), image)
+    np.testing.assert_array_equal(read_image(tensor.permute(2, 0, 1)), image)
+    unit = (tensor / 255).requires_grad_()
+    np.testing.assert_array_equal(read_image(unit), image)
+
+
 def test_every_source_gives_the_same_pixels(image, tmp_path):
     data = rgb_png(image)
     path = tmp_path / "picture.png"

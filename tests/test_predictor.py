@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
@@ -45,6 +46,47 @@ def test_several_pictures_equal_one_by_one(predictor, photos):
         np.testing.assert_array_equal(alone.boxes_xyxy, result.boxes_xyxy)
         np.testing.assert_allclose(alone.keypoints, result.keypoints, atol=BATCH_KEYPOINT_PX)
         np.testing.assert_allclose(alone.scores, result.scores, atol=BATCH_SCORE)
+
+
+def test_an_iterator_is_read_as_results_are_asked_for(predictor, astronaut):
+    taken = []
+
+    def pictures():
+        for index in range(40):
+            taken.append(index)
+            yield astronaut
+
+    results = predictor(pictures())
+    assert taken == []
+    first = next(results)
+    np.testing.assert_array_equal(first.keypoints, predictor(astronaut).keypoints)
+    assert len(taken) <= 8 + 8 + 5  # crops for one batch, a group and those read ahead
+    results.close()
+
+
+def test_an_iterator_gives_what_a_list_gives(predictor, photos):
+    for result, expected in zip(predictor(iter(photos)), predictor(photos), strict=True):
+        assert result.source == expected.source
+        np.testing.assert_array_equal(result.keypoints, expected.keypoints)
+    assert list(predictor(iter([]))) == []
+    found = list(predictor((each for each in [b"no picture", photos[0]]), on_error="return"))
+    assert isinstance(found[0], InputError)
+    assert len(found[1]) >= 1
+    with pytest.raises(InputError):
+        list(predictor(iter([b"no picture"])))
+    with pytest.raises(InvalidArgumentError, match="boxes go with"):
+        predictor(iter(photos), boxes=[None])
+
+
+def test_open_files_and_streams_of_bytes(predictor, astronaut):
+    expected = predictor(astronaut)
+    with astronaut.open("rb") as file:
+        result = predictor(file)
+    assert result.source == str(astronaut)
+    np.testing.assert_array_equal(result.keypoints, expected.keypoints)
+    streamed, *_ = predictor([io.BytesIO(astronaut.read_bytes())])
+    assert streamed.source is None
+    np.testing.assert_array_equal(streamed.keypoints, expected.keypoints)
 
 
 @pytest.mark.parametrize("bad", [[0], [1], [3], [0, 1, 2, 3]])
