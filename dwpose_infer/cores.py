@@ -10,6 +10,11 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from .errors import InvalidArgumentError
+
+MAX_THREADS = 1024
+"""More than any machine has hardware threads for one process, and few enough to start."""
+
 SYSTEM_ROOT = Path("/")
 
 
@@ -38,6 +43,20 @@ def limited_threads(*, root: Path = SYSTEM_ROOT) -> int | None:
         return None
     cores = len({_siblings(cpu, root) for cpu in mask})
     return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def require_threads(name: str, threads: int | None) -> None:
+    """Checks a number of threads; runtimes start as many as they are told, or die of it.
+
+    Raises:
+        InvalidArgumentError: It is no whole number from 1 to `MAX_THREADS`.
+    """
+    if threads is None:
+        return
+    if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+        raise InvalidArgumentError(
+            f"{name} is {threads!r}, must be a whole number from 1 to {MAX_THREADS}"
+        )
 
 
 def _mask() -> set[int]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .errors import InputError, InvalidArgumentError
 from .picture_file import check_size, decode_file, from_pil
-from .picture_url import fetch_picture, is_url
+from .picture_url import fetch_picture, is_url, short
 from .pixel_values import UInt8Array, convert, on_white, to_uint8
 
 if TYPE_CHECKING:
@@ -158,14 +158,18 @@ def read_picture(
 
 
 def _read_file(path: Path) -> bytes:
+    name = short(str(path))
+    if name.startswith("data:"):
+        raise InputError(f"{name} is a data URL: decode it and pass the bytes")
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
+        raise InputError(f"{name}: no such file") from error
     except IsADirectoryError as error:
-        raise InputError(f"{path} is a folder, not a picture") from error
+        raise InputError(f"{name} is a folder, not a picture") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"{name} cannot be read: {reason}") from error
 
 
 def _contents(file: Any) -> bytes:

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from .errors import InputError, InvalidArgumentError
-from .picture_url import is_url, without_password
+from .files.atomic import is_folder, is_there
+from .picture_url import is_url, split_url, without_password
 
 PICTURE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -105,26 +106,33 @@ def is_live(source: str) -> bool:
 
     if source.startswith("/dev/video"):
         return True
-    return "://" in source and urlsplit(source).scheme.lower() in LIVE_SCHEMES
+    return "://" in source and source.partition("://")[0].lower() in LIVE_SCHEMES
 
 
 def _is_video(source: str) -> bool:
     if is_url(source):
-        suffix = PurePosixPath(unquote(urlsplit(source).path)).suffix.lower()
+        suffix = PurePosixPath(_path_of(source)).suffix.lower()
         return suffix in VIDEO_SUFFIXES | STREAM_SUFFIXES
     return source != STDIN and Path(source).suffix.lower() in VIDEO_SUFFIXES
+
+
+def _path_of(url: str) -> str:
+    try:
+        return unquote(split_url(url).path)
+    except InputError:  # which costs this input alone, when it is read
+        return ""
 
 
 def is_sequence(entry: str) -> bool:
     """Tells whether an input is a folder or a pattern, which may be taken for one video."""
     if is_url(entry):
         return False
-    return Path(entry).is_dir() or (glob.has_magic(entry) and not Path(entry).exists())
+    return is_folder(entry) or (glob.has_magic(entry) and not is_there(entry))
 
 
 def _name_of(entry: str) -> str:
     if is_live(entry):
-        parts = urlsplit(entry)
+        parts = split_url(entry)
         return _safe_name("_".join(filter(None, [parts.hostname, *parts.path.split("/")])))
     fixed = [part for part in Path(entry).resolve().parts if not glob.has_magic(part)]
     return _safe_name(fixed[-1])
@@ -163,11 +171,11 @@ def _expand(entry: str, out_folder: Path | None, suffixes: Collection[str]) -> I
     if entry == STDIN:
         yield Picture(STDIN, Path("stdin"))
     elif is_url(entry):
-        name = PurePosixPath(unquote(urlsplit(entry).path)).stem
+        name = PurePosixPath(_path_of(entry)).stem
         yield Picture(entry, Path(_safe_name(name)))
-    elif path.is_dir():
+    elif is_folder(entry):
         yield from _in_folder(path, out_folder, suffixes)
-    elif path.exists() or not glob.has_magic(entry):
+    elif is_there(entry) or not glob.has_magic(entry):
         yield Picture(entry, Path(path.stem))
     else:
         yield from _matching(entry, out_folder)
@@ -196,9 +204,12 @@ def _in_folder(
 
 
 def _matching(pattern: str, out_folder: Path | None) -> Iterator[Picture]:
+    from .media.image_sequence import require_whole_stars
+
     parts = Path(pattern).parts
     depth = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     fixed = Path(*parts[:depth])
+    require_whole_stars(pattern)
     found = False
     for path in sorted(fixed.glob(str(Path(*parts[depth:])))):
         if path.is_file() and not _is_inside(path, out_folder):
@@ -227,7 +238,7 @@ def _told_apart(pictures: list[Picture]) -> list[Picture]:
 
 def _with_ending(picture: Picture) -> Path:
     source = picture.source
-    path = unquote(urlsplit(source).path) if is_url(source) else source
+    path = _path_of(source) if is_url(source) else source
     suffix = PurePosixPath(path).suffix if is_url(source) else Path(path).suffix
     ending = f".{_safe_name(suffix[1:])}" if suffix[1:] else ""
     return picture.stem.with_name(picture.stem.name + ending)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ._version import __version__
 from .errors import InputError
@@ -23,6 +24,14 @@ DEADLINE_S = 300.0
 
 MAX_REDIRECTS = 10
 
+MAX_URL_LENGTH = 65_536
+"""Characters; servers take 8,192 or a little more (RFC 9110, section 4.1, asks for 8,000)."""
+
+MAX_SHOWN = 1024
+"""Characters of a name that are shown whole; a path of Linux has 4,096, few have more than 300."""
+
+_PASSWORD = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^/?#:@]*):[^/?#]*@")
+
 
 def is_url(name: str) -> bool:
     """Tells whether a source's name is an http or https URL."""
@@ -31,11 +40,24 @@ def is_url(name: str) -> bool:
 
 def without_password(url: str) -> str:
     """Returns a URL that may be shown: with *** in place of the password."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    place = parts.netloc.replace(f":{parts.password}@", ":***@")
-    return parts._replace(netloc=place).geturl()
+    return _PASSWORD.sub(r"\1:***@", url)
+
+
+def split_url(url: str) -> SplitResult:
+    """Returns the parts of a URL.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"{short(without_password(url))} is no URL: {error}") from error
+
+
+def short(name: str) -> str:
+    """Returns a source's name as errors may hold it: the beginning of a data URL, not all of it."""
+    return name if len(name) <= MAX_SHOWN else f"{name[:80]}... ({len(name):,} characters)"
 
 
 def fetch_picture(
@@ -57,8 +79,13 @@ def fetch_picture(
     import requests
     import urllib3
 
+    name = without_password(url)
+    if len(url) > MAX_URL_LENGTH:
+        raise InputError(
+            f"{short(name)} is longer than a URL may be, {MAX_URL_LENGTH:,} characters"
+        )
+    split_url(url)
     try:
-        name = without_password(url)
         with requests.Session() as session:
             session.headers["User-Agent"] = f"dwpose-infer/{__version__}"
             return _fetch(session, url, name, private_redirects, time.monotonic() + deadline_s)

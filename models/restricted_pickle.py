@@ -15,7 +15,7 @@ import pickle
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any, IO, cast
 
 import torch
 
@@ -206,12 +206,13 @@ def _require_modest(file: IO[bytes], limit_bytes: int) -> None:
     """
     start = file.tell()
     places = 1
-    for opcode, argument, _ in pickletools.genops(_Bounded(file, limit_bytes)):
+    for opcode, argument, _ in pickletools.genops(cast("IO[bytes]", _Bounded(file, limit_bytes))):
+        number = argument if isinstance(argument, int) else 0
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
             places += 1
-            if argument >= places:
+            if number >= places:
                 raise ModelFormatError("a pickle that skips places in its memo")
-        elif opcode.name == "FRAME" and argument > limit_bytes:
+        elif opcode.name == "FRAME" and number > limit_bytes:
             raise ModelFormatError("a frame longer than the file")
     file.seek(start)
 

@@ -33,6 +33,8 @@ def parse_device(name: str) -> Device:
     Raises:
         InvalidArgumentError: The name is not "cpu", "cuda" or "cuda:N".
     """
+    if not isinstance(name, str):
+        raise InvalidArgumentError(f"device is {name!r}, must be 'cpu', 'cuda' or 'cuda:N'")
     if name == "cpu":
         return Device("cpu")
     match = re.fullmatch(r"cuda(?::(\d+))?", name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ..cores import require_threads
 from ..errors import InvalidArgumentError, OutputError
 from ..wheels import installed
 from ..zoo.places import engines_folder
@@ -171,9 +172,7 @@ class OrtOptions:
                 f"the providers are {', '.join(PROVIDER_NAMES)}"
             )
         for name in ("intra_op_threads", "inter_op_threads"):
-            threads = getattr(self, name)
-            if threads is not None and threads < 1:
-                raise InvalidArgumentError(f"{name} is {threads}, must be at least 1")
+            require_threads(name, getattr(self, name))
 
     def provider_list(
         self,

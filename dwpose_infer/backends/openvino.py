@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, cast, get_args
 
 import numpy as np
 
-from ..cores import limited_threads
+from ..cores import limited_threads, require_threads
 from ..errors import (
     BackendUnavailableError,
     InferenceError,
@@ -66,8 +66,7 @@ class OpenVinoOptions:
                 f"unknown precision {self.precision!r}; "
                 f"OpenVINO's precisions are {', '.join(get_args(Precision))}"
             )
-        if self.threads is not None and self.threads < 1:
-            raise InvalidArgumentError(f"threads is {self.threads}, must be at least 1")
+        require_threads("threads", self.threads)
 
 
 class OpenVinoBackend(ChunkedBackend):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 
-from ..errors import DwposeError
+from ..errors import DwposeError, OutputError
+from ..files.atomic import reason_of
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 and the number of SIGINT, as shells count."""
 
 READER_GONE = 1
+
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What changes the direction of writing (Unicode Standard Annex 9, section 2)."""
 
 
 def exit_status(
@@ -34,14 +39,35 @@ def exit_status(
         sys.stdout.flush()
         return status
     except DwposeError as error:
-        print(f"{program}: {place}error: {error}", file=sys.stderr)
+        print(printable(f"{program}: {place}error: {error}"), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         _drop_output()
         return READER_GONE
+    except OSError as error:
+        if error.filename is not None:  # no file that was written to: those raise OutputError
+            raise
+        print(f"{program}: error: cannot write the output: {reason_of(error)}", file=sys.stderr)
+        _drop_output()
+        return OutputError.exit_code
     except KeyboardInterrupt:
         print(f"{program}: {interrupted}", file=sys.stderr)
         return INTERRUPTED
+
+
+def printable(text: str) -> str:
+    """Returns text that may go to a terminal: without the control characters of file names.
+
+    A name may hold sequences that clear the screen, or turn the writing around; they are written
+    as in Python's text.
+    """
+    return "".join(ascii(letter)[1:-1] if _is_control(letter) else letter for letter in text)
+
+
+def _is_control(letter: str) -> bool:
+    if letter in "\n\t":
+        return False
+    return letter in _TURNING or unicodedata.category(letter) in ("Cc", "Cs")
 
 
 def _drop_output() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .argument_values import positive_number, share_number, size_wh
+from .argument_values import finite_number, positive_number, share_number, size_wh
 from .exit_status import exit_status
 from .model_options import add_model_options
 from .presets import PRESETS
@@ -195,7 +195,7 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--keypoint-threshold",
-        type=float,
+        type=finite_number,
         metavar="X",
         help="least score of a keypoint, in files and drawings alike (default: all points in "
         "files, 0.3 in drawings)",

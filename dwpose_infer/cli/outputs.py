@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..drawing import draw
 from ..errors import InvalidArgumentError, OutputError
-from ..files.atomic import write_bytes
+from ..files.atomic import is_file, write_bytes
 from ..formats import FORMATS, save
 from ..inputs import Picture
 from ..results import PoseResult
@@ -78,7 +78,7 @@ class OutputPlan:
 
     def is_done(self, picture: Picture) -> bool:
         """Tells whether every file of a picture is there already."""
-        return all(path.is_file() for path in self.picture_paths(picture))
+        return all(map(is_file, self.picture_paths(picture)))
 
     def check(self, pictures: Sequence[Picture]) -> None:
         """Finds out before the work starts what would go wrong at its end.

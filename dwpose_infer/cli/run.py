@@ -18,10 +18,12 @@ from ..errors import DwposeError, InvalidArgumentError
 from ..images import MAX_PIXELS, read_image
 from ..inputs import STDIN, Clip, Picture, find_inputs
 from ..picture_groups import PictureInput
+from ..picture_url import short, without_password
 from ..pipeline import Found, Pipeline, detector_options, open_pipeline
 from ..results import PoseResult
 from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE, get_spec
 from .clip_outputs import ClipPlan, out_video
+from .exit_status import printable
 from .infer_options import InferOptions, check_inputs, check_outputs
 from .outputs import DrawStyle, OutputPlan, check_paths
 from .video import ClipRun, ClipTally, check_clips
@@ -272,10 +274,10 @@ def _deliver(
 
 
 def _failure(picture: Picture, error: DwposeError) -> str:
-    message = str(error)
-    if picture.source not in message:
-        message = f"{picture.source}: {message}"
-    return f"dwpose-infer: error: {message}"
+    message, name = str(error), short(without_password(picture.source))
+    if name not in message:
+        message = f"{name}: {message}"
+    return printable(f"dwpose-infer: error: {message}")
 
 
 def _summary(
@@ -316,4 +318,4 @@ def _count(number: int, noun: str) -> str:
 
 
 def _print_error(message: str) -> None:
-    print(f"dwpose-infer: {message}", file=sys.stderr)
+    print(printable(f"dwpose-infer: {message}"), file=sys.stderr)

@@ -82,6 +82,9 @@ _MAX_HAND_DOT: Final = 1 / 25
 _MAX_FACE_DOT: Final = 1 / 80
 _MIN_DOT_PX: Final = 0.25
 
+MAX_CANVAS_PIXELS: Final = 2**28
+"""Pixels of the largest canvas, 805 MB: more than pictures may have unless allowed to."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
@@ -156,6 +159,11 @@ def draw_openpose(
         result, min_score=min_score, image_wh=image_wh, canvas_wh=canvas_wh
     )
     points = strokes.only_parts(points, DEFAULT_PARTS if parts is None else parts)
+    if canvas_wh[0] * canvas_wh[1] > MAX_CANVAS_PIXELS:
+        raise InvalidArgumentError(
+            f"a canvas of {canvas_wh[0]}x{canvas_wh[1]} pixels is larger than the limit of "
+            f"{MAX_CANVAS_PIXELS:,}"
+        )
     canvas = np.full((canvas_wh[1], canvas_wh[0], 3), background, np.uint8)
     _draw_bodies(canvas, points, sizes)
     for person in points:

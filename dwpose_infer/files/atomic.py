@@ -98,6 +98,21 @@ def _replace(target: Path, data: bytes) -> None:
         part.replace(target)
 
 
+def is_there(path: str | PathLike[str]) -> bool:
+    """Tells whether there is anything of this name; unlike pathlib, also of names too long."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: str | PathLike[str]) -> bool:
+    """Tells whether there is a file of this name, as `is_there`."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | PathLike[str]) -> bool:
+    """Tells whether there is a folder of this name, as `is_there`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def read_bytes(path: str | PathLike[str]) -> bytes:
     """Returns the content of a file.
 

@@ -122,6 +122,7 @@ def pictures_matching(pattern: str) -> list[Path]:
     Raises:
         InputError: There is none.
     """
+    require_whole_stars(pattern)
     parts = Path(pattern).parts
     depth = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     matching = Path(*parts[:depth]).glob(str(Path(*parts[depth:])))
@@ -129,6 +130,19 @@ def pictures_matching(pattern: str) -> list[Path]:
     if not found:
         raise InputError(f"{pattern}: no file matches this pattern")
     return sorted(found, key=natural_key)
+
+
+def require_whole_stars(pattern: str) -> None:
+    """Checks that ** stands alone where it stands for folders; some releases of Python need it.
+
+    Raises:
+        InputError: It does not.
+    """
+    if any("**" in part and part != "**" for part in Path(pattern).parts):
+        raise InputError(
+            f"{pattern}: ** stands for any folders and has to be a part of its own, as in "
+            "photos/**/*.jpg"
+        )
 
 
 def natural_key(path: Path) -> list[tuple[int, str]]:

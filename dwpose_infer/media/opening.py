@@ -10,10 +10,10 @@ from fractions import Fraction
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Final, TypeAlias, Union
-from urllib.parse import urlsplit
 
 from ..errors import InputError, InvalidArgumentError
-from ..picture_url import without_password
+from ..files.atomic import is_file, is_folder, is_there
+from ..picture_url import split_url, without_password
 from .frames import Source
 from .image_sequence import (
     DEFAULT_FRAME_RATE,
@@ -26,7 +26,7 @@ from .libraries import find_av
 from .network_stream import NetworkStream, Reconnection
 from .opencv_capture import OpenCVCapture
 from .span import Position, Span, make_span
-from .video_file import VideoFile, is_file
+from .video_file import VideoFile
 
 SourceLike: TypeAlias = Union[str, "PathLike[str]", int, Sequence[Union[str, "PathLike[str]"]]]
 """What `open_source` reads: a path, a URL, a camera's number, or a list of pictures."""
@@ -92,7 +92,7 @@ def open_source(
         return OpenCVCapture(camera, name=name, is_live=True, span=Span())
     if not isinstance(target, str):
         return _open_list(target, span, frame_rate)
-    scheme = urlsplit(target).scheme.lower() if "://" in target else ""
+    scheme = split_url(target).scheme.lower() if "://" in target else ""
     if scheme in LIVE_SCHEMES | RECORDED_SCHEMES:
         _require_no_rate(frame_rate, target)
         return _open_url(target, scheme, span, reconnection or Reconnection())
@@ -112,10 +112,10 @@ def _open_path(target: str, span: Span, frame_rate: float | Fraction | None) -> 
     rate = _checked_rate(frame_rate)
     if is_file(target):
         return ImageSequence([path], name=target, frame_rate=rate, span=span)
-    if glob.has_magic(target) and not path.exists():
+    if glob.has_magic(target) and not is_there(target):
         pictures = pictures_matching(target)
         return ImageSequence(pictures, name=target, frame_rate=rate, span=span)
-    if path.is_dir():
+    if is_folder(target):
         return ImageSequence(pictures_in(path), name=target, frame_rate=rate, span=span)
     raise InputError(f"{target}: there is no such file or folder")
 

@@ -6,7 +6,6 @@ import logging
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from ..errors import InputError
@@ -231,11 +230,3 @@ def _presentation_times(decoder: Decoder) -> list[int]:
     except decoder.read_error as error:  # a damaged end; what comes before it can be used
         logger.debug("%s: %s", decoder.name, error)
     return sorted(set(times))
-
-
-def is_file(target: str) -> bool:
-    """Tells whether there is a file of this name."""
-    try:
-        return Path(target).is_file()
-    except (OSError, ValueError):  # too long, or with a null character
-        return False

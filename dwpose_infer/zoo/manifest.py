@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
 from ..errors import InvalidArgumentError, ModelNotFoundError
+from ..files.atomic import is_file
 from .download import Source
-from .places import StrPath, cache_folder, package_file
+from .places import StrPath, cache_folder, package_file, user_path
 
 ModelKind: TypeAlias = Literal["pose", "detector"]
 
@@ -115,7 +116,7 @@ def get_spec(name: str) -> ModelSpec:
 
 def find_spec(name_or_path: StrPath) -> ModelSpec | None:
     """The model that `resolve_model` takes this argument for, or None where it is a file."""
-    if not isinstance(name_or_path, str) or Path(name_or_path).expanduser().is_file():
+    if not isinstance(name_or_path, str) or is_file(user_path(name_or_path)):
         return None
     return read_manifest().get(name_or_path)
 

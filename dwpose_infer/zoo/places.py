@@ -33,10 +33,34 @@ def engines_folder(home: StrPath | None = None) -> Path:
 def _home_folder(home: StrPath | None) -> Path:
     chosen = home or os.environ.get("DWPOSE_HOME")
     if chosen:
-        return Path(chosen).expanduser()
+        return user_path(chosen)
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("dwpose_infer", appauthor=False))
+    try:
+        folder = Path(platformdirs.user_cache_dir("dwpose_infer", appauthor=False))
+    except RuntimeError:  # of newer releases; older ones leave the "~" as it is
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise InvalidArgumentError(
+            "this user has no home folder: set DWPOSE_HOME to a folder for models and engines"
+        )
+    return folder
+
+
+def user_path(path: StrPath) -> Path:
+    """Returns a path in which ~ and ~user are home folders.
+
+    Raises:
+        InvalidArgumentError: There is no such user, or no home folder is known, or it is no path.
+    """
+    try:
+        return Path(path).expanduser()
+    except TypeError as error:
+        raise InvalidArgumentError(f"{path!r} is no path") from error
+    except RuntimeError as error:
+        raise InvalidArgumentError(
+            f"{os.fspath(path)}: no home folder is known for {Path(path).parts[0]}"
+        ) from error
 
 
 def is_offline() -> bool:

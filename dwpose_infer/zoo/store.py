@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import DownloadError, HashMismatchError, InvalidArgumentError, ModelNotFoundError
-from ..files.atomic import sha256_of
+from ..files.atomic import is_file, sha256_of
 from .download import download
 from .lock import lock_path, read_lock
 from .manifest import ModelKind, ModelSpec, get_spec, list_models
 from .model_file import require_model_file
-from .places import StrPath, is_offline
+from .places import StrPath, is_offline, user_path
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +70,8 @@ def resolve_model(
             given, a checkpoint.
         DownloadError: It has to be downloaded, which failed or is not allowed.
     """
-    path = Path(name_or_path).expanduser()
-    if path.is_file():
+    path = user_path(name_or_path)
+    if is_file(path):
         require_model_file(path, to_run=kind is not None)
         return path
     if not isinstance(name_or_path, str) or _looks_like_path(name_or_path):
