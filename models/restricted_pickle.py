@@ -15,7 +15,7 @@ import pickle
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, IO, cast
+from typing import IO, Any, cast
 
 import torch
 
