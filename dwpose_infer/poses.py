@@ -23,6 +23,9 @@ Int64Array = npt.NDArray[np.int64]
 SCHEMA_VERSION = 1
 """Version of the layout of `PoseResult.to_dict` and of the files made from it."""
 
+_IDS_SHOWN = 8
+"""Identities that a result is printed with, before it says that there are more."""
+
 
 _SHAPES = (
     ("keypoints", (kp.NUM_KEYPOINTS, 2)),
@@ -56,6 +59,9 @@ class Part:
     def __len__(self) -> int:
         return len(self.keypoints)
 
+    def __repr__(self) -> str:
+        return f"Part({self.name}, {_present(self.keypoints)})"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
@@ -74,6 +80,14 @@ class Person:
     box_xyxy: Float32Array | None = None
     box_score: float | None = None
     id: int | None = None
+
+    def __repr__(self) -> str:
+        known = [] if self.id is None else [f"id {self.id}"]
+        if self.box_xyxy is not None:
+            known.append(f"box {[round(float(side), 1) for side in self.box_xyxy]}")
+        if self.box_score is not None:
+            known.append(f"box score {self.box_score:.2f}")
+        return f"Person({', '.join([*known, _present(self.keypoints)])})"
 
     def part(self, name: str) -> Part:
         """Returns one part.
@@ -139,6 +153,17 @@ class Poses:
 
     def __len__(self) -> int:
         return len(self.keypoints)
+
+    def __repr__(self) -> str:
+        known = [f"{len(self)} person{'' if len(self) == 1 else 's'}"]
+        if self.image_size is not None:
+            known.append("{}x{} pixels".format(*self.image_size))
+        if self.ids is not None:
+            shown = ", ".join(map(str, self.ids[:_IDS_SHOWN].tolist()))
+            known.append(f"ids {shown}{', ...' if len(self) > _IDS_SHOWN else ''}")
+        if self.source is not None:
+            known.append(f"source {self.source!r}")
+        return f"{type(self).__name__}({', '.join(known)})"
 
     @property
     def persons(self) -> list[Person]:
@@ -259,6 +284,10 @@ def unstack(stacked: PoseTable) -> list[Poses]:
             )
         )
     return results
+
+
+def _present(keypoints: Float32Array) -> str:
+    return f"{(~np.isnan(keypoints).any(axis=1)).sum()} of {len(keypoints)} points"
 
 
 def _flags(values: Iterable[bool]) -> npt.NDArray[np.bool_]:

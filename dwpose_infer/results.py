@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import keypoints as kp
-from .poses import Part, Person, Poses
+from .poses import Part, Person, Poses, stack
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Part", "Person", "PoseResult", "as_results"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PoseResult(Poses):
     """All persons found in one picture, ordered by box score, best first.
 
@@ -189,6 +189,48 @@ class PoseResult(Poses):
         from .drawing import draw
 
         return draw(self, image, style=style, color=color, **options)
+
+    def to_dataframe(self, *, library: Literal["pandas", "polars"] | None = None) -> Any:
+        """Returns a row for each point of each person, as pandas or polars has it.
+
+        Columns: `person` (its place, from 0), `id` (missing where not tracked), `part`,
+        `keypoint` (its name), `x` and `y` (float32, pixels, missing where absent), `score`. Every
+        point is there, however low its score; `masked(min_score=0.3)` takes out those that
+        drawings leave out.
+
+        Args:
+            library: "pandas" or "polars"; None takes the first one installed.
+
+        Raises:
+            MissingDependencyError: The library is not installed, or neither is.
+            InvalidArgumentError: The library is another one.
+        """
+        from .formats.interchange import to_dataframe
+
+        return to_dataframe(stack([self]), library=library)
+
+    def to_supervision(self, *, min_score: float = 0.3) -> Any:
+        """Returns the persons as `supervision.KeyPoints`.
+
+        Give `dwpose_infer.formats.interchange.SUPERVISION_EDGES` to its `EdgeAnnotator`, which
+        does not know the skeleton of 133 points.
+
+        Args:
+            min_score: Points that score less are marked as not visible, so that its annotators
+                leave them out; 0.3 is what this package's own drawings take.
+
+        Raises:
+            MissingDependencyError: supervision is not installed, or older than 0.31.
+        """
+        from .formats.interchange import to_supervision
+
+        return to_supervision(self, min_score=min_score)
+
+    def _repr_png_(self) -> bytes | None:
+        """Shows the result in a notebook, see `dwpose_infer.drawing.notebook_png`."""
+        from .drawing import notebook_png
+
+        return notebook_png(self)
 
 
 def as_results(results: PoseResult | Sequence[PoseResult]) -> list[PoseResult]:

@@ -98,6 +98,8 @@ def labelled_photo(user_folder):
 def test_python_snippets_run(snippet, page, user_folder, request):
     if "models.checkpoints" in snippet:
         pytest.importorskip("torch")
+    if "to_dataframe" in snippet:
+        pytest.importorskip("pandas")
     if "gt.json" in snippet:
         request.getfixturevalue("labelled_photo")
     exec(compile(snippet, page, "exec"), {})

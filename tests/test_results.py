@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
+import cv2
 import numpy as np
 import pytest
+from format_samples import assert_same, full, ramp
 
 from dwpose_infer import keypoints as kp
 from dwpose_infer.errors import InvalidArgumentError
@@ -89,3 +94,50 @@ def test_weak_hands_are_dropped_one_by_one(result):
     assert np.isfinite(kept.keypoints[2]).all()
     np.testing.assert_array_equal(kept.keypoints[:, :91], result.keypoints[:, :91])
     assert np.isnan(result.without_weak_hands(min_mean_score=2).keypoints[:, 91:]).all()
+
+
+def test_results_print_in_a_line():
+    result = full(2, source="photo.jpg")
+    assert repr(result) == "PoseResult(2 persons, 640x480 pixels, ids 7, 8, source 'photo.jpg')"
+    assert repr(result[1]) == (
+        "Person(id 8, box [1.1, 1.2, 51.3, 81.4], box score 0.80, 133 of 133 points)"
+    )
+    hidden = result.masked(parts=["body"])[0]
+    assert repr(hidden.left_hand) == "Part(left_hand, 0 of 21 points)"
+    assert repr(ramp(1)) == "PoseResult(1 person)"
+    assert repr(ramp(1)[0]) == "Person(133 of 133 points)"
+    assert repr(full(100)).count(",") < 15
+
+
+def test_results_and_persons_are_pickled_whole():
+    result = full(2)
+    again = pickle.loads(pickle.dumps(result))
+    assert_same(again, result)
+    assert_same(copy.deepcopy(ramp(1)), ramp(1))
+    person = pickle.loads(pickle.dumps(result[1]))
+    np.testing.assert_array_equal(person.keypoints, result[1].keypoints)
+    assert (person.id, person.box_score) == (8, result[1].box_score)
+
+
+def shown(result):
+    data = result._repr_png_()
+    return None if data is None else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def test_a_notebook_shows_the_picture_or_an_empty_canvas(tmp_path):
+    path = tmp_path / "picture.png"
+    cv2.imwrite(str(path), np.full((900, 1200, 3), 90, np.uint8))
+    over = shown(PoseResult.empty(image_size=(1200, 900), source=str(path)))
+    assert over.shape == (600, 800, 3)
+    assert np.unique(over).tolist() == [90]
+    for source in (None, "https://example.org/a.jpg", str(tmp_path / "gone.png")):
+        canvas = shown(PoseResult.empty(image_size=(640, 480), source=source))
+        assert canvas.shape == (480, 640, 3)
+        assert canvas.max() == 0
+    assert shown(full(1, source=None)).max() > 0
+    other = PoseResult.empty(image_size=(640, 480), source=str(path))  # it has changed since
+    assert shown(other).max() == 0
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"no picture")
+    assert shown(PoseResult.empty(image_size=(64, 48), source=str(clip))).max() == 0
+    assert shown(ramp(1)) is None

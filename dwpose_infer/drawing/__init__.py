@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidArgumentError
+from ..errors import DwposeError, InvalidArgumentError
 from .openpose import draw_openpose
 from .overlay import draw_overlay
 
@@ -21,13 +23,16 @@ if TYPE_CHECKING:
     from ..images import ImageSource
     from ..poses import Poses
 
-__all__ = ["draw", "draw_openpose", "draw_overlay"]
+__all__ = ["draw", "draw_openpose", "draw_overlay", "notebook_png"]
 
 _STYLES: Final[dict[str, Callable[..., npt.NDArray[np.uint8]]]] = {
     "openpose": draw_openpose,
     "overlay": draw_overlay,
 }
 _COLORS: Final = ("bgr", "rgb")
+
+NOTEBOOK_SIDE: Final = 800
+"""Longest side in pixels of what a notebook shows: every cell's picture is kept in its file."""
 
 
 def draw(
@@ -70,6 +75,32 @@ def draw(
             options["image_size"] = (width, height)
         drawn = draw_openpose(result, **options)
     return _in_order(drawn, color)
+
+
+def notebook_png(result: Poses) -> bytes | None:
+    """Returns what a notebook shows for a result, at most 800 pixels wide or high.
+
+    Skeletons over the picture where that still lies at `source` with the size it had, else on an
+    empty canvas; None where the size is not known either.
+    """
+    drawn = None
+    source = result.source
+    # It may be a video's name; a look at the first bytes tells without reading all of it.
+    if source is not None and Path(source).is_file() and cv2.haveImageReader(source):
+        with suppress(DwposeError):
+            picture = _picture(result, None, "bgr")
+            if result.image_size in (None, picture.shape[1::-1]):
+                drawn = draw_overlay(picture, result)
+    if drawn is None and result.image_size is None:
+        return None
+    drawn = draw_openpose(result) if drawn is None else drawn
+    scale = NOTEBOOK_SIDE / max(drawn.shape[:2])
+    if scale < 1:
+        drawn = np.asarray(
+            cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+        )
+    done, data = cv2.imencode(".png", drawn)
+    return data.tobytes() if done else None
 
 
 def _check_options(style: str, options: dict[str, Any]) -> None:

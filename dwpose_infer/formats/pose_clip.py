@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from .. import keypoints as kp
 from ..errors import FormatError, InputError, InvalidArgumentError
 from ..files.atomic import read_bytes
-from ..poses import Float32Array, Float64Array, Int64Array, unstack
+from ..poses import Float32Array, Float64Array, Int64Array, stack, unstack
 from ..results import PoseResult
 from .codecs import FORMATS, read
 from .frame_log import LoggedFrame, read_frame_log
+from .interchange import to_dataframe
 
 _FRAME_NUMBER: Final = re.compile(r"(\d+)_keypoints\.json$")
 
@@ -104,6 +105,25 @@ class PoseClip:
             row[columns, :, 2] = frame.result.scores
         points[np.isnan(points).any(axis=3)] = np.nan
         return points
+
+    def to_dataframe(self, *, library: Literal["pandas", "polars"] | None = None) -> Any:
+        """Returns a row for each point of each person of each frame.
+
+        The columns are those of `PoseResult.to_dataframe`, after `frame` and `time_s`; frames
+        with nobody have no rows.
+
+        Args:
+            library: "pandas" or "polars"; None takes the first one installed.
+
+        Raises:
+            MissingDependencyError: The library is not installed, or neither is.
+            InvalidArgumentError: The library is another one.
+        """
+        known = [(frame, frame.result) for frame in self.frames if frame.result is not None]
+        table = stack([result for _, result in known])
+        indices = [frame.index for frame, _ in known]
+        times_s = [frame.time_s for frame, _ in known]
+        return to_dataframe(table.at(indices, times_s), library=library)
 
 
 def load_clip(path: str | PathLike[str]) -> PoseClip:

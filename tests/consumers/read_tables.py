@@ -3,6 +3,7 @@
 import duckdb
 import polars
 
+from dwpose_infer.formats import load_clip
 from expected import FOLDER, Comparison, require
 
 
@@ -50,3 +51,12 @@ for name, frames in (("clip.jsonl", 3), ("quiet.jsonl", 201)):
         log_agrees(lines, f"duckdb {name}")
     else:
         require(len(lines[200]["persons"]) == 2, "duckdb quiet.jsonl: nobody in the last frame")
+
+clip = load_clip(FOLDER / "clip.jsonl")
+frame = clip.to_dataframe(library="polars")
+comparison = Comparison("wholebody")
+for row in frame.to_dicts():
+    require(row["id"] == comparison.ids[row["person"]], f"id {row['id']!r}")
+    values = [row["x"], row["y"], row["score"]]
+    comparison.require(row["frame"], row["person"], row["keypoint"], values)
+comparison.done("polars, to_dataframe")

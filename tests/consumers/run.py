@@ -28,6 +28,10 @@ PAGE = HERE.parents[1] / "docs" / "formats.md"
 BEGIN, END = "<!-- consumers: begin -->", "<!-- consumers: end -->"
 
 
+OURS = ("numpy==2.4.6", "msgspec==0.22.0")
+"""What this package's formats need."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
     """A package that reads our files.
@@ -37,6 +41,7 @@ class Consumer:
         packages: What is installed, pinned; the first one is the package itself.
         script: Script of this folder that reads the files and compares them.
         files: What it is given, as the table says it.
+        with_ours: Whether the script uses this package too, from its source.
         alone: Packages that are installed without what they require, as most of that is not
             needed to read files.
     """
@@ -46,6 +51,7 @@ class Consumer:
     script: str
     files: str
     alone: tuple[str, ...] = ()
+    with_ours: bool = False
 
     @property
     def tried(self) -> str:
@@ -101,7 +107,8 @@ CONSUMERS = (
         name="supervision",
         packages=("supervision==0.31.2",),
         script="read_supervision.py",
-        files="arrays of `npz`; boxes of `coco-dataset`",
+        files="`to_supervision()`, with its bones drawn; boxes of `coco-dataset`",
+        with_ours=True,
     ),
     Consumer(
         name="movement",
@@ -119,7 +126,8 @@ CONSUMERS = (
         name="polars",
         packages=("polars==2.1.0", "duckdb==2.0.1"),
         script="read_tables.py",
-        files="`csv`, `parquet` and `jsonl` of a clip",
+        files="`csv`, `parquet` and `jsonl` of a clip; `to_dataframe()`",
+        with_ours=True,
     ),
 )
 """The packages, one environment each."""
@@ -141,10 +149,12 @@ def read_with(consumer: Consumer, files: Path) -> Outcome:
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         # What a package keeps of its own beside its user's files is no business of ours.
         environment = os.environ | {"FIFTYONE_DO_NOT_TRACK": "1", "FIFTYONE_DATABASE_DIR": folder}
+        if consumer.with_ours:
+            environment |= {"PYTHONPATH": str(HERE.parents[1])}
         commands: list[list[str | Path]] = []
         if consumer.alone:
             commands.append([*pip, "--no-deps", *consumer.alone])
-        commands.append([*pip, *consumer.packages])
+        commands.append([*pip, *consumer.packages, *(OURS if consumer.with_ours else ())])
         commands.append([python, "-W", "ignore", HERE / consumer.script, files])
         said = ""
         for command in commands:
