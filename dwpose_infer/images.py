@@ -109,11 +109,16 @@ def read_image(
             an array's shape or values cannot be a picture's.
         InvalidArgumentError: `source` is of another type, or `color` or `max_value` is unusable.
     """
-    read = read_picture(source, color=color, max_pixels=max_pixels, max_value=max_value)
+    return read_and_log(source, color=color, max_pixels=max_pixels, max_value=max_value).image_bgr
+
+
+def read_and_log(source: ImageSource, **options: Any) -> ReadPicture:
+    """Reads a picture as `read_picture` does, and logs its notes: assumptions as warnings."""
+    read = read_picture(source, **options)
     for note in read.notes:
         level = logging.WARNING if "taken " in note else logging.INFO
         logger.log(level, "%s", note)
-    return read.image_bgr
+    return read
 
 
 def read_picture(

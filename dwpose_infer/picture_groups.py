@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from .detector import Detections
 from .errors import DwposeError
+from .images import ReadPicture
 
 UInt8Array = npt.NDArray[np.uint8]
 OnError = Literal["raise", "return"]
@@ -34,12 +35,13 @@ class PictureInput:
     """A picture that is to be read, and what is known of it.
 
     Attributes:
-        read: Returns it, (H, W, 3) uint8, BGR; raises `InputError` where it cannot be read.
+        read: Returns it, (H, W, 3) uint8, BGR, with or without notes; raises `InputError` where it
+            cannot be read.
         source: Its name in the result.
         persons: Its persons where they are known; None asks the detector.
     """
 
-    read: Callable[[], UInt8Array]
+    read: Callable[[], UInt8Array | ReadPicture]
     source: str | None = None
     persons: Detections | None = None
 
@@ -51,10 +53,12 @@ class Decoded:
     Attributes:
         image_bgr: (H, W, 3) uint8.
         picture: What was known of it.
+        notes: What was left out, altered or assumed when it was read, in words.
     """
 
     image_bgr: UInt8Array
     picture: PictureInput
+    notes: tuple[str, ...] = ()
 
 
 def read_groups(
@@ -78,7 +82,7 @@ def read_groups(
                 raise image
             group.append(image)
         else:
-            group.append(Decoded(image, picture))
+            group.append(Decoded(image.image_bgr, picture, image.notes))
         pixels += _pixels(image)
         if len(group) >= GROUP_PICTURES or pixels >= GROUP_PIXELS:
             yield group
@@ -87,20 +91,21 @@ def read_groups(
         yield group
 
 
-def _pixels(image: UInt8Array | DwposeError) -> int:
-    return 0 if isinstance(image, DwposeError) else image.size // 3
+def _pixels(image: ReadPicture | DwposeError) -> int:
+    return 0 if isinstance(image, DwposeError) else image.image_bgr.size // 3
 
 
-def _read_one(picture: PictureInput) -> UInt8Array | DwposeError:
+def _read_one(picture: PictureInput) -> ReadPicture | DwposeError:
     try:
-        return picture.read()
+        found = picture.read()
+        return found if isinstance(found, ReadPicture) else ReadPicture(found)
     except DwposeError as error:
         return error
 
 
 def _read(
     pictures: Iterable[PictureInput], *, ahead: bool
-) -> Iterator[tuple[PictureInput, UInt8Array | DwposeError]]:
+) -> Iterator[tuple[PictureInput, ReadPicture | DwposeError]]:
     """Yields pictures in order while the next ones are read in the background."""
     if not ahead or (isinstance(pictures, Sequence) and len(pictures) < 2):
         for picture in pictures:
@@ -116,20 +121,20 @@ def _read(
             pixels_ahead += pixels
             changed.notify_all()
 
-    def read(picture: PictureInput) -> UInt8Array | DwposeError:
+    def read(picture: PictureInput) -> ReadPicture | DwposeError:
         with changed:
             changed.wait_for(lambda: stopped or pixels_ahead < GROUP_PIXELS)
         image = _read_one(picture)
         count(_pixels(image))
         return image
 
-    def take() -> tuple[PictureInput, UInt8Array | DwposeError]:
+    def take() -> tuple[PictureInput, ReadPicture | DwposeError]:
         picture, future = waiting.popleft()
         image = future.result()
         count(-_pixels(image))
         return picture, image
 
-    waiting: deque[tuple[PictureInput, Future[UInt8Array | DwposeError]]] = deque()
+    waiting: deque[tuple[PictureInput, Future[ReadPicture | DwposeError]]] = deque()
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read pictures")
     try:
         for picture in pictures:

@@ -61,6 +61,7 @@ class _Cut:
     crops: Crops
     image_size: tuple[int, int]
     source: str | None
+    notes: tuple[str, ...]
     image_bgr: UInt8Array | None
 
 
@@ -183,6 +184,7 @@ class Pipeline(ClosesOnExit):
                     crops=crops,
                     image_size=(width, height),
                     source=each.picture.source,
+                    notes=each.notes,
                     image_bgr=each.image_bgr if keep_images else None,
                 )
             )
@@ -206,6 +208,7 @@ class Pipeline(ClosesOnExit):
                 box_scores=cut.detections.scores,
                 image_size=cut.image_size,
                 source=cut.source,
+                notes=cut.notes,
             )
             region_wh = cut.crops.scale
             if cut.searched and self.estimator is not None and not self.keep_doubtful:

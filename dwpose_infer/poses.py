@@ -141,6 +141,7 @@ class Poses:
     ids: Int64Array | None = None
     image_size: tuple[int, int] | None = None
     source: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         persons = len(self.keypoints)
@@ -198,6 +199,7 @@ class PoseTable:
         sources: R paths or URLs; None where unknown.
         frame_indices: (R,) int64, index of each frame in its clip, from 0; None for pictures.
         times_s: (R,) float64, time of each frame in seconds, NaN where unknown; None for pictures.
+        notes: R tuples, what was altered of each picture, in words; empty where nothing is known.
     """
 
     person_counts: Int64Array
@@ -213,6 +215,7 @@ class PoseTable:
     sources: tuple[str | None, ...]
     frame_indices: Int64Array | None = None
     times_s: Float64Array | None = None
+    notes: tuple[tuple[str, ...], ...] = ()
 
     def at(self, indices: Sequence[int], times_s: Sequence[float | None]) -> PoseTable:
         """Returns the table with the index and the time of each frame.
@@ -262,6 +265,7 @@ def stack(results: Sequence[Poses]) -> PoseTable:
             [result.image_size or (-1, -1) for result in results], np.int64
         ).reshape(-1, 2),
         sources=tuple(result.source for result in results),
+        notes=tuple(result.notes for result in results),
     )
 
 
@@ -281,6 +285,7 @@ def unstack(stacked: PoseTable) -> list[Poses]:
                 ids=stacked.ids[span] if stacked.has_ids[index] else None,
                 image_size=None if (width, height) == (-1, -1) else (width, height),
                 source=stacked.sources[index],
+                notes=stacked.notes[index] if stacked.notes else (),
             )
         )
     return results

@@ -18,7 +18,14 @@ from .detector import Detections, Detector
 from .errors import DwposeError, InputError, InvalidArgumentError
 from .estimator import DEFAULT_MAX_BATCH, PoseEstimator
 from .given_boxes import persons_per_picture
-from .images import MAX_PIXELS, ColorOrder, ImageSource, as_sources, read_image
+from .images import (
+    MAX_PIXELS,
+    ColorOrder,
+    ImageSource,
+    ReadPicture,
+    as_sources,
+    read_and_log,
+)
 from .picture_groups import PictureInput
 from .pipeline import Found, detector_options, open_pipeline
 from .preference import Preference
@@ -275,7 +282,7 @@ class Predictor(ClosesOnExit):
         if on_error not in ("raise", "return"):
             raise InvalidArgumentError(f'on_error is {on_error!r}, must be "raise" or "return"')
         find = partial(self._find, whole_image=whole_image, on_error=on_error)
-        read = partial(read_image, color=color or self._color, max_pixels=self._max_pixels)
+        read = partial(read_and_log, color=color or self._color, max_pixels=self._max_pixels)
         if isinstance(images, Iterator) and not hasattr(images, "read"):
             if boxes is not None:
                 raise InvalidArgumentError(
@@ -381,7 +388,7 @@ class Predictor(ClosesOnExit):
 
 
 def _input(
-    read: Callable[[ImageSource], npt.NDArray[np.uint8]],
+    read: Callable[[ImageSource], ReadPicture],
     source: ImageSource,
     persons: Detections | None = None,
 ) -> PictureInput:

@@ -40,6 +40,9 @@ class PoseResult(Poses):
         ids: (P,) int64, identities across the frames of a video; None without tracking.
         image_size: (width, height) of the input picture in pixels; None where unknown.
         source: Path or URL the picture came from; None where it came from memory.
+        notes: What was left out, altered or assumed of the picture when it was read, in words,
+            such as "first of 12 frames used"; empty where nothing was. The formats "json" and
+            "npz" hold them.
     """
 
     @classmethod
@@ -49,6 +52,7 @@ class PoseResult(Poses):
             *(poses.keypoints, poses.scores, poses.boxes_xyxy, poses.box_scores, poses.ids),
             image_size=poses.image_size,
             source=poses.source,
+            notes=poses.notes,
         )
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -11,11 +12,8 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import DwposeError, InvalidArgumentError
-from ..images import MAX_PIXELS, read_image
+from ..images import MAX_PIXELS, ReadPicture, read_picture
 from ..inputs import STDIN, Clip, Picture, find_inputs
 from ..picture_groups import PictureInput
 from ..picture_url import short, without_password
@@ -41,6 +39,8 @@ class _Tally:
     failed: int = 0
     interrupted: bool = False
     results: list[PoseResult] = field(default_factory=list)
+    noted: int = 0  # of those done, pictures of which something was altered or assumed
+    kinds_said: set[str] = field(default_factory=set)
 
 
 def run(options: InferOptions) -> int:
@@ -234,6 +234,9 @@ def _predict_all(
             if isinstance(found, Found):
                 try:
                     _deliver(options, plan, picture, found, tally)
+                    for line in _new_notes(found.result, tally):
+                        if not options.quiet:
+                            bar.write(line, file=sys.stderr)
                 except DwposeError as caught:
                     error = caught
             if error is not None:
@@ -242,9 +245,9 @@ def _predict_all(
             bar.update()
 
 
-def _read(picture: Picture, *, max_pixels: int) -> npt.NDArray[np.uint8]:
+def _read(picture: Picture, *, max_pixels: int) -> ReadPicture:
     source = sys.stdin.buffer.read() if picture.source == STDIN else picture.source
-    return read_image(source, max_pixels=max_pixels)
+    return read_picture(source, max_pixels=max_pixels)
 
 
 def _finish(options: InferOptions, result: PoseResult, source: str) -> PoseResult:
@@ -273,6 +276,19 @@ def _deliver(
     tally.empty += not len(result)
 
 
+def _new_notes(result: PoseResult, tally: _Tally) -> list[str]:
+    """Lines on what was left out, altered or assumed of a picture, one for each kind in a run."""
+    tally.noted += bool(result.notes)
+    lines = []
+    for note in result.notes:
+        kind = re.sub(r"[0-9.]+", "", note)
+        if kind not in tally.kinds_said:
+            tally.kinds_said.add(kind)
+            name = short(without_password(str(result.source)))
+            lines.append(printable(f"dwpose-infer: {name}: {note} (said once)"))
+    return lines
+
+
 def _failure(picture: Picture, error: DwposeError) -> str:
     message, name = str(error), short(without_password(picture.source))
     if name not in message:
@@ -290,6 +306,8 @@ def _summary(
         words.append(f"{_count(clips.done, 'video')}, {_count(clips.frames, 'frame')}")
     if tally.failed or clips.failed:
         words.append(f"{tally.failed + clips.failed} failed")
+    if tally.noted:
+        words.append(f"{tally.noted} with notes")
     if skipped:
         words.append(f"{skipped} skipped, their results were there already")
     words.append(f"{elapsed_s:.1f} s")

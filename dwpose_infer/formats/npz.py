@@ -5,20 +5,24 @@ stand one after the other in `keypoints` (N, 133, 2), `scores` (N, 133), `boxes_
 `box_scores` (N,) and `ids` (N,), and `person_counts` (R,) tells where a picture ends. Besides,
 `has_boxes`, `has_box_scores`, `has_ids`, `image_sizes` (R, 2) and `sources` (R,) with
 `has_source` say what is known of each picture, `schema_version` and `keypoint_order` what the
-file is. With one picture `keypoints` is simply that picture's array.
+file is; `notes` (R,), a JSON list of texts for each picture, is there where one has any. With one
+picture `keypoints` is simply that picture's array.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import keypoints as kp
 from ..errors import FormatError
+from ..files.json_text import decode as decode_json
 from ..files.json_text import require, require_version
 from ..poses import SCHEMA_VERSION, Poses, PoseTable, unstack
 from .format import Format
@@ -60,6 +64,8 @@ def encode(table: PoseTable, *, compress: bool = True) -> bytes:
     sources = ["" if source is None else source for source in table.sources]
     arrays["sources"] = np.array(sources, np.str_)
     arrays["has_source"] = np.array([source is not None for source in table.sources], np.bool_)
+    if any(table.notes):
+        arrays["notes"] = np.array([json.dumps(notes) for notes in table.notes], np.str_)
     arrays["schema_version"] = np.int64(SCHEMA_VERSION)
     arrays["keypoint_order"] = np.str_(KEYPOINT_ORDER)
     file = io.BytesIO()
@@ -129,7 +135,14 @@ def _table(arrays: dict[str, Any], origin: str) -> PoseTable:
         )
     )
     names = (*_PERSON_ARRAYS, *(name for name in _PICTURE_ARRAYS if name not in _SOURCES))
-    return PoseTable(sources=sources, **{name: arrays[name] for name in names})
+    notes = _notes(arrays["notes"], len(counts), origin) if "notes" in arrays else ()
+    return PoseTable(sources=sources, notes=notes, **{name: arrays[name] for name in names})
+
+
+def _notes(array: npt.NDArray[Any], pictures: int, origin: str) -> tuple[tuple[str, ...], ...]:
+    fits = array.dtype.kind == "U" and array.shape == (pictures,)
+    require(fits, origin, "notes is not one text for each picture")
+    return tuple(tuple(decode_json(each, list[str], f"{origin}: notes")) for each in array.tolist())
 
 
 def _arrays(data: bytes, origin: str) -> dict[str, Any]:

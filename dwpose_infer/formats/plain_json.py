@@ -10,6 +10,7 @@ One result is an object, several are an object with the list `results`::
                   "keypoints": [[x, y], ...], "scores": [...]}]}
 
 Coordinates are pixels of the picture. NaN is `null`, and a point with two NaN is one `null`.
+`notes`, a list of texts, is there where something of the picture was left out, altered or assumed.
 `person_fields` says which of `id`, `box_xyxy` and `box_score` are known, which a picture with
 nobody on it could not tell otherwise. Every float32 stands as the shortest decimal that rounds
 back to it.
@@ -61,6 +62,7 @@ def result_to_dict(result: Poses) -> dict[str, Any]:
         "image_size": None
         if width is None or height is None
         else {"width": int(width), "height": int(height)},
+        **({"notes": list(result.notes)} if result.notes else {}),
         "person_fields": list(known),
         "persons": [
             {
@@ -103,6 +105,12 @@ def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
         origin,
         f"person_fields is not a list of {', '.join(_ARRAY_OF_FIELD)}",
     )
+    notes = document.get("notes", [])
+    require(
+        isinstance(notes, list) and all(isinstance(note, str) for note in notes),
+        origin,
+        "notes is not a list of texts",
+    )
     return Poses(
         keypoints=_gather(persons, "keypoints", (kp.NUM_KEYPOINTS, 2), origin),
         scores=_gather(persons, "scores", (kp.NUM_KEYPOINTS,), origin),
@@ -111,6 +119,7 @@ def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
         ids=_gather_ids(persons, origin) if "id" in known else None,
         image_size=_image_size(document.get("image_size"), origin),
         source=source,
+        notes=tuple(notes),
     )
 
 

@@ -1,8 +1,10 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from format_samples import assert_same, full, ramp
 
@@ -180,3 +182,22 @@ def test_import_is_light():
     code = "import sys, dwpose_infer.formats; print({'pyarrow', 'pandas', 'cv2'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("name", ["json", "npz"])
+def test_notes_come_back(tmp_path, name):
+    noted = replace(full(), notes=("first of 3 frames used", "ü \n 0..1"))
+    path = tmp_path / f"a.{name}"
+    for results in ([noted], [noted, full()], [full(), noted, noted]):
+        save(results, path)
+        for actual, expected in zip(load(path), results, strict=True):
+            assert_same(actual, expected)
+
+
+def test_a_result_without_notes_has_none_in_its_files(tmp_path):
+    assert "notes" not in full().to_dict()
+    assert "notes" not in np.load(save(full(), tmp_path / "a.npz")).files
+    document = {**full().to_dict(), "notes": ["x", 1]}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    with pytest.raises(FormatError, match="notes is not a list of texts"):
+        load(tmp_path / "a.json")
