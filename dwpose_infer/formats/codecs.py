@@ -33,8 +33,13 @@ def write(
     """Writes poses to one file, in one step; see `dwpose_infer.formats.save`."""
     chosen = _chosen(path, format)
     chosen.require_options(options)
-    data = chosen.encode(stack(poses) if chosen.of_clip == "file" else poses, **options)
-    return write_bytes(path, data if isinstance(data, bytes) else dump(data))
+    return write_bytes(path, encode(poses, chosen, **options))
+
+
+def encode(poses: Sequence[Poses], format: Format, **options: Any) -> bytes:
+    """Returns the bytes of a file of poses."""
+    data = format.encode(stack(poses) if format.of_clip == "file" else poses, **options)
+    return data if isinstance(data, bytes) else dump(data)
 
 
 def read(path: str | PathLike[str], *, format: str | None = None) -> list[Poses]:

@@ -1,0 +1,1 @@
+"""The networks behind HTTP; the command `dwpose-serve` starts it."""

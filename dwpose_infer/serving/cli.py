@@ -1,0 +1,160 @@
+"""The command `dwpose-serve`: poses over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..cli.argument_values import positive_number, share_number
+from ..cli.exit_status import exit_status
+from ..cli.model_options import add_model_options, runtime_of
+from ..cli.standard_options import add_standard_options
+from ..errors import InvalidArgumentError, MissingDependencyError
+
+TOKEN_VARIABLE = "DWPOSE_SERVE_TOKEN"
+
+_EPILOG = f"""\
+paths:
+  POST /v1/predict   a picture's bytes, a form with files, or JSON with base64; ?format=json|
+                     openpose|coco|coco-dataset|npz|csv|parquet, or ?draw=overlay|openpose
+  GET  /healthz      the process answers      GET /readyz   the networks are warm
+  GET  /metrics      for Prometheus           GET /docs     every option, to try out
+
+examples:
+  dwpose-serve
+  curl --data-binary @photo.jpg http://127.0.0.1:8000/v1/predict
+  curl -F a=@one.jpg -F b=@two.jpg 'http://127.0.0.1:8000/v1/predict?format=openpose'
+
+It listens on this machine alone unless --host says otherwise; then set a token in the environment
+variable {TOKEN_VARIABLE}, which requests carry as `Authorization: Bearer ...`, and put
+TLS in front. SIGTERM and Ctrl-C finish what was accepted. Needs pip install "dwpose-infer[serve]".
+
+exit status:
+  0 stopped    1 failed    2 wrong usage    3 backend, device or optional package unavailable
+  4 model not available
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: Arguments without the program's name; None takes those of the process.
+
+    Returns:
+        Exit status, see `dwpose-serve --help`.
+    """
+    arguments = _parser().parse_args(argv)
+    return exit_status(lambda: _serve(arguments), program="dwpose-serve")
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    try:
+        import uvicorn
+
+        from .app import create_app
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'the service needs more packages ({error}): pip install "dwpose-infer[serve]"'
+        ) from error
+    from ..pipeline import detector_options, open_pipeline
+    from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
+    from .settings import ServiceLimits, ServiceSettings
+
+    if arguments.web is not None and not (arguments.web / "index.html").is_file():
+        raise InvalidArgumentError(f"--web {arguments.web}: there is no index.html; run make web")
+    settings = ServiceSettings(
+        limits=ServiceLimits(
+            max_body_bytes=arguments.max_body_mib * 2**20,
+            max_pixels=arguments.max_pixels,
+            max_pictures=arguments.max_pictures,
+            max_waiting=arguments.max_waiting,
+            timeout_s=arguments.timeout,
+        ),
+        token=os.environ.get(TOKEN_VARIABLE) or None,
+        delay_ms=arguments.delay_ms,
+        web=arguments.web,
+    )
+    if arguments.host not in ("127.0.0.1", "::1", "localhost") and settings.token is None:
+        print(
+            f"dwpose-serve: {arguments.host} is open to others, and no token is set "
+            f"({TOKEN_VARIABLE})",
+            file=sys.stderr,
+        )
+    detector = arguments.detector or DEFAULT_DETECTOR
+    pipeline = open_pipeline(
+        arguments.pose or DEFAULT_POSE,
+        detector,
+        runtime_of(vars(arguments), progress=sys.stderr.isatty()),
+        detector_options(
+            detector,
+            score_threshold=arguments.score_threshold,
+            max_persons=arguments.max_persons,
+            square_input=arguments.square_input,
+        ),
+    )
+    uvicorn.run(
+        create_app(pipeline, settings),
+        host=arguments.host,
+        port=arguments.port,
+        log_level="warning" if arguments.quiet else "info",
+        timeout_graceful_shutdown=round(arguments.timeout) + 1,
+        server_header=False,
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dwpose-serve",
+        description="Serve whole-body poses over HTTP; requests of many clients share batches.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_standard_options(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000")
+    parser.add_argument(
+        "--web", type=Path, metavar="DIR", help="serve the browser page of `make web` at /"
+    )
+    parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
+    add_model_options(parser.add_argument_group("models and where they run"))
+    persons = parser.add_argument_group("persons")
+    persons.add_argument("--score-threshold", type=share_number, metavar="X", help="least score")
+    persons.add_argument("--max-persons", type=positive_number, metavar="N", help="of a picture")
+    limits = parser.add_argument_group("limits")
+    for name, default, text in (
+        ("--max-body-mib", 64, "size of a request"),
+        ("--max-pixels", 50_000_000, "pixels of a picture, before it is decoded"),
+        ("--max-pictures", 32, "pictures of one request"),
+        ("--max-waiting", 64, "pictures of all requests that may wait; more are answered 429"),
+    ):
+        limits.add_argument(
+            name,
+            type=positive_number,
+            default=default,
+            metavar="N",
+            help=f"{text} (default: {default:,})",
+        )
+    limits.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds after which a request is given up, with 504 (default: 30)",
+    )
+    limits.add_argument(
+        "--delay-ms",
+        type=float,
+        default=3.0,
+        metavar="MS",
+        help="longest time a picture waits for others to share its batch (default: 3)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

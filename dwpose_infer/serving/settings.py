@@ -1,0 +1,52 @@
+"""What a service is told when it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InvalidArgumentError
+
+MAX_BODY_BYTES = 64 * 2**20
+"""A photo of a large camera is 10 to 30 MB as JPEG."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceLimits:
+    """What a request may cost.
+
+    Attributes:
+        max_body_bytes: Size of a request's body.
+        max_pixels: Pixels of a picture, before it is decoded.
+        max_pictures: Pictures of one request.
+        max_waiting: Pictures of all requests that may wait for the networks.
+        timeout_s: Seconds after which a request is given up.
+    """
+
+    max_body_bytes: int = MAX_BODY_BYTES
+    max_pixels: int = 50_000_000
+    max_pictures: int = 32
+    max_waiting: int = 64
+    timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_body_bytes", "max_pixels", "max_pictures", "max_waiting", "timeout_s"):
+            if getattr(self, name) <= 0:
+                raise InvalidArgumentError(f"{name} is {getattr(self, name)}, must be above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """A service, besides its networks.
+
+    Attributes:
+        limits: What a request may cost.
+        token: Bearer token that requests have to carry; None for none.
+        delay_ms: Longest time a picture waits for others to share its batch.
+        web: Folder of the browser page, served at "/"; None for none.
+    """
+
+    limits: ServiceLimits = ServiceLimits()
+    token: str | None = None
+    delay_ms: float = 3.0
+    web: Path | None = None

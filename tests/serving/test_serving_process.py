@@ -1,0 +1,113 @@
+"""The command as a process of its own: signals, broken clients, a port."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+
+from dwpose_infer.serving.cli import main
+
+pytestmark = pytest.mark.slow
+READY_S = 60.0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def ask(url, data=None):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=60) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+@pytest.fixture
+def service(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    port = free_port()
+    command = [sys.executable, "-m", "dwpose_infer.serving.cli", "--port", str(port), "--quiet"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    url = f"http://127.0.0.1:{port}"
+    until_s = time.monotonic() + READY_S
+    while time.monotonic() < until_s:
+        try:
+            if ask(f"{url}/readyz")[0] == 200:
+                break
+        except urllib.error.URLError:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.2)
+    with process:  # waits for it, and closes its pipe
+        yield process, url, port
+        process.kill()
+
+
+def test_sigterm_finishes_what_was_accepted(service, astronaut):
+    process, url, _ = service
+    answers = []
+    photo = astronaut.read_bytes()
+    threads = [
+        threading.Thread(target=lambda: answers.append(ask(f"{url}/v1/predict", photo)[0]))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join(60)
+    assert answers == [200] * 6
+    assert process.wait(60) in (0, -signal.SIGTERM)
+    assert "Traceback" not in process.stderr.read()
+
+
+def test_broken_clients_cost_nobody_else_anything(service, astronaut):
+    process, url, port = service
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    for data in (b"", b"GARBAGE\r\n\r\n", head + b"half"):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(data)
+    assert ask(f"{url}/v1/predict", astronaut.read_bytes())[0] == 200
+    assert ask(f"{url}/v1/predict", b"no picture")[0] == 422
+    assert process.poll() is None
+
+
+def test_a_port_that_is_taken(capfd):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(SystemExit) as ended:
+            main(["--port", str(taken.getsockname()[1]), "--quiet"])
+    assert ended.value.code not in (0, None)
+    assert "address already in use" in capfd.readouterr().err
+
+
+def test_a_page_that_is_not_there(tmp_path, capsys):
+    assert main(["--web", str(tmp_path)]) == 2
+    assert "no index.html" in capsys.readouterr().err
+
+
+def test_an_open_address_without_a_token_is_said(monkeypatch, capsys):
+    import uvicorn
+
+    monkeypatch.setattr(uvicorn, "run", lambda app, **options: None)
+    monkeypatch.delenv("DWPOSE_SERVE_TOKEN", raising=False)
+    assert main(["--host", "0.0.0.0"]) == 0
+    assert "open to others, and no token is set" in capsys.readouterr().err
+    monkeypatch.setenv("DWPOSE_SERVE_TOKEN", "secret")
+    assert main(["--host", "0.0.0.0"]) == 0
+    assert capsys.readouterr().err == ""
