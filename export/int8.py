@@ -6,7 +6,7 @@ here is decided which nodes, from the structure of the graph and not from names:
 * Integers stand between the first and the last convolutions. The first two in a row stay in
   float32, and so does the last one on the way to each output with everything after it: for
   DWPose the 7x7 convolution of the head with ScaleNorm, attention and SimCC, for YOLOX the 1x1
-  predictions with their decoding. `find_sensitive_layers` shows why: quantised alone, on a
+  predictions with their decoding. Measured why: quantised alone, on a
   trained DWPose-t, each product of the head changes the SimCC values by 1 to 4 percent and its
   convolution by 0.9, each of the first two convolutions by 1.0 to 1.3, and one in the middle by
   0.2 to 0.8 (one reaches 1.1). The first two cost no time in float.
@@ -21,9 +21,7 @@ pairing that ONNX Runtime's kernels for x86 with VNNI are made for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import onnx
 
 from ..errors import InvalidArgumentError
@@ -36,31 +34,12 @@ from .precision_quantizer import (
     prepare,
     quantized,
 )
-from .running import GraphRunner
 
 CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 
 FIRST_CONVOLUTIONS = 2
 """Convolutions in a row that stay in float at the beginning: they see 3 and a few dozen channels,
 so integers gain no time there."""
-
-MEASURED_SAMPLES = 16
-"""Calibration samples that `find_sensitive_layers` compares outputs on."""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerError:
-    """What a layer's quantisation does to the outputs.
-
-    Attributes:
-        name: Name of the convolution or matrix product.
-        error: Root mean square of the outputs' change, relative to that of the outputs: the
-            median over the samples, since a few odd ones would rule a mean; then the mean over
-            the outputs.
-    """
-
-    name: str
-    error: float
 
 
 def quantize_int8(
@@ -128,49 +107,6 @@ def float_nodes(model: onnx.ModelProto) -> list[str]:
     return kept
 
 
-def find_sensitive_layers(
-    model: onnx.ModelProto,
-    calibration: Iterable[Mapping[str, Array]],
-    *,
-    layers: Sequence[str] | None = None,
-) -> list[LayerError]:
-    """Ranks layers by the error in the outputs when each alone is quantised, with its activation.
-
-    Args:
-        model: As for `quantize_int8`. In official form the error is that of SimCC values or
-            boxes, which is finer than that of coordinates.
-        calibration: As for `quantize_int8`; outputs are compared on the first 16.
-        layers: Names of convolutions or products; None takes all that hold weights.
-
-    Returns:
-        The layers, the most sensitive first.
-
-    Raises:
-        InvalidArgumentError: As for `quantize_int8`.
-        ModelFormatError: As for `quantize_int8`.
-        MissingDependencyError: ONNX Runtime is not installed.
-    """
-    prepared = prepare(model)
-    samples = checked_samples(prepared, calibration)
-    stored = initializers(prepared)
-    weighted = [
-        node.name
-        for node in prepared.graph.node
-        if node.op_type in PRODUCTS and node.input[1] in stored
-    ]
-    if layers is not None and not set(layers) <= set(weighted):
-        unknown = sorted(set(layers) - set(weighted))
-        raise InvalidArgumentError(f"{unknown[0]!r} is no layer with weights")
-    ranges = measure_ranges(prepared, samples)
-    expected = _outputs(prepared, samples[:MEASURED_SAMPLES])
-    errors = []
-    for name in weighted if layers is None else layers:
-        changed = quantized(prepared, ranges, _with_activation(prepared, name))
-        outputs = _outputs(changed, samples[:MEASURED_SAMPLES])
-        errors.append(LayerError(name, _relative_error(outputs, expected)))
-    return sorted(errors, key=lambda layer: -layer.error)
-
-
 def _integer_nodes(model: onnx.ModelProto, kept: Sequence[str]) -> list[str]:
     """Names of the nodes to quantise, given those that must not be."""
     nodes = list(model.graph.node)
@@ -189,33 +125,3 @@ def _integer_nodes(model: onnx.ModelProto, kept: Sequence[str]) -> list[str]:
             chosen.append(node.name)
             read_as_integers.update(node.input)
     return chosen
-
-
-def _with_activation(model: onnx.ModelProto, name: str) -> list[str]:
-    """A layer's name with those of the Sigmoid and Mul that make its SiLU."""
-    nodes = list(model.graph.node)
-    result = next(node.output[0] for node in nodes if node.name == name)
-    readers = [node for node in nodes if result in node.input]
-    gates = [node for node in readers if node.op_type == "Sigmoid"]
-    silus = [
-        node
-        for node in readers
-        if node.op_type == "Mul" and any(gate.output[0] in node.input for gate in gates)
-    ]
-    return [name, *(node.name for node in (*gates, *silus))] if silus else [name]
-
-
-def _outputs(model: onnx.ModelProto, samples: Sequence[dict[str, Array]]) -> dict[str, Array]:
-    with GraphRunner(model) as run:
-        parts = [run(sample) for sample in samples]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _relative_error(outputs: Mapping[str, Array], expected: Mapping[str, Array]) -> float:
-    errors = []
-    for name, reference in expected.items():
-        sides = tuple(range(1, reference.ndim))
-        change = np.square(outputs[name] - reference, dtype=np.float64).mean(axis=sides)
-        scale = np.square(reference, dtype=np.float64).mean(axis=sides)
-        errors.append(np.median(np.sqrt(change / np.maximum(scale, np.finfo(np.float32).tiny))))
-    return float(np.mean(errors))

@@ -134,3 +134,14 @@ def test_rooms_do_not_reach_upwards(room, never):
             inside = tuple(f"{each}." for each in refused)
             strange = [each for each in targets if each in refused or each.startswith(inside)]
             assert not strange, f"{name} imports {strange}"
+
+
+def test_inference_asks_the_exporter_in_one_place_alone():
+    """What runs networks builds none; `runtime` asks for engines and official forms."""
+    rooms = ("backends", "detector", "estimator", "pipeline", "predictor", "streaming", "tracking")
+    inside = tuple(f"dwpose_infer.{room}" for room in rooms)
+    for name, targets in graph().items():
+        if name.startswith(inside):
+            strange = [each for each in targets if each.startswith("dwpose_infer.export")]
+            assert not strange, f"{name} imports {strange}"
+    assert any(each.startswith("dwpose_infer.export") for each in graph()["dwpose_infer.runtime"])

@@ -8,7 +8,7 @@ from onnx import TensorProto
 from dwpose_infer.errors import InvalidArgumentError, ModelFormatError
 from dwpose_infer.export.deploy import to_deploy_pose
 from dwpose_infer.export.fp16 import store_weights_fp16
-from dwpose_infer.export.int8 import find_sensitive_layers, float_nodes, quantize_int8
+from dwpose_infer.export.int8 import float_nodes, quantize_int8
 from dwpose_infer.export.running import GraphRunner
 from small_networks import small_pose_network, small_samples
 
@@ -104,30 +104,6 @@ def test_weights_stored_in_16_bits_and_several_samples_in_one_array_are_fine(qua
     assert integer_nodes(result) == integer_nodes(quantized)
 
 
-def test_sensitive_layers_are_ranked_by_the_error_they_cause():
-    model = small_pose_network()
-    samples = small_samples(4)
-    ranked = find_sensitive_layers(model, samples)
-    errors = [layer.error for layer in ranked]
-    assert errors == sorted(errors, reverse=True)
-    assert {layer.name for layer in ranked} == {
-        *("c0", "c1", "c2", "gate_logit", "c3", "maps"),
-        *("tokens", "value", "updated", "simcc_x", "simcc_y"),
-    }
-    assert all(0 < error < 1 for error in errors)
-    (alone,) = find_sensitive_layers(model, samples, layers=["c2"])
-    assert alone in ranked
-
-
-def test_a_damaged_layer_ranks_first():
-    model = small_pose_network()
-    (weight,) = (tensor for tensor in model.graph.initializer if tensor.name == "conv2_weight")
-    values = onnx.numpy_helper.to_array(weight).copy()
-    values[:, 0, 0, 0] *= 300  # leaves next to no levels for the other weights
-    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
-    assert find_sensitive_layers(model, small_samples(4))[0].name == "c2"
-
-
 @pytest.mark.slow
 def test_bundled_pose_network_in_deploy_form(pose_source, noise):
     model = to_deploy_pose(pose_source.model)
@@ -173,8 +149,6 @@ def test_no_samples_and_unknown_names_are_refused():
         quantize_int8(model, [])
     with pytest.raises(InvalidArgumentError, match="nowhere"):
         quantize_int8(model, samples, keep_float=["nowhere"])
-    with pytest.raises(InvalidArgumentError, match="nowhere"):
-        find_sensitive_layers(model, samples, layers=["nowhere"])
 
 
 def test_an_old_operator_set_is_refused():
