@@ -51,8 +51,8 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "openpose_confidence": "real",
             "openpose_folder": "json",
         },
-        'set pose_model = "BODY_25" in its Config.toml, and take whole videos: it counts frames '
-        "from 0",
+        'set pose_model = "BODY_25" in its Config.toml, and with --start frame_range to the '
+        "numbers of the files: by itself it counts from 0",
     ),
     "fiftyone": Preset(
         "FiftyOne (data sets to look at)",

@@ -104,6 +104,12 @@ CONSUMERS = (
         files="`coco-dataset`, `--for fiftyone`",
     ),
     Consumer(
+        name="datumaro",
+        packages=("datumaro==1.13.12",),
+        script="read_datumaro.py",
+        files="`coco-dataset`, one list, as `annotations/person_keypoints_default.json`",
+    ),
+    Consumer(
         name="supervision",
         packages=("supervision==0.31.2",),
         script="read_supervision.py",
