@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .backends.base import Array, Backend, TensorSpec
-from .errors import InvalidArgumentError, ModelFormatError
+from .errors import InferenceError, InvalidArgumentError, ModelFormatError
 from .letterbox import fitting_size, letterbox
 from .nms import nms
 from .preference import Preference, check_preference, merits
@@ -187,6 +187,7 @@ class Detector:
         options = self.options
         if self.form == "raw":
             (rows,) = output.values()
+            self._require_finite(rows[:, 4 : 6 + PERSON_CLASS])
             boxes, scores = decode_yolox(
                 rows.astype(np.float32, copy=False),
                 input_size_wh=self.input_size_wh,
@@ -194,12 +195,19 @@ class Detector:
             )
         elif self.form == "sdk":
             boxes, scores = output["dets"][:, :4], output["dets"][:, 4]
+            self._require_finite(scores)
             wanted = (output["labels"] == PERSON_CLASS) & (scores > options.score_threshold)
             boxes, scores = boxes[wanted], scores[wanted]
         else:
             boxes, scores = output["boxes_xyxy"], output["scores"]
+            self._require_finite(scores)
             wanted = scores > options.score_threshold
             boxes, scores = boxes[wanted], scores[wanted]
+        self._require_finite(boxes)
+        if (boxes[:, :2] >= boxes[:, 2:]).any():
+            raise InferenceError(
+                f"the detector on {self.backend.description} gave a box without width or height"
+            )
         boxes = (boxes / np.float32(ratio)).astype(np.float32, copy=False)
         scores = scores.astype(np.float32, copy=False)
         if self.form == "sdk":
@@ -207,6 +215,13 @@ class Detector:
         else:
             kept = nms(boxes, scores, iou_threshold=options.nms_threshold)
         return Detections(boxes[kept], scores[kept])
+
+    def _require_finite(self, values: Array) -> None:
+        if not np.isfinite(values).all():
+            raise InferenceError(
+                f"the detector on {self.backend.description} gave values that are not numbers; a "
+                "half-precision model may need full precision on this device"
+            )
 
 
 def decode_yolox(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -10,6 +10,39 @@ import numpy.typing as npt
 
 from .detector import Detections
 from .errors import InvalidArgumentError
+from .images import ReadPicture
+
+MAX_COORDINATE = 1e7
+"""Pixels; no picture has a side of as many, and float32 tells whole pixels apart up to there."""
+
+
+def read_fitting(read: Callable[[], ReadPicture], persons: Detections) -> ReadPicture:
+    """Reads a picture and checks that given boxes are on it.
+
+    Args:
+        read: Reads the picture.
+        persons: The boxes given for it.
+
+    Raises:
+        InputError: It cannot be read.
+        InvalidArgumentError: A box is wholly outside it, or smaller than a pixel.
+    """
+    picture = read()
+    height, width = picture.image_bgr.shape[:2]
+    boxes = persons.boxes_xyxy
+    if (boxes[:, 2:] - boxes[:, :2] < 1).all(axis=1).any():
+        raise InvalidArgumentError(
+            "a box is smaller than a pixel: boxes are in pixels, so multiply fractions by the "
+            f"picture's width and height, {width} and {height}"
+        )
+    outside = (boxes[:, 2:] <= 0).any(axis=1) | (boxes[:, :2] >= (width, height)).any(axis=1)
+    if outside.any():
+        left, top, right, bottom = boxes[outside][0].tolist()
+        raise InvalidArgumentError(
+            f"the box ({left:g}, {top:g}, {right:g}, {bottom:g}) is wholly outside its picture of "
+            f"{width}x{height} pixels"
+        )
+    return picture
 
 
 def persons_per_picture(
@@ -55,9 +88,9 @@ def given_persons(boxes: npt.ArrayLike) -> Detections:
         array = array[None]
     if array.ndim != 2 or array.shape[1] != 4:
         raise InvalidArgumentError(f"boxes have the shape {array.shape}, must be (P, 4)")
-    if not np.isfinite(array).all() or (array[:, :2] >= array[:, 2:]).any():
+    if not (np.abs(array) < MAX_COORDINATE).all() or (array[:, :2] >= array[:, 2:]).any():
         raise InvalidArgumentError(
             "each box must be left, top, right, bottom in pixels, with left < right and "
-            "top < bottom"
+            "top < bottom, none of them beyond 10 million"
         )
     return Detections(array, np.ones(len(array), np.float32))

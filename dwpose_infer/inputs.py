@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +12,10 @@ from urllib.parse import unquote
 
 from .errors import InputError, InvalidArgumentError
 from .files.atomic import is_folder, is_there
+from .picture_file import PICTURE_SUFFIXES
 from .picture_url import is_url, split_url, without_password
 
-PICTURE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""Endings that count as pictures when a folder is searched; files named one by one need none."""
+logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
@@ -189,12 +188,21 @@ def _safe_name(name: str) -> str:
 def _in_folder(
     folder: Path, out_folder: Path | None, suffixes: Collection[str]
 ) -> Iterator[Picture]:
-    found = False
+    found, bare = False, 0
     for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if any(part.startswith(".") for part in inside.parts):  # .ipynb_checkpoints, ._photo.jpg
+            continue
+        bare += not path.suffix and path.is_file()
         wanted = path.suffix.lower() in suffixes and path.is_file()
         if wanted and not _is_inside(path, out_folder):
             found = True
-            yield Picture(str(path), path.relative_to(folder).with_suffix(""))
+            yield Picture(str(path), inside.with_suffix(""))
+    if bare:
+        logger.warning(
+            "%s: %d file(s) without an ending left out; name them one by one to use them",
+            *(folder, bare),
+        )
     if not found:
         kinds = "picture" if suffixes == PICTURE_SUFFIXES else "picture or video"
         raise InputError(

@@ -17,7 +17,7 @@ from .closing import ClosesOnExit
 from .detector import Detections, Detector
 from .errors import DwposeError, InputError, InvalidArgumentError
 from .estimator import DEFAULT_MAX_BATCH, PoseEstimator
-from .given_boxes import persons_per_picture
+from .given_boxes import persons_per_picture, read_fitting
 from .images import (
     MAX_PIXELS,
     ColorOrder,
@@ -394,4 +394,6 @@ def _input(
 ) -> PictureInput:
     name = getattr(source, "name", None) if hasattr(source, "read") else source
     named = fspath(name) if isinstance(name, (str, PathLike)) else None
-    return PictureInput(partial(read, source), named, persons)
+    reading = partial(read, source)
+    checked = reading if persons is None else partial(read_fitting, reading, persons)
+    return PictureInput(checked, named, persons)

@@ -6,7 +6,7 @@ import pytest
 
 from dwpose_infer.backends import load_backend
 from dwpose_infer.detector import Detector, DetectorOptions, decode_yolox
-from dwpose_infer.errors import InvalidArgumentError, ModelFormatError
+from dwpose_infer.errors import InferenceError, InvalidArgumentError, ModelFormatError
 from dwpose_infer.letterbox import letterbox
 from fake_backend import FakeBackend, spec
 
@@ -259,3 +259,22 @@ def test_the_square_stays_reachable():
 def test_free_sides_need_the_exporters_word():
     with pytest.raises(ModelFormatError, match="no fixed height and width"):
         deploy_detector(metadata={})
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (4, np.nan, "values that are not numbers"),  # objectness
+        (5, np.inf, "values that are not numbers"),  # score of the class "person"
+        (2, np.inf, "values that are not numbers"),  # logarithm of the width
+        (0, np.nan, "values that are not numbers"),
+        (2, -200.0, "a box without width or height"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_values_that_say_nothing_are_not_nobody(place, value, message):
+    rows = raw_rows([(0, 0.5, 0.5, 2.0, 2.0, 0.9, 0.9)])
+    rows[0, place] = value
+    detector, _ = raw_detector(rows)
+    with pytest.raises(InferenceError, match=f"the detector on a fake backend gave {message}"):
+        detector([picture()])

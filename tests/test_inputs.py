@@ -134,3 +134,24 @@ def test_live_streams_cameras_and_sequences(tmp_path, monkeypatch):
 def test_a_folder_with_neither(tmp_path):
     with pytest.raises(InputError, match="no picture or video in this folder"):
         find_inputs([str(tmp_path)], out_folder=None)
+
+
+def test_a_folder_is_searched_for_all_that_can_be_read_and_not_for_hidden_files(tmp_path, caplog):
+    wanted = [
+        "a.heic",
+        "b.JFIF",
+        "c.jpe",
+        "d.mpo",
+        "e.tga",
+        "f.ico",
+        "g.avifs",
+        "h.heif",
+        "sub/i.jpg",
+    ]
+    for name in [*wanted, "._a.jpg", ".ipynb_checkpoints/a.jpg", "bare", "sub/README", "notes.txt"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_pictures([str(tmp_path)], out_folder=None)
+    assert [str(Path(each.source).relative_to(tmp_path)) for each in found] == wanted
+    (said,) = caplog.messages
+    assert said.endswith("2 file(s) without an ending left out; name them one by one to use them")

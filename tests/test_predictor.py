@@ -350,3 +350,17 @@ def test_package_names():
         assert name in dir(dwpose_infer)
     with pytest.raises(AttributeError, match="no attribute 'predict'"):
         _ = dwpose_infer.predict
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ((-3e38, -3e38, 3e38, 3e38), "none of them beyond 10 million"),
+        ((0.1, 0.2, 0.8, 0.9), "smaller than a pixel: boxes are in pixels, so multiply fractions"),
+        ((64, 0, 80, 64), r"\(64, 0, 80, 64\) is wholly outside its picture of 64x48 pixels"),
+        ((-20, 5, 0, 20), "wholly outside"),
+    ],
+)
+def test_boxes_that_cannot_be_meant(box, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        Predictor(detector=None)(np.zeros((48, 64, 3), np.uint8), boxes=[box])

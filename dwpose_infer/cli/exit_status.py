@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..errors import DwposeError, OutputError
 from ..files.atomic import reason_of
@@ -31,11 +34,13 @@ def exit_status(
         place: Put before the text of an error, such as which process it is of.
 
     Returns:
-        That of `work`; that of the error (see `errors`), which is printed; 130 after Ctrl-C; 1
-        where the reader of standard output has gone, as `head` goes, which needs no message.
+        That of `work`; that of the error (see `errors`), which is printed; 130 after Ctrl-C or
+        SIGTERM; 1 where the reader of standard output has gone, as `head` goes, which needs no
+        message.
     """
     try:
-        status = work()
+        with _terminated_like_interrupted():
+            status = work()
         sys.stdout.flush()
         return status
     except DwposeError as error:
@@ -53,6 +58,19 @@ def exit_status(
     except KeyboardInterrupt:
         print(f"{program}: {interrupted}", file=sys.stderr)
         return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Lets SIGTERM, which schedulers and containers send, end the work as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def printable(text: str) -> str:

@@ -10,6 +10,9 @@ What is unknown, and the coordinates of an absent point, are empty cells in CSV 
 Parquet. Every float32 comes back exactly. A picture with nobody on it has no row, so it is not
 there when the table is read; the numbers of `picture` keep its gap.
 
+A source that begins as a formula does in spreadsheets (=, +, -, @) has an apostrophe before it in
+CSV, which reading takes away again.
+
 Parquet needs pyarrow; pandas reads the file, but is not needed to write or read it.
 """
 
@@ -39,6 +42,9 @@ from ..poses import (
     stack,
 )
 from .format import Format
+
+_FORMULA_BEGINS: Final = "=+-@\t\r"
+"""First characters by which spreadsheets take a cell for a formula."""
 
 UNKNOWN: Final = int(np.iinfo(np.int64).min)
 """Stands in the arrays of whole numbers for an empty cell."""
@@ -91,7 +97,7 @@ def encode_csv(table: PoseTable) -> bytes:
     writer.writerow([*COLUMNS, *frames])
     for index, numbers in enumerate(shortest_decimals(rows.numbers).tolist()):
         cells = {name: column[index] for name, column in integers.items()}
-        cells["source"] = rows.sources[index] or ""
+        cells["source"] = _as_text(rows.sources[index] or "")
         head = [cells[name] for name in COLUMNS if name in cells]
         writer.writerow([*head, *_blank_nan(numbers), *(column[index] for column in added)])
     return file.getvalue().encode()
@@ -139,7 +145,7 @@ def _read_csv(data: bytes, origin: str) -> _Rows:
             if len(row) != len(header):
                 raise ValueError(f"{len(row)} cells, expected {len(header)}")
             integers.append([_whole(row[place[name]]) for name in INTEGER_COLUMNS])
-            sources.append(row[place["source"]] or None)
+            sources.append(_from_text(row[place["source"]]) or None)
             cells = [row[place[name]] or "nan" for name in NUMBER_COLUMNS]
             with np.errstate(over="ignore"):
                 numbers.append(np.array(cells, np.float64).astype(np.float32))
@@ -326,6 +332,17 @@ def _require_columns(names: Sequence[str], origin: str) -> None:
     missing = [name for name in COLUMNS if name not in set(names)]
     listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
     require(not missing, origin, f"not a table of poses: it lacks the columns {listed}")
+
+
+def _as_text(cell: str) -> str:
+    """Returns a cell that no spreadsheet takes for a formula."""
+    begins = cell.lstrip("'")[:1]
+    return f"'{cell}" if begins and begins in _FORMULA_BEGINS else cell
+
+
+def _from_text(cell: str) -> str:
+    """Returns what `_as_text` was given."""
+    return cell[1:] if cell[:1] == "'" and cell[1:] != "" and _as_text(cell[1:]) == cell else cell
 
 
 def _whole(cell: str) -> int:

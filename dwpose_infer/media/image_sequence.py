@@ -11,14 +11,10 @@ from typing import Final
 
 from ..errors import InputError
 from ..images import MAX_PIXELS, read_image
+from ..picture_file import PICTURE_SUFFIXES
 from .frames import DamagedFrame, Frame, SourceItem
 from .reading_ahead import ReadingAhead
 from .span import Span
-
-PICTURE_SUFFIXES: Final = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""Endings that count as pictures when a folder is searched."""
 
 DEFAULT_FRAME_RATE: Final = Fraction(25)
 """Frames per second of pictures; what FFmpeg's image2 reader takes too."""
@@ -106,7 +102,9 @@ def pictures_in(folder: Path) -> list[Path]:
     found = [
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+        if path.suffix.lower() in PICTURE_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
     ]
     if not found:
         raise InputError(

@@ -13,11 +13,11 @@ from typing import Final, TypeAlias, Union
 
 from ..errors import InputError, InvalidArgumentError
 from ..files.atomic import is_file, is_folder, is_there
+from ..picture_file import PICTURE_SUFFIXES
 from ..picture_url import split_url, without_password
 from .frames import Source
 from .image_sequence import (
     DEFAULT_FRAME_RATE,
-    PICTURE_SUFFIXES,
     ImageSequence,
     pictures_in,
     pictures_matching,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
 from dwpose_infer.cli.exit_status import exit_status
 from dwpose_infer.errors import BackendUnavailableError, InvalidArgumentError, ModelNotFoundError
+from dwpose_infer.formats import load
 
 
 def raising(error):
@@ -66,3 +69,25 @@ def test_a_reader_that_goes_is_no_error(lines):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(timeout=60) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+def test_sigterm_ends_a_run_as_ctrl_c_does(tmp_path, astronaut):
+    (tmp_path / "in").mkdir()
+    for index in range(200):
+        shutil.copy(astronaut, tmp_path / "in" / f"{index}.jpg")
+    command = [sys.executable, "-m", "dwpose_infer", "in", "--draw", "none", "--threads", "1"]
+    run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    out = tmp_path / "dwpose-out"
+    while run.poll() is None and len(list(out.glob("*.json"))) < 3:
+        time.sleep(0.02)
+    run.terminate()
+    _, error = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "interrupted;" in error
+    assert "run it again with --skip-existing to go on" in error
+    done = list(out.glob("*.json"))
+    assert 3 <= len(done) < 200
+    assert all(len(load(path)) == 1 for path in done)
+    assert not list(out.glob(".*"))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwpose_infer.errors import FormatError, MissingDependencyError
-from dwpose_infer.formats import table
+from dwpose_infer.formats import load, save, table
 from dwpose_infer.poses import stack
 from dwpose_infer.results import PoseResult
 
@@ -180,3 +180,23 @@ def test_without_pyarrow(monkeypatch):
     ):
         with pytest.raises(MissingDependencyError, match=r'pip install "dwpose-infer\[table\]"'):
             call()
+
+
+@pytest.mark.parametrize(
+    ("source", "cell"),
+    [
+        ("=1+1.jpg", "'=1+1.jpg"),
+        ("+a.jpg", "'+a.jpg"),
+        ("-a.jpg", "'-a.jpg"),
+        ("@a.jpg", "'@a.jpg"),
+        ("'=a.jpg", "''=a.jpg"),
+        ("''=a.jpg", "'''=a.jpg"),
+        ("'a.jpg", "'a.jpg"),
+        ("a=b.jpg", "a=b.jpg"),
+    ],
+)
+def test_no_source_is_a_formula_to_a_spreadsheet(tmp_path, source, cell):
+    path = save(full(source=source), tmp_path / "a.csv")
+    row = next(csv.DictReader(io.StringIO(path.read_text())))
+    assert row["source"] == cell
+    assert load(path)[0].source == source
