@@ -35,7 +35,7 @@ PICTURE_SUFFIXES = frozenset(
     {".avif", ".avifs", ".bmp", ".gif", ".heic", ".heif", ".ico", ".jfif", ".jp2", ".jpe", ".jpeg"}
     | {".jpg", ".mpo", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
 )
-"""Endings by which pictures are known: they count when a folder is searched; files named one by one need none."""
+"""Endings that count as pictures when a folder is searched; files named one by one need none."""
 
 HEVC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 """Brands of HEIF files with HEVC pictures, in the box at their start (ISO/IEC 23008-12)."""
