@@ -65,6 +65,12 @@ def _chosen(path: str | PathLike[str], format: str | None) -> Format:
     for item in FORMATS.values():
         if item.ending == ending:
             return item
+    logs = [item for item in FORMATS.values() if item.of_clip == "log"]
+    if any(ending == Path(item.clip_name).suffix for item in logs):
+        raise InvalidArgumentError(
+            f"{fspath(path)} holds the frames of a clip: read it with load_clip, write it with "
+            "dwpose_infer.formats.clip_files.open_clip"
+        )
     endings = dict.fromkeys(item.ending for item in FORMATS.values())
     raise InvalidArgumentError(
         f"the ending of {fspath(path)} names no format: use {', '.join(endings)}, "

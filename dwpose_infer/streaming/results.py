@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ class FrameResult:
     time_s: float
     result: PoseResult
     found: PoseResult
-    image_bgr: npt.NDArray[np.uint8]
+    image_bgr: npt.NDArray[np.uint8] = field(repr=False)
     duration_s: float | None = None
 
 

@@ -8,7 +8,7 @@ from format_samples import assert_same, full, ramp
 
 from dwpose_infer import PoseResult
 from dwpose_infer.errors import FormatError, InputError, InvalidArgumentError
-from dwpose_infer.formats import load_clip, save
+from dwpose_infer.formats import load, load_clip, save
 from dwpose_infer.formats.clip_files import open_clip
 from dwpose_infer.formats.frame_log import FrameLog
 
@@ -121,6 +121,12 @@ def test_what_is_no_clip_at_all(tmp_path):
         (tmp_path / name).write_text(json.dumps({"people": []}))
     with pytest.raises(FormatError, match="are one frame"):
         load_clip(tmp_path)
+
+
+def test_load_says_who_reads_a_clip(tmp_path):
+    path = written(tmp_path / "clip.jsonl", format="json")
+    with pytest.raises(InvalidArgumentError, match="read it with load_clip"):
+        load(path)
 
 
 def test_one_identity_twice_in_a_frame_is_an_error(tmp_path):

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from dwpose_infer import Predictor
+from dwpose_infer import PoseResult, Predictor
 from dwpose_infer.errors import InferenceError, InputError, InvalidArgumentError
 from dwpose_infer.images import read_image
 from dwpose_infer.media.frames import Frame
 from dwpose_infer.similarity import box_areas
-from dwpose_infer.streaming import Stream, StreamSettings
+from dwpose_infer.streaming import FrameResult, Stream, StreamSettings
 from dwpose_infer.tracking import SmootherSettings, TrackerSettings
 from stream_samples import ChainPrediction, ListSource, damaged, frame
 from tolerances import BATCH_KEYPOINT_PX, BATCH_SCORE
@@ -89,6 +89,13 @@ def test_followed_frames_are_near_the_searched_ones(predictor, astronaut):
         searched = predictor(each.image_bgr).keypoints[0][sure]
         apart = np.linalg.norm(each.found.keypoints[0][sure] - searched, axis=1)
         assert np.median(apart) < 12  # of 512 pixels; a pixel of the crop is about three
+
+
+def test_a_frame_prints_in_a_line_without_its_picture():
+    nobody = PoseResult.empty(image_size=(640, 480), source="clip.mp4")
+    frame = FrameResult(3, 0.12, nobody, nobody, np.zeros((480, 640, 3), np.uint8))
+    assert "\n" not in repr(frame)
+    assert repr(frame).startswith("FrameResult(index=3, time_s=0.12, result=PoseResult(0 persons,")
 
 
 def test_the_report_counts_and_times(predictor, astronaut):
