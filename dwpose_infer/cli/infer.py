@@ -316,6 +316,12 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
         "readers that drop points below 1 (default: real)",
     )
     group.add_argument(
+        "--openpose-source",
+        choices=("name", "path"),
+        help="what OpenPose JSON says the picture is: its file name, or its whole path (default: "
+        "name)",
+    )
+    group.add_argument(
         "--pupils",
         choices=("zero", "eyes"),
         help="the two pupils of OpenPose's face: absent, or at the body's eyes (default: zero)",

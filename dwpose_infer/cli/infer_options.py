@@ -24,6 +24,7 @@ OF_FORMAT = {
     "openpose_body": "openpose",
     "openpose_confidence": "openpose",
     "openpose_folder": "openpose",
+    "openpose_source": "openpose",
     "pupils": "openpose",
     "annotations": "coco",
     "coco_layout": "coco-dataset",
@@ -67,6 +68,7 @@ class InferOptions:
     openpose_body: Literal[18, 25] = 18
     openpose_confidence: Literal["real", "binary"] = "real"
     openpose_folder: Literal["keypoints", "json"] = "keypoints"
+    openpose_source: Literal["name", "path"] = "name"
     pupils: Literal["zero", "eyes"] = "zero"
     coco_layout: Literal["wholebody", "one-list"] = "wholebody"
     annotations: Path | None

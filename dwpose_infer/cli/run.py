@@ -164,6 +164,7 @@ def _plan(options: InferOptions, *, folder: Path | None) -> OutputPlan | None:
                 "body": options.openpose_body,
                 "pupils": options.pupils,
                 "confidence": options.openpose_confidence,
+                "source": options.openpose_source,
             },
             "coco": {"annotations": options.annotations},
             "coco-dataset": {"layout": options.coco_layout},

@@ -22,6 +22,7 @@ from ..errors import InvalidArgumentError
 from ..files.json_text import numbers, require, require_version, shortest_decimals
 from ..poses import SCHEMA_VERSION, Float32Array, Poses
 from .format import Format
+from .image_ids import parts_of
 
 OPENPOSE_VERSION: Final = 1.3
 """Version of OpenPose's own layout that is written: the one with `person_id`."""
@@ -47,6 +48,7 @@ def result_to_dict(
     body: layout.BodyLayout = 18,
     pupils: Literal["zero", "eyes"] = "zero",
     confidence: Literal["real", "binary"] = "real",
+    source: Literal["name", "path"] = "name",
     min_score: float | None = None,
 ) -> dict[str, Any]:
     """Returns a result as the values of an OpenPose JSON file.
@@ -60,6 +62,8 @@ def result_to_dict(
         confidence: "real" writes the scores; "binary" writes 1 for every point present.
             ControlNet's readers and the sd-webui editor drop points below 1: write "binary" for
             them.
+        source: "path" writes the picture's whole path or URL, "name" its last part: folder names
+            tell more than a pose file should, and an editor stumbles over what they may hold.
         min_score: Points that score less are written as absent. None stands for 0.3 with
             "binary" and for no limit with "real".
 
@@ -70,6 +74,8 @@ def result_to_dict(
         raise InvalidArgumentError(f'pupils is {pupils!r}, expected "zero" or "eyes"')
     if confidence not in ("real", "binary"):
         raise InvalidArgumentError(f'confidence is {confidence!r}, expected "real" or "binary"')
+    if source not in ("name", "path"):
+        raise InvalidArgumentError(f'source is {source!r}, expected "name" or "path"')
     if min_score is None:
         min_score = CONTROLNET_MIN_SCORE if confidence == "binary" else 0.0
 
@@ -98,10 +104,15 @@ def result_to_dict(
         document["canvas_width"], document["canvas_height"] = map(int, result.image_size)
     document[MARKER] = {
         "schema_version": SCHEMA_VERSION,
-        "source": result.source,
+        "source": result.source if source == "path" else _last_part(result.source),
         "confidence": confidence,
     }
     return document
+
+
+def _last_part(source: str | None) -> str | None:
+    parts = () if source is None else parts_of(source)
+    return parts[-1] if parts else None
 
 
 def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
@@ -155,6 +166,7 @@ def to_document(
     body: layout.BodyLayout = 18,
     pupils: Literal["zero", "eyes"] = "zero",
     confidence: Literal["real", "binary"] = "real",
+    source: Literal["name", "path"] = "name",
     min_score: float | None = None,
 ) -> dict[str, Any]:
     """Returns the document of the one result given; the options are `result_to_dict`'s.
@@ -168,7 +180,12 @@ def to_document(
             'of its own, or use the format "json"'
         )
     return result_to_dict(
-        results[0], body=body, pupils=pupils, confidence=confidence, min_score=min_score
+        results[0],
+        body=body,
+        pupils=pupils,
+        confidence=confidence,
+        source=source,
+        min_score=min_score,
     )
 
 

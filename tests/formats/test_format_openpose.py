@@ -34,7 +34,7 @@ def test_layout(body):
     assert (document["canvas_width"], document["canvas_height"]) == (640, 480)
     assert document["dwpose_infer"] == {
         "schema_version": 1,
-        "source": "folder/000000000785.jpg",
+        "source": "000000000785.jpg",
         "confidence": "real",
     }
     assert len(document["people"]) == 2
@@ -129,7 +129,7 @@ def test_read_back(body):
     assert read.keypoints.dtype == read.scores.dtype == np.float32
     assert read.ids.tolist() == [7, 8]
     assert read.image_size == (640, 480)
-    assert read.source == "folder/000000000785.jpg"
+    assert read.source == "000000000785.jpg"
     assert read.boxes_xyxy is read.box_scores is None
 
 
@@ -255,3 +255,21 @@ def test_text_is_strict_json():
     text = dump(openpose.to_document([result]))
     assert b"NaN" not in text
     assert json.loads(text)["people"][0]["pose_keypoints_2d"][3:6] == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("/home/me/l'été/a.jpg", "a.jpg"),
+        ("C:\\photos\\a.jpg", "a.jpg"),
+        ("https://example.org/x/a.jpg?token=1", "a.jpg"),
+        (None, None),
+    ],
+)
+def test_no_folder_names_unless_asked_for(source, name):
+    result = full(1, source=source)
+    assert openpose.result_to_dict(result)["dwpose_infer"]["source"] == name
+    whole = openpose.to_document([result], source="path")
+    assert whole["dwpose_infer"]["source"] == source
+    with pytest.raises(InvalidArgumentError, match="source is 'all', expected"):
+        openpose.result_to_dict(result, source="all")

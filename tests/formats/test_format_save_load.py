@@ -115,7 +115,7 @@ def test_methods_of_a_result(tmp_path):
         ({"path": "a.csv", "body": 18}, "format 'csv' has no option 'body'; it has no options"),
         (
             {"path": "a.json", "format": "openpose", "bodies": 18},
-            "has no option 'bodies'; its options are body, pupils, confidence, min_score",
+            "has no option 'bodies'; its options are body, pupils, confidence, source, min_score",
         ),
     ],
 )
