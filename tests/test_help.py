@@ -17,6 +17,7 @@ HEAVY = {
     "av",
     "cuda",
     "cv2",
+    "fastapi",
     "matplotlib",
     "msgspec",
     "numpy",
@@ -25,7 +26,9 @@ HEAVY = {
     "openvino",
     "psutil",
     "pyarrow",
+    "prometheus_client",
     "pycocotools",
+    "pydantic",
     "requests",
     "safetensors",
     "scipy",
@@ -33,6 +36,7 @@ HEAVY = {
     "tensorrt",
     "torch",
     "tqdm",
+    "uvicorn",
 }
 
 

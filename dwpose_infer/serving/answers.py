@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,11 @@ import numpy.typing as npt
 
 from ..drawing import draw
 from ..errors import DwposeError, InputError, InvalidArgumentError
-from ..formats.codecs import FORMATS, encode
+from ..formats.codecs import encode
+from ..formats.format import Format
+from ..images import ReadPicture
 from ..results import PoseResult
+from .query import DrawStyle
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -48,14 +52,14 @@ class Outcome:
     Attributes:
         name: As in `Upload`.
         result: What was found, or None.
-        image_bgr: The picture, where it was read.
+        picture: The picture, where it was read.
         error: What was wrong with it, or None.
         status: Status of HTTP that says the same.
     """
 
     name: str
     result: PoseResult | None = None
-    image_bgr: UInt8Array | None = None
+    picture: ReadPicture | None = None
     error: str | None = None
     status: int = 200
 
@@ -90,30 +94,35 @@ def _upload(entry: Any, index: int) -> Upload:
     return Upload(name if isinstance(name, str) and name else f"image-{index}", decoded)
 
 
-def encode_one(outcome: Outcome, *, format: str, draw_style: str | None) -> tuple[bytes, str]:
-    """Returns the answer for one picture, and its media type.
+def encode_drawing(
+    result: PoseResult, image_bgr: UInt8Array, style: DrawStyle, options: Mapping[str, Any]
+) -> tuple[bytes, str]:
+    """Returns a drawn picture's file, and its media type.
 
     Raises:
-        InvalidArgumentError: The format cannot hold it.
+        InvalidArgumentError: It cannot be drawn so, or not encoded.
     """
-    assert outcome.result is not None
-    if draw_style is not None:
-        media_type, ending = DRAWINGS[draw_style]
-        drawn = draw(outcome.result, outcome.image_bgr, style=draw_style)  # type: ignore[arg-type]
-        done, data = cv2.imencode(ending, drawn)
-        if not done:
-            raise InvalidArgumentError("a picture of this size cannot be encoded")
-        return data.tobytes(), media_type
-    return encode_file([outcome.result], format)
+    media_type, ending = DRAWINGS[style]
+    done, data = cv2.imencode(ending, draw(result, image_bgr, style=style, **options))
+    if not done:
+        raise InvalidArgumentError("a picture of this size cannot be encoded")
+    return data.tobytes(), media_type
 
 
-def encode_file(results: list[PoseResult], format: str) -> tuple[bytes, str]:
-    """Returns a file of results in a format, and its media type."""
-    chosen = FORMATS[format]
-    return encode(results, chosen), MEDIA_TYPES.get(chosen.ending, "application/octet-stream")
+def encode_file(
+    results: list[PoseResult], format: Format, options: Mapping[str, Any]
+) -> tuple[bytes, str]:
+    """Returns a file of results in a format, and its media type.
+
+    Raises:
+        InvalidArgumentError: The format cannot hold them.
+    """
+    return encode(results, format, **options), MEDIA_TYPES[format.ending]
 
 
-def document_of_many(outcomes: list[Outcome], format: str) -> dict[str, Any]:
+def document_of_many(
+    outcomes: list[Outcome], format: Format, options: Mapping[str, Any]
+) -> dict[str, Any]:
     """Returns a status for each picture, with its result in a JSON format or its error."""
     entries = []
     for outcome in outcomes:
@@ -122,7 +131,7 @@ def document_of_many(outcomes: list[Outcome], format: str) -> dict[str, Any]:
             entry["error"] = outcome.error
         else:
             try:
-                entry["result"] = FORMATS[format].encode([outcome.result])
+                entry["result"] = format.encode([outcome.result], **options)
             except DwposeError as error:
                 entry |= {"status": 422, "error": str(error)}
         entries.append(entry)

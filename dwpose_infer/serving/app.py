@@ -4,39 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from .._version import __version__
-from ..errors import DwposeError, InputError, InvalidArgumentError
+from ..errors import InputError, InvalidArgumentError
 from ..formats.codecs import FORMATS
-from ..images import read_image
+from ..images import read_picture
 from ..pipeline import Pipeline
 from .answers import (
     Outcome,
     Upload,
     document_of_many,
+    encode_drawing,
     encode_file,
-    encode_one,
     uploads_of_json,
 )
 from .batching import BusyError, SharedPipeline
 from .metrics import ServiceMetrics
+from .query import PredictQuery
 from .settings import ServiceSettings
 
-FormatName = Literal["json", "openpose", "coco", "coco-dataset", "npz", "csv", "parquet"]
-DrawStyle = Literal["overlay", "openpose"]
+logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = "1"
 OPEN_PATHS = ("/healthz", "/readyz")
@@ -69,6 +71,7 @@ def create_app(pipeline: Pipeline, settings: ServiceSettings | None = None) -> F
     app.get("/readyz")(service.readyz)
     app.get("/metrics")(service.metrics_text)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _query_error)
     if settings.web is not None:
         app.mount("/", StaticFiles(directory=settings.web, html=True), name="page")
     return app
@@ -145,16 +148,7 @@ class _Service:
     async def predict(
         self,
         request: Request,
-        format: Annotated[FormatName, Query(description="of the answer")] = "json",
-        draw: Annotated[
-            DrawStyle | None, Query(description="answer with the drawn picture instead")
-        ] = None,
-        whole_image: Annotated[
-            bool, Query(description="where nobody is found, take the whole picture for one")
-        ] = False,
-        keypoint_threshold: Annotated[
-            float | None, Query(ge=0, description="leave out points that score less")
-        ] = None,
+        query: Annotated[PredictQuery, Query()],
     ) -> Response:
         """Finds the persons of one or several pictures.
 
@@ -162,15 +156,19 @@ class _Service:
         `{"images": [{"name": "a.jpg", "data": "<base64>"}]}`. One picture sent as bytes or as the
         only file is answered with its result alone; several, and JSON, with a status for each.
         """
+        try:
+            query.check()
+        except InvalidArgumentError as error:
+            raise HTTPException(422, str(error)) from error
         uploads, single = await self._uploads(request)
-        if draw is not None and not single:
+        if query.draw is not None and not single:
             return _error(400, "draw= answers one picture; send pictures one by one for it")
-        work = [self._outcome(each, whole_image, keypoint_threshold) for each in uploads]
+        work = [self._outcome(each, query) for each in uploads]
         outcomes = await asyncio.gather(*work)
         for outcome in outcomes:
             self._metrics.pictures.labels(str(outcome.status)).inc()
             self._metrics.persons.inc(len(outcome.result) if outcome.result is not None else 0)
-        return await run_in_threadpool(self._answer, outcomes, single, format, draw)
+        return await run_in_threadpool(self._answer, outcomes, single, query)
 
     async def _uploads(self, request: Request) -> tuple[list[Upload], bool]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -205,9 +203,7 @@ class _Service:
             raise HTTPException(408, text) from error
         return bytes(body)
 
-    async def _outcome(
-        self, upload: Upload, whole_image: bool, keypoint_threshold: float | None
-    ) -> Outcome:
+    async def _outcome(self, upload: Upload, query: PredictQuery) -> Outcome:
         outcome = Outcome(upload.name)
         try:
             begun_s = time.perf_counter()
@@ -216,10 +212,11 @@ class _Service:
             if shared is None:
                 return replace(outcome, error="the service is stopping", status=503)
             with shared.expecting():
-                image = await run_in_threadpool(
-                    read_image, upload.data, max_pixels=limits.max_pixels
+                picture = await run_in_threadpool(
+                    read_picture, upload.data, max_pixels=limits.max_pixels
                 )
-                future = shared.submit(image, whole_image=whole_image)
+            # After `expecting`, or the networks would wait for this very picture.
+            future = shared.submit(picture.image_bgr, whole_image=query.whole_image)
             self._metrics.stage_seconds.labels("read").observe(time.perf_counter() - begun_s)
             result = await asyncio.wait_for(asyncio.wrap_future(future), limits.timeout_s)
         except InputError as error:
@@ -229,26 +226,28 @@ class _Service:
             return replace(outcome, error=str(error), status=429)
         except (TimeoutError, asyncio.TimeoutError):  # two until Python 3.11
             return replace(outcome, error=f"no result within {limits.timeout_s:g} s", status=504)
-        except DwposeError as error:
-            return replace(outcome, error=str(error), status=500)
-        if keypoint_threshold is not None:
-            result = result.masked(min_score=keypoint_threshold)
-        return replace(outcome, result=replace(result, source=upload.name), image_bgr=image)
+        except Exception:  # its text may name files of this machine, so it is for the log alone
+            logger.exception("%r: the networks failed", upload.name)
+            text = "the networks failed; the log of the service says why"
+            return replace(outcome, error=text, status=500)
+        result = replace(query.apply(result), source=upload.name, notes=picture.notes)
+        return replace(outcome, result=result, picture=picture)
 
-    def _answer(
-        self, outcomes: list[Outcome], single: bool, format: str, draw: str | None
-    ) -> Response:
+    def _answer(self, outcomes: list[Outcome], single: bool, query: PredictQuery) -> Response:
         begun_s = time.perf_counter()
+        format, options = FORMATS[query.format], query.format_options()
         try:
             if single:
-                return _answer_one(outcomes[0], format, draw)
-            if FORMATS[format].per == "picture" and FORMATS[format].ending == ".json":
-                return JSONResponse(document_of_many(outcomes, format), _common_status(outcomes))
+                return self._answer_one(outcomes[0], query)
+            if format.per == "picture" and format.ending == ".json":
+                document = document_of_many(outcomes, format, options)
+                return JSONResponse(document, _common_status(outcomes), _retry(outcomes))
             good = [each.result for each in outcomes if each.result is not None]
             failed = {each.name: each.error for each in outcomes if each.result is None}
             if failed and not good:
-                return _error(_common_status(outcomes), "; ".join(map(str, failed.values())))
-            body, media_type = encode_file(good, format)
+                text = "; ".join(map(str, failed.values()))
+                return _error(_common_status(outcomes), text, _retry(outcomes))
+            body, media_type = encode_file(good, format, options)
             headers = {"X-Failed-Pictures": str(len(failed))} if failed else {}
             return Response(body, media_type=media_type, headers=headers)
         except InvalidArgumentError as error:
@@ -256,13 +255,25 @@ class _Service:
         finally:
             self._metrics.stage_seconds.labels("encode").observe(time.perf_counter() - begun_s)
 
+    def _answer_one(self, outcome: Outcome, query: PredictQuery) -> Response:
+        if outcome.result is None or outcome.picture is None:
+            return _error(outcome.status, outcome.error or "", _retry([outcome]))
+        if query.draw is None:
+            body, media_type = encode_file(
+                [outcome.result], FORMATS[query.format], query.format_options()
+            )
+        else:
+            max_pixels = self._settings.limits.max_pixels
+            options = query.draw_options(outcome.picture, max_pixels=max_pixels)
+            image_bgr = outcome.picture.image_bgr
+            body, media_type = encode_drawing(outcome.result, image_bgr, query.draw, options)
+        return Response(body, media_type=media_type)
 
-def _answer_one(outcome: Outcome, format: str, draw: str | None) -> Response:
-    if outcome.result is None:
-        headers = {"Retry-After": RETRY_AFTER_S} if outcome.status == 429 else {}
-        return _error(outcome.status, outcome.error or "", headers)
-    body, media_type = encode_one(outcome, format=format, draw_style=draw)
-    return Response(body, media_type=media_type)
+
+def _retry(outcomes: list[Outcome]) -> dict[str, str]:
+    """The header that says when to come again, where a picture found the queue full."""
+    busy = any(each.status == 429 for each in outcomes)
+    return {"Retry-After": RETRY_AFTER_S} if busy else {}
 
 
 def _common_status(outcomes: list[Outcome]) -> int:
@@ -304,3 +315,9 @@ def _error(status: int, message: str, headers: dict[str, str] | None = None) -> 
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return _error(error.status_code, str(error.detail), dict(error.headers or {}))
+
+
+async def _query_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = [f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors()]
+    return _error(422, "; ".join(found) + "; GET /docs describes the fields of the query")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..cli.argument_values import positive_number, share_number
+from ..cli.argument_values import finite_number, positive_number, share_number
 from ..cli.exit_status import exit_status
 from ..cli.model_options import add_model_options, runtime_of
 from ..cli.standard_options import add_standard_options
@@ -64,6 +64,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
     from .settings import ServiceLimits, ServiceSettings
 
+    if arguments.prefer is not None and arguments.max_persons is None:
+        raise InvalidArgumentError("--prefer says whom --max-persons keeps; give it too")
     if arguments.web is not None and not (arguments.web / "index.html").is_file():
         raise InvalidArgumentError(f"--web {arguments.web}: there is no index.html; run make web")
     settings = ServiceSettings(
@@ -92,9 +94,13 @@ def _serve(arguments: argparse.Namespace) -> int:
         detector_options(
             detector,
             score_threshold=arguments.score_threshold,
+            nms_threshold=arguments.nms_threshold,
             max_persons=arguments.max_persons,
+            prefer=arguments.prefer or "score",
             square_input=arguments.square_input,
         ),
+        flip_test=arguments.flip_test,
+        keep_doubtful=arguments.keep_doubtful,
     )
     uvicorn.run(
         create_app(pipeline, settings),
@@ -116,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_standard_options(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000")
+    parser.add_argument("--port", type=_port, default=8000, metavar="N", help="default: 8000")
     parser.add_argument(
         "--web", type=Path, metavar="DIR", help="serve the browser page of `make web` at /"
     )
@@ -124,7 +130,24 @@ def _parser() -> argparse.ArgumentParser:
     add_model_options(parser.add_argument_group("models and where they run"))
     persons = parser.add_argument_group("persons")
     persons.add_argument("--score-threshold", type=share_number, metavar="X", help="least score")
+    persons.add_argument(
+        "--nms-threshold",
+        type=share_number,
+        metavar="X",
+        help="of two boxes whose IoU is above this the better one stays (default: 0.45)",
+    )
     persons.add_argument("--max-persons", type=positive_number, metavar="N", help="of a picture")
+    persons.add_argument(
+        "--prefer", choices=("score", "largest", "center"), help="whom --max-persons keeps"
+    )
+    persons.add_argument(
+        "--flip-test", action="store_true", help="look at mirror images too and take the mean"
+    )
+    persons.add_argument(
+        "--keep-doubtful",
+        action="store_true",
+        help="keep persons whose points say that nobody is there, or somebody twice",
+    )
     limits = parser.add_argument_group("limits")
     for name, default, text in (
         ("--max-body-mib", 64, "size of a request"),
@@ -141,19 +164,25 @@ def _parser() -> argparse.ArgumentParser:
         )
     limits.add_argument(
         "--timeout",
-        type=float,
+        type=finite_number,
         default=30.0,
         metavar="S",
         help="seconds after which a request is given up, with 504 (default: 30)",
     )
     limits.add_argument(
         "--delay-ms",
-        type=float,
+        type=finite_number,
         default=3.0,
         metavar="MS",
         help="longest time a picture waits for others to share its batch (default: 3)",
     )
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, 0 to 65535")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -50,3 +50,7 @@ class ServiceSettings:
     token: str | None = None
     delay_ms: float = 3.0
     web: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.delay_ms < 0:
+            raise InvalidArgumentError(f"delay_ms is {self.delay_ms}, must not be below 0")

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("fastapi")
 pytest.importorskip("prometheus_client")
@@ -177,9 +178,64 @@ def test_large_pictures_are_refused_before_they_are_decoded(client):
     assert answer.status_code == 422 and "1000x1100" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("query", ["format=xml", "draw=oil", "keypoint_threshold=-1"])
-def test_options_are_checked(client, photo, query):
-    assert client.post(f"/v1/predict?{query}", content=photo).status_code == 422
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("format=xml", "format: "),
+        ("draw=oil", "draw: "),
+        ("keypoint_threshold=-1", "keypoint_threshold: "),
+        ("keypoint_threshold=nan", "keypoint_threshold: "),
+        ("keypoint-threshold=1", "keypoint-threshold: "),
+        ("parts=tail", "there is no 'tail'"),
+        ("openpose_body=25", "openpose_body goes with format=openpose only"),
+        ("format=json&draw=overlay", "ask for one of them"),
+        ("boxes=true&draw=openpose", "boxes goes with draw=overlay only"),
+        ("draw=openpose&canvas_size=0", "canvas_size: "),
+        ("draw=openpose&canvas_size=2000x2000", "more than 1,000,000 pixels"),
+        ("draw=openpose&canvas_size=999999", "more than 1,000,000 pixels"),
+    ],
+)
+def test_options_are_checked(client, photo, query, complaint):
+    answer = client.post(f"/v1/predict?{query}", content=photo)
+    assert answer.status_code == 422
+    assert complaint in answer.json()["error"]
+
+
+def test_options_are_those_of_the_command(client, photo, expected):
+    answer = client.post("/v1/predict?format=openpose&openpose_body=25", content=photo)
+    assert len(answer.json()["people"][0]["pose_keypoints_2d"]) == 25 * 3
+    answer = client.post("/v1/predict?parts=face,%20left_hand", content=photo)
+    wanted = expected.masked(parts=["face", "left_hand"]).to_dict()
+    assert answer.json()["persons"] == wanted["persons"]
+    answer = client.post("/v1/predict?draw=openpose&canvas_size=320x240", content=photo)
+    drawn = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+    assert drawn.shape == (240, 320, 3)
+
+
+def test_notes_of_reading_are_in_the_answer(client, astronaut):
+    pages = io.BytesIO()
+    page = Image.open(astronaut)
+    page.save(pages, "TIFF", save_all=True, append_images=[page], compression="jpeg")
+    answer = client.post("/v1/predict", content=pages.getvalue())
+    assert answer.json()["notes"] == ["first of 2 pages used"]
+
+
+def test_what_the_networks_say_stays_in_the_log(photo, caplog):
+    class Failing:
+        detector = estimator = None
+
+        def predict(self, *_arguments, **_options):
+            raise InferenceError("/srv/secret/model.onnx failed")
+
+        def close(self):
+            pass
+
+    with TestClient(create_app(Failing())) as failing:
+        answer = failing.post("/v1/predict", content=photo)
+        assert failing.get("/readyz").status_code == 200
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "the networks failed; the log of the service says why"}
+    assert "/srv/secret/model.onnx" in caplog.text
 
 
 def test_drawings_are_for_one_picture(client, photo):
@@ -202,7 +258,11 @@ def test_health_metrics_and_documentation(client, photo):
         assert line in text, line
     schema = client.get("/openapi.json").json()
     names = [each["name"] for each in schema["paths"]["/v1/predict"]["post"]["parameters"]]
-    assert names == ["format", "draw", "whole_image", "keypoint_threshold"]
+    assert names == [
+        *("format", "draw", "whole_image", "max_persons", "keypoint_threshold", "parts"),
+        *("drop_weak_hands", "openpose_body", "openpose_confidence", "pupils", "coco_layout"),
+        *("canvas_size", "line_scale", "boxes"),
+    ]
 
 
 def test_a_token():

@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -84,6 +85,48 @@ def test_broken_clients_cost_nobody_else_anything(service, astronaut):
     assert ask(f"{url}/v1/predict", astronaut.read_bytes())[0] == 200
     assert ask(f"{url}/v1/predict", b"no picture")[0] == 422
     assert process.poll() is None
+
+
+def test_many_requests_lose_nothing_and_memory_stays_flat(service, astronaut):
+    """300 requests of 8 clients, 1 % bad and 1 % given up: every other has its own answer."""
+    psutil = pytest.importorskip("psutil")
+    process, url, port = service
+    photo = astronaut.read_bytes()
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(photo)
+
+    def send(number):
+        if number % 100 == 50:  # the whole request, and nobody there for the answer
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(head + photo)
+            return None
+        return ask(f"{url}/v1/predict", b"bad" if number % 100 == 7 else photo)[0]
+
+    def memory_mib():
+        return psutil.Process(process.pid).memory_info().rss / 2**20
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(send, range(8, 48))) == {200}  # allocators have what they need
+        before_mib = memory_mib()
+        answers = list(pool.map(send, range(300)))
+    assert [answers.count(each) for each in (200, 422, None)] == [294, 3, 3]
+    assert memory_mib() - before_mib < 64
+    assert b"dwpose_waiting_pictures 0.0" in ask(f"{url}/metrics")[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [("--port=70000", "no port"), ("--timeout=nan", "not a number")],
+)
+def test_bad_options(option, complaint, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([option])
+    assert ended.value.code == 2 and complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--timeout=0", "--delay-ms=-1", "--prefer=largest"])
+def test_options_that_mean_nothing(option, capsys):
+    assert main([option]) == 2
+    assert capsys.readouterr().err.startswith("dwpose-serve: ")
 
 
 def test_a_port_that_is_taken(capfd):
