@@ -226,7 +226,9 @@ def _read_parquet(data: bytes, origin: str) -> _Rows:
         if _is_clip(table.column_names):
             frames = table["frame"].cast(pyarrow.int64()).fill_null(UNKNOWN).to_numpy()
             times_s = table["time_s"].cast(pyarrow.float64()).to_numpy()
-    except (pyarrow.ArrowException, OSError) as error:
+    except FormatError:
+        raise
+    except Exception as error:  # Arrow's own, and UnicodeDecodeError, MemoryError and others
         raise FormatError(f"{origin}: not a Parquet table of poses: {error}") from error
     return _Rows(integers, sources, np.stack(numbers, axis=1), frames, times_s)
 

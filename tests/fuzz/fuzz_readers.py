@@ -135,8 +135,10 @@ def _pose_file_samples(folder: Path) -> Iterator[Sample]:
 
 
 def _read_pose_file(path: Path) -> object:
-    from dwpose_infer.formats import load
+    from dwpose_infer.formats import load, load_clip
 
+    if path.name.startswith("clip_"):
+        load_clip(path)
     return load(path)
 
 
