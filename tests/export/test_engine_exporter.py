@@ -194,8 +194,8 @@ def test_the_command(machine, tmp_path, capsys):
         (["--to", "engine", "--precision", "int8"], "the precisions are fp16, fp32"),
         (["--to", "engine", "--device", "cpu"], "on a GPU"),
         (["--to", "engine", "--max-batch", "0"], "batches of 1 to 0"),
-        (["--max-batch", "2"], "--to engine only"),
-        (["--workspace-mib", "2"], "--to engine only"),
+        (["--max-batch", "2"], "goes with --to engine"),
+        (["--workspace-mib", "2"], "goes with --to engine"),
     ],
 )
 def test_wrong_use_of_the_command(machine, tmp_path, capsys, arguments, message):
