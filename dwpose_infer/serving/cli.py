@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..cli.argument_values import finite_number, positive_number, share_number
 from ..cli.exit_status import exit_status
 from ..cli.model_options import add_model_options, runtime_of
 from ..cli.standard_options import add_standard_options
 from ..errors import InvalidArgumentError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from ..pipeline import Pipeline
 
 TOKEN_VARIABLE = "DWPOSE_SERVE_TOKEN"
 
@@ -60,8 +66,6 @@ def _serve(arguments: argparse.Namespace) -> int:
         raise MissingDependencyError(
             f'the service needs more packages ({error}): pip install "dwpose-infer[serve]"'
         ) from error
-    from ..pipeline import detector_options, open_pipeline
-    from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
     from .settings import ServiceLimits, ServiceSettings
 
     if arguments.prefer is not None and arguments.max_persons is None:
@@ -86,8 +90,25 @@ def _serve(arguments: argparse.Namespace) -> int:
             f"({TOKEN_VARIABLE})",
             file=sys.stderr,
         )
+    with _listen(arguments.host, arguments.port) as place:
+        config = uvicorn.Config(
+            create_app(_open_networks(arguments), settings),
+            log_level="warning" if arguments.quiet else "info",
+            timeout_graceful_shutdown=round(arguments.timeout) + 1,
+            server_header=False,
+        )
+        # When all is finished it raises the signal again that stopped it.
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[place])
+    return 0
+
+
+def _open_networks(arguments: argparse.Namespace) -> Pipeline:
+    from ..pipeline import detector_options, open_pipeline
+    from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
+
     detector = arguments.detector or DEFAULT_DETECTOR
-    pipeline = open_pipeline(
+    return open_pipeline(
         arguments.pose or DEFAULT_POSE,
         detector,
         runtime_of(vars(arguments), progress=sys.stderr.isatty()),
@@ -102,15 +123,19 @@ def _serve(arguments: argparse.Namespace) -> int:
         flip_test=arguments.flip_test,
         keep_doubtful=arguments.keep_doubtful,
     )
-    uvicorn.run(
-        create_app(pipeline, settings),
-        host=arguments.host,
-        port=arguments.port,
-        log_level="warning" if arguments.quiet else "info",
-        timeout_graceful_shutdown=round(arguments.timeout) + 1,
-        server_header=False,
-    )
-    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Takes the address before the networks are loaded, which takes longer."""
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another "
+            "with --host or --port"
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:
