@@ -147,7 +147,16 @@ def test_a_page_that_is_not_there(tmp_path, capsys):
 def test_an_open_address_without_a_token_is_said(monkeypatch, capsys):
     import uvicorn
 
-    monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: None)
+    class Idle:
+        def __init__(self, config):
+            pass
+
+        def run(self, sockets):
+            pass
+
+    # A real Config sets up logging, which closes the handlers of the test runner itself.
+    monkeypatch.setattr(uvicorn, "Config", lambda app, **options: None)
+    monkeypatch.setattr(uvicorn, "Server", Idle)
     monkeypatch.setattr(cli, "_open_networks", lambda arguments: None)
     monkeypatch.delenv("DWPOSE_SERVE_TOKEN", raising=False)
     assert main(["--host", "0.0.0.0", "--port", str(free_port())]) == 0
