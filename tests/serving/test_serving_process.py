@@ -106,7 +106,8 @@ def test_many_requests_lose_nothing_and_memory_stays_flat(service, astronaut):
         return psutil.Process(process.pid).memory_info().rss / 2**20
 
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(send, range(8, 48))) == {200}  # allocators have what they need
+        # Until batches of every size were met, the allocators grow.
+        assert set(pool.map(send, [0] * 200)) == {200}
         before_mib = memory_mib()
         answers = list(pool.map(send, range(300)))
     assert [answers.count(each) for each in (200, 422, None)] == [294, 3, 3]
