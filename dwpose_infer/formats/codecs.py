@@ -14,14 +14,14 @@ from ..errors import FormatError, InvalidArgumentError
 from ..files.atomic import read_bytes, write_bytes
 from ..files.json_text import dump, parse
 from ..poses import Poses, stack
-from . import coco, coco_dataset, npz, openpose, plain_json, table
+from . import coco, coco_dataset, npz, openpose, parquet, plain_json, table
 from .format import Format
 
 FORMATS: Final[dict[str, Format]] = {
     item.name: item
     for item in (
         *(plain_json.FORMAT, openpose.FORMAT, coco.FORMAT, coco_dataset.FORMAT),
-        *(npz.FORMAT, table.CSV, table.PARQUET),
+        *(npz.FORMAT, table.CSV, parquet.PARQUET),
     )
 }
 """The formats, by name. Of those with one ending the first is what the ending stands for."""

@@ -1,4 +1,4 @@
-"""Tables: one row a person, as CSV or Parquet.
+"""Tables: one row a person, as CSV; `parquet` writes the same as Parquet.
 
 Columns, in this order: `schema_version`; `picture`, the place of the picture among those saved,
 from 0; `source`, `width`, `height`; `person`, the place of the person in the picture, from 0;
@@ -12,8 +12,6 @@ there when the table is read; the numbers of `picture` keep its gap.
 
 A source that begins as a formula does in spreadsheets (=, +, -, @) has an apostrophe before it in
 CSV, which reading takes away again.
-
-Parquet needs pyarrow; pandas reads the file, but is not needed to write or read it.
 """
 
 from __future__ import annotations
@@ -23,14 +21,13 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import keypoints as kp
-from ..errors import FormatError, MissingDependencyError
+from ..errors import FormatError
 from ..files.json_text import require, require_version, shortest_decimals
 from ..poses import (
     SCHEMA_VERSION,
@@ -64,11 +61,9 @@ COLUMNS: Final[tuple[str, ...]] = (
 )
 """All columns, in order."""
 
-_METADATA: Final = {b"dwpose_infer.schema_version": str(SCHEMA_VERSION).encode("ascii")}
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
+class Rows:
     """N rows: whole numbers (N,) int64 by column, sources, and numbers (N, 404) float32.
 
     Those of a clip have the index of the frame (N,) int64 and its time (N,) float64, too.
@@ -86,7 +81,7 @@ def encode_csv(table: PoseTable) -> bytes:
 
     It is UTF-8 with commas, a header line and line feeds.
     """
-    rows, frames = _rows_of(table), _frame_columns(table)
+    rows, frames = rows_of(table), frame_columns(table)
     integers = {
         name: ["" if value == UNKNOWN else value for value in column.tolist()]
         for name, column in rows.integers.items()
@@ -115,7 +110,7 @@ def decode_csv(data: bytes, *, origin: str) -> list[Poses]:
     Raises:
         FormatError: It is not such a table; the message begins with `origin`.
     """
-    return _results_of(_read_csv(data, origin), origin)
+    return results_of(_read_csv(data, origin), origin)
 
 
 def decode_csv_clip(data: bytes, *, origin: str) -> PoseTable:
@@ -124,10 +119,10 @@ def decode_csv_clip(data: bytes, *, origin: str) -> PoseTable:
     Raises:
         FormatError: It is not such a table, or that of pictures; the message begins with `origin`.
     """
-    return _clip_of(_read_csv(data, origin), origin)
+    return clip_of(_read_csv(data, origin), origin)
 
 
-def _read_csv(data: bytes, origin: str) -> _Rows:
+def _read_csv(data: bytes, origin: str) -> Rows:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -139,7 +134,7 @@ def _read_csv(data: bytes, origin: str) -> _Rows:
     frames: list[tuple[int, float]] = []
     try:
         header = next(reader, [])
-        _require_columns(header, origin)
+        require_columns(header, origin)
         place = {name: index for index, name in enumerate(header)}
         for row in reader:
             if len(row) != len(header):
@@ -149,14 +144,14 @@ def _read_csv(data: bytes, origin: str) -> _Rows:
             cells = [row[place[name]] or "nan" for name in NUMBER_COLUMNS]
             with np.errstate(over="ignore"):
                 numbers.append(np.array(cells, np.float64).astype(np.float32))
-            if _is_clip(header):
+            if is_clip(header):
                 frames.append((_whole(row[place["frame"]]), float(row[place["time_s"]] or "nan")))
     except (ValueError, OverflowError, csv.Error) as error:
         raise FormatError(f"{origin}, line {reader.line_num}: {error}") from error
     columns = np.array(integers, np.int64).reshape(-1, len(INTEGER_COLUMNS)).T
     stacked = np.array(numbers, np.float32).reshape(-1, len(NUMBER_COLUMNS))
-    rows = _Rows(dict(zip(INTEGER_COLUMNS, columns, strict=True)), sources, stacked)
-    if not _is_clip(header):
+    rows = Rows(dict(zip(INTEGER_COLUMNS, columns, strict=True)), sources, stacked)
+    if not is_clip(header):
         return rows
     return replace(
         rows,
@@ -165,91 +160,7 @@ def _read_csv(data: bytes, origin: str) -> _Rows:
     )
 
 
-def encode_parquet(table: PoseTable) -> bytes:
-    """Returns the Parquet table of pictures, or of frames, as `encode_csv` has it.
-
-    Its metadata holds `dwpose_infer.schema_version`.
-
-    Raises:
-        MissingDependencyError: pyarrow is not installed.
-    """
-    pyarrow, parquet = import_pyarrow()
-    rows = _rows_of(table)
-    arrays: dict[str, Any] = {
-        name: pyarrow.array(column, mask=column == UNKNOWN)
-        for name, column in rows.integers.items()
-    }
-    arrays["source"] = pyarrow.array(rows.sources, pyarrow.string())
-    for name, numbers in zip(NUMBER_COLUMNS, np.ascontiguousarray(rows.numbers.T), strict=True):
-        arrays[name] = pyarrow.array(numbers, mask=np.isnan(numbers))
-    columns = {name: arrays[name] for name in COLUMNS}
-    for name, values in _frame_columns(table).items():
-        columns[name] = pyarrow.array(values, mask=np.isnan(values))
-    sink = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.table(columns, metadata=_METADATA), sink)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
-
-
-def decode_parquet(data: bytes, *, origin: str) -> list[Poses]:
-    """Returns the results of a Parquet table, one for each picture that has rows.
-
-    Raises:
-        FormatError: It is not such a table; the message begins with `origin`.
-        MissingDependencyError: pyarrow is not installed.
-    """
-    return _results_of(_read_parquet(data, origin), origin)
-
-
-def decode_parquet_clip(data: bytes, *, origin: str) -> PoseTable:
-    """Returns the frames of a clip's Parquet table that have rows, with their indices and times.
-
-    Raises:
-        FormatError: It is not such a table, or that of pictures.
-        MissingDependencyError: pyarrow is not installed.
-    """
-    return _clip_of(_read_parquet(data, origin), origin)
-
-
-def _read_parquet(data: bytes, origin: str) -> _Rows:
-    pyarrow, parquet = import_pyarrow()
-    frames = times_s = None
-    try:
-        table = parquet.read_table(pyarrow.BufferReader(data))
-        _require_columns(table.column_names, origin)
-        integers = {
-            name: table[name].cast(pyarrow.int64()).fill_null(UNKNOWN).to_numpy()
-            for name in INTEGER_COLUMNS
-        }
-        numbers = [table[name].cast(pyarrow.float32()).to_numpy() for name in NUMBER_COLUMNS]
-        sources = table["source"].cast(pyarrow.string()).to_pylist()
-        if _is_clip(table.column_names):
-            frames = table["frame"].cast(pyarrow.int64()).fill_null(UNKNOWN).to_numpy()
-            times_s = table["time_s"].cast(pyarrow.float64()).to_numpy()
-    except FormatError:
-        raise
-    except Exception as error:  # Arrow's own, and UnicodeDecodeError, MemoryError and others
-        raise FormatError(f"{origin}: not a Parquet table of poses: {error}") from error
-    return _Rows(integers, sources, np.stack(numbers, axis=1), frames, times_s)
-
-
-def import_pyarrow() -> tuple[ModuleType, ModuleType]:
-    """Returns pyarrow and its Parquet module.
-
-    Raises:
-        MissingDependencyError: pyarrow is not installed.
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingDependencyError(
-            'Parquet files need pyarrow: pip install "dwpose-infer[table]"'
-        ) from error
-    return pyarrow, pyarrow.parquet
-
-
-def _frame_columns(table: PoseTable) -> dict[str, npt.NDArray[Any]]:
+def frame_columns(table: PoseTable) -> dict[str, npt.NDArray[Any]]:
     """Name -> (N,) values of the columns that the persons of a clip have besides."""
     if table.frame_indices is None or table.times_s is None:
         return {}
@@ -257,16 +168,13 @@ def _frame_columns(table: PoseTable) -> dict[str, npt.NDArray[Any]]:
     return {"frame": table.frame_indices[rows], "time_s": table.times_s[rows]}
 
 
-def _rows_of(stacked: PoseTable) -> _Rows:
+def rows_of(stacked: PoseTable) -> Rows:
+    """Returns the rows of all persons."""
     counts, picture = stacked.person_counts, stacked.rows()
     sizes = np.where(stacked.image_sizes < 0, UNKNOWN, stacked.image_sizes)[picture]
     points = np.concatenate([stacked.keypoints, stacked.scores[..., None]], axis=2)
     flat = points.reshape(len(picture), 3 * kp.NUM_KEYPOINTS)
-    # A file name that is no valid Unicode, which Linux allows, gets backslash escapes.
-    sources = [
-        None if source is None else source.encode("utf-8", "backslashreplace").decode()
-        for source in stacked.sources
-    ]
+    sources = unicode_sources(stacked)
     integers = {
         "schema_version": np.full(len(picture), SCHEMA_VERSION, np.int64),
         "picture": picture,
@@ -275,18 +183,28 @@ def _rows_of(stacked: PoseTable) -> _Rows:
         "person": np.arange(len(picture)) - (np.cumsum(counts) - counts)[picture],
         "id": np.where(stacked.has_ids[picture], stacked.ids, UNKNOWN),
     }
-    return _Rows(
+    return Rows(
         integers=integers,
         sources=[sources[index] for index in picture.tolist()],
         numbers=np.concatenate([stacked.boxes_xyxy, stacked.box_scores[:, None], flat], axis=1),
     )
 
 
-def _results_of(rows: _Rows, origin: str) -> list[Poses]:
+def unicode_sources(stacked: PoseTable) -> list[str | None]:
+    """The sources, of which those that are no valid Unicode, as Linux allows, get escapes."""
+    return [
+        None if source is None else source.encode("utf-8", "backslashreplace").decode()
+        for source in stacked.sources
+    ]
+
+
+def results_of(rows: Rows, origin: str) -> list[Poses]:
+    """Returns the pictures that have rows; raises `FormatError` where there is none to be made."""
     return [_picture(rows, indices) for indices in _pictures(rows, origin)]
 
 
-def _clip_of(rows: _Rows, origin: str) -> PoseTable:
+def clip_of(rows: Rows, origin: str) -> PoseTable:
+    """Returns the frames that have rows; raises `FormatError` where it is no table of a clip."""
     if rows.frames is None or rows.times_s is None:
         raise FormatError(f"{origin}: a table of pictures: it lacks the columns frame and time_s")
     require(bool((rows.frames >= 0).all()), origin, "frame is not a whole number from 0")
@@ -296,7 +214,7 @@ def _clip_of(rows: _Rows, origin: str) -> PoseTable:
     return stack(results).at(rows.frames[first].tolist(), rows.times_s[first].tolist())
 
 
-def _pictures(rows: _Rows, origin: str) -> list[list[int]]:
+def _pictures(rows: Rows, origin: str) -> list[list[int]]:
     """The rows of each picture, in order."""
     for version in np.unique(rows.integers["schema_version"]).tolist():
         require_version(version, SCHEMA_VERSION, origin)
@@ -310,7 +228,7 @@ def _pictures(rows: _Rows, origin: str) -> list[list[int]]:
     return list(pictures.values())
 
 
-def _picture(rows: _Rows, indices: list[int]) -> Poses:
+def _picture(rows: Rows, indices: list[int]) -> Poses:
     boxes, box_scores, points = np.split(rows.numbers[indices], [4, 5], axis=1)
     points = points.reshape(-1, kp.NUM_KEYPOINTS, 3)
     ids = rows.integers["id"][indices]
@@ -326,11 +244,13 @@ def _picture(rows: _Rows, indices: list[int]) -> Poses:
     )
 
 
-def _is_clip(names: Sequence[str]) -> bool:
+def is_clip(names: Sequence[str]) -> bool:
+    """Tells whether columns are those of a clip."""
     return {"frame", "time_s"} <= set(names)
 
 
-def _require_columns(names: Sequence[str], origin: str) -> None:
+def require_columns(names: Sequence[str], origin: str) -> None:
+    """Raises `FormatError` where columns of the table are missing."""
     missing = [name for name in COLUMNS if name not in set(names)]
     listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
     require(not missing, origin, f"not a table of poses: it lacks the columns {listed}")
@@ -359,11 +279,6 @@ def _whole(cell: str) -> int:
     return number
 
 
-def _check_pyarrow(sources: Sequence[str]) -> None:
-    """Finds out whether Parquet can be written at all."""
-    import_pyarrow()
-
-
 CSV: Final = Format(
     name="csv",
     ending=".csv",
@@ -376,18 +291,4 @@ CSV: Final = Format(
     decode_clip=decode_csv_clip,
     of_clip="file",
     clip_name="{stem}.csv",
-)
-PARQUET: Final = Format(
-    name="parquet",
-    ending=".parquet",
-    file_name="poses.parquet",
-    per="run",
-    lossless=False,
-    description="the same table as Parquet; needs pyarrow",
-    encode=encode_parquet,
-    decode=decode_parquet,
-    decode_clip=decode_parquet_clip,
-    of_clip="file",
-    clip_name="{stem}.parquet",
-    check=_check_pyarrow,
 )

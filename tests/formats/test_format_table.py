@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dwpose_infer.errors import FormatError, MissingDependencyError
 from dwpose_infer.formats import load, save, table
+from dwpose_infer.formats import parquet as parquet_format
 from dwpose_infer.poses import stack
 from dwpose_infer.results import PoseResult
 
@@ -19,7 +20,10 @@ parquet = pytest.importorskip("pyarrow.parquet")
 
 CODECS = {
     "csv": (lambda results: table.encode_csv(stack(results)), table.decode_csv),
-    "parquet": (lambda results: table.encode_parquet(stack(results)), table.decode_parquet),
+    "parquet": (
+        lambda results: parquet_format.encode_parquet(stack(results)),
+        parquet_format.decode_parquet,
+    ),
 }
 
 
@@ -104,18 +108,20 @@ def test_pandas_reads_and_writes_both():
     assert frame["nose_x"].tolist() == [0.5, 100.5, 0.5]
     assert frame["id"].tolist()[:2] == [7.0, 8.0]  # an empty cell makes the column floats
     again = table.decode_csv(frame.to_csv(index=False).encode(), origin="a.csv")
-    frame = pandas.read_parquet(io.BytesIO(table.encode_parquet(stack(results))))
+    frame = pandas.read_parquet(io.BytesIO(parquet_format.encode_parquet(stack(results))))
     assert frame["nose_score"].dtype == np.float32
     assert frame["source"].tolist()[:2] == ["folder/000000000785.jpg"] * 2
     stream = io.BytesIO()
     frame.to_parquet(stream)
-    for read in (again, table.decode_parquet(stream.getvalue(), origin="a.parquet")):
+    for read in (again, parquet_format.decode_parquet(stream.getvalue(), origin="a.parquet")):
         for actual, expected in zip(read, results, strict=True):
             assert_same(actual, expected)
 
 
 def test_parquet_metadata_and_types():
-    read = parquet.read_table(pyarrow.BufferReader(table.encode_parquet(stack([full(2), ramp(1)]))))
+    read = parquet.read_table(
+        pyarrow.BufferReader(parquet_format.encode_parquet(stack([full(2), ramp(1)])))
+    )
     assert read.schema.metadata[b"dwpose_infer.schema_version"] == b"1"
     assert tuple(read.column_names) == table.COLUMNS
     assert read.schema.field("nose_x").type == pyarrow.float32()
@@ -153,7 +159,7 @@ def test_malformed_csv(data, message):
 
 
 def parquet_without(column: str) -> bytes:
-    read = parquet.read_table(pyarrow.BufferReader(table.encode_parquet(stack([full(1)]))))
+    read = parquet.read_table(pyarrow.BufferReader(parquet_format.encode_parquet(stack([full(1)]))))
     sink = pyarrow.BufferOutputStream()
     parquet.write_table(read.drop_columns([column]), sink)
     return sink.getvalue().to_pybytes()
@@ -169,14 +175,14 @@ def parquet_without(column: str) -> bytes:
 )
 def test_malformed_parquet(data, message):
     with pytest.raises(FormatError, match=message):
-        table.decode_parquet(data, origin="a.parquet")
+        parquet_format.decode_parquet(data, origin="a.parquet")
 
 
 def test_without_pyarrow(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     for call in (
-        lambda: table.encode_parquet(stack([full(1)])),
-        lambda: table.decode_parquet(b"", origin="a"),
+        lambda: parquet_format.encode_parquet(stack([full(1)])),
+        lambda: parquet_format.decode_parquet(b"", origin="a"),
     ):
         with pytest.raises(MissingDependencyError, match=r'pip install "dwpose-infer\[table\]"'):
             call()
