@@ -51,6 +51,9 @@ class DetectorOptions:
             inputs of any size gets a canvas as large as the picture needs, which costs a quarter
             less on most photographs and finds the same persons (AP within .001). On GPUs take it:
             there every new shape costs time.
+        person_threshold: After the pose network, persons stay whose box score times the mean
+            score of their body's points is at least this; 0 asks for nothing. The detector by
+            itself takes no notice.
     """
 
     score_threshold: float = 0.3
@@ -58,9 +61,10 @@ class DetectorOptions:
     max_persons: int | None = None
     prefer: Preference = "score"
     square_input: bool = False
+    person_threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("score_threshold", "nms_threshold"):
+        for name in ("score_threshold", "nms_threshold", "person_threshold"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InvalidArgumentError(f"{name} is {value}, must be between 0 and 1")

@@ -24,17 +24,21 @@ TWIN_OKS: Final = 0.9
 with no labelled person of their own."""
 
 
-def believable(poses: Poses) -> npt.NDArray[np.bool_]:
+def believable(poses: Poses, *, person_threshold: float = 0.0) -> npt.NDArray[np.bool_]:
     """Tells which persons are somebody, and not a better one over again.
 
     Args:
         poses: The persons of one picture, best first.
+        person_threshold: Least product of a person's box score and mean body score, see
+            `DetectorOptions`.
 
     Returns:
         (P,) bool.
     """
-    scores = poses.scores[:, BODY]
-    kept: npt.NDArray[np.bool_] = scores.mean(axis=1) >= LEAST_BODY_SCORE
+    body_scores = poses.scores[:, BODY].mean(axis=1)
+    kept: npt.NDArray[np.bool_] = body_scores >= LEAST_BODY_SCORE
+    if poses.box_scores is not None:
+        kept &= poses.box_scores * body_scores >= person_threshold
     if poses.boxes_xyxy is None or kept.sum() < 2:
         return kept
     areas = box_areas(poses.boxes_xyxy)

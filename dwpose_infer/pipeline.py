@@ -82,6 +82,10 @@ class Pipeline(ClosesOnExit):
     drop_weak_hands: bool = False
     keep_doubtful: bool = False
 
+    @property
+    def _person_threshold(self) -> float:
+        return 0.0 if self.detector is None else self.detector.options.person_threshold
+
     def keeping(self, max_persons: int | None) -> Pipeline:
         """Returns the pipeline that keeps at most so many of the persons it detects."""
         if self.detector is None or max_persons is None:
@@ -212,7 +216,7 @@ class Pipeline(ClosesOnExit):
             )
             region_wh = cut.crops.scale
             if cut.searched and self.estimator is not None and not self.keep_doubtful:
-                kept = believable(result)
+                kept = believable(result, person_threshold=self._person_threshold)
                 if not kept.all():
                     result, region_wh = result.select(kept), region_wh[kept]
             if self.drop_weak_hands:
@@ -257,7 +261,7 @@ def open_pipeline(
     with ExitStack() as on_error:
         found = estimator = None
         if detector is not None:
-            options = options or detector_options(detector)
+            options = options or detector_options(detector, with_points=pose is not None)
             square = options.square_input or place.kind != "cpu"
             network = on_error.enter_context(open_network(detector, runtime, kind="detector"))
             found = Detector(network, replace(options, square_input=square))
@@ -275,19 +279,24 @@ def detector_options(
     *,
     score_threshold: float | None = None,
     nms_threshold: float | None = None,
+    with_points: bool = True,
     **others: Any,
 ) -> DetectorOptions:
     """Returns the options of a detector; what is None is its model's own, or the general one.
 
     Args:
         model: Name of the detector, or path of its file.
-        score_threshold: See `DetectorOptions`.
+        score_threshold: See `DetectorOptions`. With one that is given, box scores alone decide.
         nms_threshold: See `DetectorOptions`.
+        with_points: Whether a pose network has its say afterwards.
         **others: Further ones of `DetectorOptions`.
     """
     spec = None if model is None else find_spec(model)
     if score_threshold is None and spec is not None:
         score_threshold = spec.score_threshold
+        if with_points and spec.with_points is not None:
+            score_threshold = spec.with_points.score_threshold
+            others["person_threshold"] = spec.with_points.person_threshold
     thresholds = {"score_threshold": score_threshold, "nms_threshold": nms_threshold}
     others |= {name: value for name, value in thresholds.items() if value is not None}
     return DetectorOptions(**others)

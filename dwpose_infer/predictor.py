@@ -106,8 +106,9 @@ class Predictor(ClosesOnExit):
                 or "fp32". "openvino": "fp32" (None means this) or, on CPUs that have it, "bf16".
                 ONNX Runtime takes the precision of the file.
             max_batch: Persons per call of the pose network at most.
-            score_threshold: Persons must score above this; None takes the model's own default,
-                0.3 for most.
+            score_threshold: Boxes of persons must score above this; None takes the model's own
+                rule: above 0.3, and with the bundled detector a product of box score and mean
+                score of the body's points of at least 0.09.
             nms_threshold: Of two boxes whose IoU is above this the better one stays; None
                 takes 0.45.
             max_persons: Keep at most so many persons of a picture.

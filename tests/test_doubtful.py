@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
 from dwpose_infer import Predictor
+from dwpose_infer.detector import DetectorOptions
 from dwpose_infer.doubtful import believable
 from dwpose_infer.images import read_image
+from dwpose_infer.pipeline import detector_options
 from dwpose_infer.results import PoseResult
+from dwpose_infer.zoo import DEFAULT_DETECTOR
 
 
 def persons(*kinds, spread_px=60.0):
@@ -22,6 +28,35 @@ def persons(*kinds, spread_px=60.0):
 def test_nobody_is_left_out():
     assert believable(persons((0, 0.6), (200, 0.09), (400, 0.11))).tolist() == [True, False, True]
     assert believable(PoseResult.empty()).tolist() == []
+
+
+def test_box_and_points_are_weighed_together():
+    """All are somebody by their points; a sure box may have weaker ones, and the other way round."""
+    found = persons((0, 0.5), (200, 0.2), (400, 0.3))
+    found = replace(found, box_scores=np.array([0.3, 0.9, 0.35], np.float32))
+    assert believable(found, person_threshold=0.12).tolist() == [True, True, False]
+    assert believable(found).tolist() == [True, True, True]
+
+
+def test_the_bundled_detector_weighs_unless_a_threshold_is_given():
+    weighed = detector_options(DEFAULT_DETECTOR)
+    assert (weighed.score_threshold, weighed.person_threshold) == (0.3, 0.09)
+    assert detector_options("yolox-nano") == DetectorOptions()  # as the official demo
+    assert detector_options(DEFAULT_DETECTOR, score_threshold=0.3) == DetectorOptions()
+    boxes_alone = detector_options(DEFAULT_DETECTOR, with_points=False)
+    assert (boxes_alone.score_threshold, boxes_alone.person_threshold) == (0.4, 0.0)
+
+
+def test_the_predictor_weighs(astronaut):
+    """What it keeps by default is what the product keeps of the boxes above the same threshold."""
+    image_bgr = np.tile(cv2.resize(read_image(astronaut), None, fx=0.4, fy=0.4), (2, 3, 1))
+    with Predictor(score_threshold=0.3, keep_doubtful=True) as predictor:
+        everybody = predictor(image_bgr)
+    with Predictor() as predictor:
+        weighed = predictor(image_bgr)
+    kept = believable(everybody, person_threshold=0.09)
+    assert kept.sum() == len(weighed) >= 1
+    np.testing.assert_array_equal(weighed.box_scores, everybody.box_scores[kept])
 
 
 def test_a_face_alone_is_somebody():

@@ -161,7 +161,8 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
         "--score-threshold",
         type=share_number,
         metavar="X",
-        help="least score of a person, 0 to 1 (default: the detector's own, 0.3 for most)",
+        help="least score of a person's box, 0 to 1 (default: 0.3; with the bundled detector box "
+        "and body points have to score 0.09 together, too: their product)",
     )
     group.add_argument(
         "--nms-threshold",

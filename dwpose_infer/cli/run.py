@@ -19,7 +19,7 @@ from ..picture_groups import PictureInput
 from ..picture_url import short, without_password
 from ..pipeline import Found, Pipeline, detector_options, open_pipeline
 from ..results import PoseResult
-from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE, get_spec
+from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from .clip_outputs import ClipPlan, out_video
 from .exit_status import printable
 from .infer_options import InferOptions, check_inputs, check_outputs
@@ -321,9 +321,8 @@ def _nobody_found(options: InferOptions, tally: _Tally) -> str:
     """Says on how many pictures nobody was found, and which options not yet given may help."""
     ways = []
     if options.score_threshold is None:
-        own = get_spec(DEFAULT_DETECTOR).score_threshold if options.detector is None else None
-        usual = "" if own is None else f" (default {own:g})"
-        ways.append(f"--score-threshold 0.2{usual} takes less sure ones")
+        own = detector_options(options.detector or DEFAULT_DETECTOR).score_threshold
+        ways.append(f"--score-threshold 0.2 (default {own:g}) takes less sure ones")
     if not options.whole_image:
         ways.append("--whole-image takes the whole picture where nobody is found")
     if options.detector is None:

@@ -188,6 +188,8 @@ class PredictionSettings(
         provider_options: Options of the execution provider, written where any were given.
         score_threshold: Persons of the detector score above this.
         nms_threshold: Of two boxes whose IoU is above this, the better one stayed.
+        person_threshold: Least product of box score and mean body score, see `DetectorOptions`;
+            0 where it was not asked for.
         square_input: Whether the detector got every picture on its whole square; files of
             earlier versions, which knew nothing else, do not say so.
         cut: "portrait" where pictures were cut above the waist, see `portraits`.
@@ -207,6 +209,7 @@ class PredictionSettings(
     precision: str | None
     score_threshold: float | None
     nms_threshold: float | None
+    person_threshold: float = 0.0
     square_input: bool = True
     cut: Literal["portrait"] | None
     frame_step: int

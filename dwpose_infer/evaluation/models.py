@@ -50,6 +50,7 @@ def load_models(options: EvaluationOptions) -> Iterator[LoadedModels]:
         score_threshold=_or(options.score_threshold, DETECTION_SCORE_THRESHOLD if alone else None),
         nms_threshold=_or(options.nms_threshold, DETECTION_NMS_THRESHOLD if alone else None),
         square_input=options.square_input,
+        with_points=not alone,
     )
     with open_pipeline(
         None if alone else pose,

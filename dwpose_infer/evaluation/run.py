@@ -146,6 +146,7 @@ def _settings(
         provider_options=dict(options.runtime.provider_options or {}),
         score_threshold=thresholds.score_threshold if thresholds else None,
         nms_threshold=thresholds.nms_threshold if thresholds else None,
+        person_threshold=thresholds.person_threshold if thresholds else 0.0,
         square_input=thresholds is None or thresholds.square_input,
         cut=options.cut,
         frame_step=options.frame_step,

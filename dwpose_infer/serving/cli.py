@@ -154,7 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     add_model_options(parser.add_argument_group("models and where they run"))
     persons = parser.add_argument_group("persons")
-    persons.add_argument("--score-threshold", type=share_number, metavar="X", help="least score")
+    persons.add_argument(
+        "--score-threshold", type=share_number, metavar="X", help="least score of a box"
+    )
     persons.add_argument(
         "--nms-threshold",
         type=share_number,

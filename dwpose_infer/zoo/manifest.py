@@ -36,6 +36,19 @@ class PublicAccuracy:
 
 
 @dataclass(frozen=True, slots=True)
+class WithPoints:
+    """Thresholds of a detector where the pose network has a say in who is a person.
+
+    Attributes:
+        score_threshold: Boxes must score above this to be given points.
+        person_threshold: Least product of a box's score and the mean score of its body's points.
+    """
+
+    score_threshold: float
+    person_threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """One model of the manifest.
 
@@ -53,6 +66,7 @@ class ModelSpec:
         licence_note: What else is to be known about the licence.
         accuracy: Published accuracy, or None.
         score_threshold: Least score of a detected person, 0 to 1; None means the usual default.
+        with_points: What counts instead where a pose network looks at the boxes, or None.
     """
 
     name: str
@@ -68,6 +82,7 @@ class ModelSpec:
     licence_note: str
     accuracy: PublicAccuracy | None
     score_threshold: float | None
+    with_points: WithPoints | None = None
 
     @property
     def source(self) -> Source:

@@ -18,7 +18,6 @@ from eval_samples import as_predictions, image, label, labelled_persons, save_la
 import tolerances
 from dwpose_infer import Predictor, picture_groups
 from dwpose_infer.annotations import read_annotations
-from dwpose_infer.detector import DetectorOptions
 from dwpose_infer.evaluation import prediction
 from dwpose_infer.evaluation.cli import main
 from dwpose_infer.evaluation.document import EvaluationDocument
@@ -220,8 +219,9 @@ def test_the_whole_pipeline_and_the_detector_alone(poses, tmp_path):
     assert run(poses, out, "--boxes", "detector") == 0
     document = read_document(out, EvaluationDocument)
     assert document.prediction.detector.name == "yolox-nano-person-bundled"
-    own = get_spec("yolox-nano-person-bundled").score_threshold
-    assert document.prediction.score_threshold == own != DetectorOptions().score_threshold
+    own = get_spec("yolox-nano-person-bundled").with_points
+    assert document.prediction.score_threshold == own.score_threshold
+    assert document.prediction.person_threshold == own.person_threshold > 0
     assert document.predicted_persons >= 3
     assert run(poses, out, "--task", "detector") == 0
     document = read_document(out, EvaluationDocument)
