@@ -73,8 +73,9 @@ def test_the_defaults(folder, capsys):
     assert files(folder / "dwpose-out") == ["clip.jsonl", "clip_overlay.mp4"]
     frames = logged(folder / "dwpose-out/clip.jsonl")
     assert [frame.index for frame in frames] == list(range(FRAMES))
-    # The strip between the portrait and its frame scores up to 0.48 in four frames.
-    assert [len(frame.result) for frame in frames].count(1) >= 8
+    # The strip between the portrait and its frame passes for a second person in six frames.
+    persons = [len(frame.result) for frame in frames]
+    assert set(persons) <= {1, 2} and persons.count(1) >= 6
     best = np.array([frame.result.boxes_xyxy[0] for frame in frames])
     centers = (best[:, 0] + best[:, 2]) / 2 - 3 * np.arange(FRAMES)
     assert np.abs(centers - np.median(centers)).max() < 20  # it moves 3 px a frame
