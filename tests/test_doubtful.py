@@ -31,7 +31,7 @@ def test_nobody_is_left_out():
 
 
 def test_box_and_points_are_weighed_together():
-    """All are somebody by their points; a sure box may have weaker ones, and the other way round."""
+    """All are somebody by their points; a sure box may have weaker ones, and vice versa."""
     found = persons((0, 0.5), (200, 0.2), (400, 0.3))
     found = replace(found, box_scores=np.array([0.3, 0.9, 0.35], np.float32))
     assert believable(found, person_threshold=0.12).tolist() == [True, True, False]
