@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ....errors import ModelFormatError
 from .assignment import assign
 from .cells import Cells, overlaps
 from .samples import DetectorBatch
@@ -53,6 +55,33 @@ def detector_losses(
         parts["loss_label"] = _label_loss(student, batch, cells, settings)
         total = total + settings.label_weight * parts["loss_label"]
     return {"loss": total, **parts}
+
+
+def feature_loss(levels: Sequence[Tensor], batch: DetectorBatch) -> Tensor:
+    """Works out how far the student's features are from the teacher's.
+
+    Args:
+        levels: (N, C, H, W) each, what the student's head makes its answers of, stride 8 first.
+        batch: What it should give.
+
+    Returns:
+        Squared distance in units of the teacher's variance over the batch, a scalar: one half
+        the mean over all cells, one half that over persons, cells weighing as the teacher's
+        scores do.
+
+    Raises:
+        ModelFormatError: The two have another number of features.
+    """
+    features = torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2).float()
+    wanted = batch.teacher_features.float()
+    if features.shape != wanted.shape:
+        raise ModelFormatError(
+            f"the teacher's head works on {wanted.shape[-1]} features, the student's on "
+            f"{features.shape[-1]}: loss.feature_weight needs two networks of one width"
+        )
+    squares = (features - wanted).square().mean(dim=-1) / wanted.var().clamp(min=_LEAST)
+    scores = batch.teacher_scores
+    return (squares.mean() + (scores * squares).sum() / scores.sum().clamp(min=1)) / 2
 
 
 def score_divergence(log_scores: Tensor, targets: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class DetectorBatch(NamedTuple):
         canvases: (N, height, width, 3) uint8, BGR.
         teacher_scores: (N, A) float32, see `TeacherOutputs`.
         teacher_boxes: (N, A, 4) float32, see `TeacherOutputs`.
+        teacher_features: (N, A, C) float16, see `TeacherOutputs`.
         label_boxes_xyxy: (M, 4) float32, labelled persons, pixels of the canvas.
         label_samples: (M,) int64, index of the sample that each is on.
     """
@@ -35,6 +36,7 @@ class DetectorBatch(NamedTuple):
     canvases: Tensor
     teacher_scores: Tensor
     teacher_boxes: Tensor
+    teacher_features: Tensor
     label_boxes_xyxy: Tensor
     label_samples: Tensor
 
@@ -87,6 +89,7 @@ def collate(samples: Sequence[tuple[Scene, TeacherOutputs]]) -> DetectorBatch:
         torch.from_numpy(np.stack([scene.canvas for scene, _ in samples])),
         torch.from_numpy(np.stack([outputs.scores for _, outputs in samples])),
         torch.from_numpy(np.stack([outputs.boxes for _, outputs in samples])),
+        torch.from_numpy(np.stack([outputs.features for _, outputs in samples])),
         torch.from_numpy(np.concatenate(boxes)),
         torch.from_numpy(np.repeat(np.arange(len(samples)), [len(found) for found in boxes])),
     )

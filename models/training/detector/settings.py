@@ -148,6 +148,9 @@ class DetectorLossSettings:
         label_weight: Factor on the losses against labelled boxes; 0 leaves the labels out.
             Labelled persons are assigned to cells by SimOTA, as in YOLOX. Cells without a label
             still follow the teacher, for labels may miss people.
+        feature_weight: Factor on the squared distance of what the heads of the two make their
+            answers of, in units of the teacher's variance: one half the mean over all cells, one
+            half that over persons. 0 leaves it out; else both need heads of the same width.
     """
 
     score_weight: float = 2.0
@@ -156,9 +159,13 @@ class DetectorLossSettings:
     l1_weight: float = 1.0
     box_score: float = 0.1
     label_weight: float = 0.0
+    feature_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("score_weight", "score_focus", "iou_weight", "l1_weight", "label_weight"):
+        for name in (
+            *("score_weight", "score_focus", "iou_weight"),
+            *("l1_weight", "label_weight", "feature_weight"),
+        ):
             value = getattr(self, name)
             require(value >= 0, f"{name} cannot be negative, not {value}")
         require(0 <= self.box_score < 1, f"box_score must be in 0..1, not {self.box_score}")

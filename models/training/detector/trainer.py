@@ -28,7 +28,7 @@ from ..loop.resuming import HARMLESS
 from ..loop.run_options import RunOptions, TrainingSummary
 from ..loop.training_loop import TrainingLoop, run_loop
 from .cells import make_cells
-from .losses import detector_losses
+from .losses import detector_losses, feature_loss
 from .samples import DetectorBatch, DetectorDataset, make_detector_loader
 from .settings import DetectorSettings
 from .table import read_table
@@ -110,6 +110,10 @@ class DetectorLearner(Learner):
         super().__init__(student, settings, world)
         self.settings = settings
         self.cells = make_cells(settings.input_wh, self.device)
+        self._levels: list[Tensor] = []
+        if settings.loss.feature_weight > 0:
+            for stem in self.network.head.stems:
+                stem.register_forward_hook(lambda _, __, features: self._levels.append(features))
         if settings.compile:
             self.network.compile()
 
@@ -118,9 +122,16 @@ class DetectorLearner(Learner):
         pictures = batch.canvases.permute(0, 3, 1, 2).float()  # channels lie innermost as it is
         if not self.settings.channels_last:
             pictures = pictures.contiguous()
+        self._levels.clear()
         with self.autocast():
             outputs = self._parallel(pictures)
-        return detector_losses(outputs, batch, self.cells, self.settings.loss)
+        losses = detector_losses(outputs, batch, self.cells, self.settings.loss)
+        if self._levels:
+            losses["loss_feature"] = feature_loss(self._levels, batch)
+            losses["loss"] = (
+                losses["loss"] + self.settings.loss.feature_weight * losses["loss_feature"]
+            )
+        return losses
 
     def trained_model(self) -> YOLOX:
         """Returns a copy of the network that the run hands out, in evaluation mode, on the CPU."""
@@ -142,7 +153,11 @@ class DetectorRun(TrainingLoop):
 
     def _open_loader(self) -> TrainLoader[DetectorBatch]:
         settings = self._settings
-        self._teacher = Teacher(settings.teacher, input_wh=settings.input_wh)
+        self._teacher = Teacher(
+            settings.teacher,
+            input_wh=settings.input_wh,
+            features=settings.loss.feature_weight > 0,
+        )
         table = read_table(settings.data.train, root=settings.data.root)
         self._say(f"{len(table)} pictures with {len(table.boxes_xyxy)} labelled persons")
         return make_detector_loader(DetectorDataset(table, self._teacher, settings), self._world)

@@ -8,8 +8,13 @@ torch = pytest.importorskip("torch")
 
 from detector_samples import SIDE
 
+from dwpose_infer.errors import ModelFormatError
 from dwpose_infer.models.training.detector.cells import make_cells
-from dwpose_infer.models.training.detector.losses import detector_losses, score_divergence
+from dwpose_infer.models.training.detector.losses import (
+    detector_losses,
+    feature_loss,
+    score_divergence,
+)
 from dwpose_infer.models.training.detector.samples import DetectorBatch
 from dwpose_infer.models.training.detector.settings import DetectorLossSettings
 
@@ -18,15 +23,33 @@ COUNT = len(CELLS.strides)
 PLAIN = DetectorLossSettings(score_focus=0.0)
 
 
-def make_batch(*, samples=1, scores=None, boxes=None, labels=(), on=()):
+def make_batch(*, samples=1, scores=None, boxes=None, features=None, labels=(), on=()):
     shape = (samples, COUNT)
     return DetectorBatch(
         torch.zeros(samples, SIDE, SIDE, 3, dtype=torch.uint8),
         torch.zeros(shape) if scores is None else scores,
         torch.zeros(*shape, 4) if boxes is None else boxes,
+        torch.zeros(*shape, 0, dtype=torch.float16) if features is None else features,
         torch.tensor(labels, dtype=torch.float32).reshape(-1, 4),
         torch.tensor(on, dtype=torch.int64),
     )
+
+
+def test_features_by_hand():
+    """All is 1 off, where the variance is 4; the cell with a person 2 off in its one channel."""
+    features = torch.zeros(1, COUNT, 1, dtype=torch.float16)
+    features[0, ::2] = 4.0
+    levels = [level.clone() for level in (features[0, :, 0].float() + 1).split([64, 16, 4])]
+    scores = torch.zeros(1, COUNT)
+    scores[0, 3] = 1.0
+    levels[0][3] = 2.0
+    maps = [level.reshape(1, 1, side, side) for level, side in zip(levels, (8, 4, 2), strict=True)]
+    variance = 4 * COUNT / (COUNT - 1)
+    over_cells = (1 + 3 / COUNT) / variance
+    batch = make_batch(scores=scores, features=features)
+    assert float(feature_loss(maps, batch)) == pytest.approx((over_cells + 4 / variance) / 2)
+    with pytest.raises(ModelFormatError, match="works on 1 features, the student's on 2"):
+        feature_loss([level.repeat(1, 2, 1, 1) for level in maps], batch)
 
 
 def outputs_of(numbers, objectness, person):

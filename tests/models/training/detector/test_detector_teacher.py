@@ -11,7 +11,7 @@ from dwpose_infer.detector import Detector, DetectorOptions
 from dwpose_infer.errors import ModelFormatError, ModelNotFoundError
 from dwpose_infer.export.deploy import to_deploy_detector
 from dwpose_infer.models.training.detector.cells import make_cells
-from dwpose_infer.models.training.detector.teacher import Teacher
+from dwpose_infer.models.training.detector.teacher import Teacher, _head_features
 
 WH = (SIDE, SIDE)
 
@@ -48,6 +48,32 @@ def test_the_answer_is_the_networks(teacher, teacher_network, rng):
     np.testing.assert_allclose(answer.scores, (rows[:, 4] * rows[:, 5]).numpy(), atol=1e-4)
     np.testing.assert_allclose(answer.boxes, rows[:, :4].numpy(), atol=1e-3)
     assert answer.scores.max() > 0.3
+
+
+def test_the_features_are_those_of_its_head(teacher, teacher_network, rng):
+    canvas = rng.integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    answer = Teacher(teacher, input_wh=WH, features=True)(canvas)
+    with torch.inference_mode():
+        picture = torch.from_numpy(canvas.transpose(2, 0, 1)[None]).float()
+        levels = teacher_network.backbone(picture)
+        stems = [
+            stem(level)[0].flatten(1).T
+            for stem, level in zip(teacher_network.head.stems, levels, strict=True)
+        ]
+    assert answer.features.shape == (84, 64) and answer.features.dtype == np.float16
+    np.testing.assert_allclose(answer.features, torch.cat(stems).numpy(), rtol=2e-3, atol=2e-3)
+    plain = Teacher(teacher, input_wh=WH)(canvas)
+    assert plain.features.shape == (84, 0)
+    np.testing.assert_array_equal(plain.scores, answer.scores)
+
+
+def test_a_teacher_without_such_a_head_has_no_features(teacher, tmp_path):
+    model = onnx.load(teacher)
+    for node in model.graph.node:
+        if node.op_type == "Concat" and len(node.input) == 3:
+            node.input.append(node.input[-1])
+    with pytest.raises(ModelFormatError, match="without loss.feature_weight"):
+        _head_features(model.graph, tmp_path)
 
 
 def test_files_that_cannot_teach_are_refused(teacher, tmp_path):

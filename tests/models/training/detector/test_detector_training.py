@@ -131,14 +131,17 @@ def test_the_result_is_exported_and_detects(finished, rng, tmp_path):
     np.testing.assert_allclose(found.boxes_xyxy[0], boxes[first], atol=1e-2)
 
 
-@pytest.mark.parametrize("kind", ["plain", "labels, workers", "bf16, no average"])
+@pytest.mark.parametrize("kind", ["plain", "labels, features, workers", "bf16, no average"])
 def test_a_run_can_be_interrupted_anywhere(pictures, teacher, tmp_path, kind):
     changes = {
         "plain": {},
-        "labels, workers": {"loss": {"label_weight": 1.0}, "data": {"workers": 1}},
+        "labels, features, workers": {
+            "loss": {"label_weight": 1.0, "feature_weight": 1.0},
+            "data": {"workers": 1},
+        },
         "bf16, no average": {"precision": "bf16", "ema": {"enabled": False}},
     }[kind]
-    if kind != "labels, workers":  # there the validation comes before the workers
+    if kind != "labels, features, workers":  # there the validation comes before the workers
         changes["data"] = NO_VALIDATION
     settings = settings_of(small_run(pictures, teacher, epochs=2, batch_size=5, **changes))
     assert train_detector(settings, tmp_path / "whole").finished
