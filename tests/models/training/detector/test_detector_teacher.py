@@ -72,7 +72,7 @@ def test_a_teacher_without_such_a_head_has_no_features(teacher, tmp_path):
     for node in model.graph.node:
         if node.op_type == "Concat" and len(node.input) == 3:
             node.input.append(node.input[-1])
-    with pytest.raises(ModelFormatError, match="without loss.feature_weight"):
+    with pytest.raises(ModelFormatError, match=r"without loss\.feature_weight"):
         _head_features(model.graph, tmp_path)
 
 
