@@ -130,11 +130,13 @@ def is_sequence(entry: str) -> bool:
 
 
 def _name_of(entry: str) -> str:
+    from .media.image_sequence import split_pattern
+
     if is_live(entry):
         parts = split_url(entry)
         return _safe_name("_".join(filter(None, [parts.hostname, *parts.path.split("/")])))
-    fixed = [part for part in Path(entry).resolve().parts if not glob.has_magic(part)]
-    return _safe_name(fixed[-1])
+    folder = Path(entry) if is_folder(entry) else split_pattern(entry)[0]
+    return _safe_name(folder.resolve().name)
 
 
 def find_pictures(inputs: Sequence[str], *, out_folder: Path | None) -> list[Picture]:
@@ -212,15 +214,12 @@ def _in_folder(
 
 
 def _matching(pattern: str, out_folder: Path | None) -> Iterator[Picture]:
-    from .media.image_sequence import require_whole_stars
+    from .media.image_sequence import matching_files, split_pattern
 
-    parts = Path(pattern).parts
-    depth = next(index for index, part in enumerate(parts) if glob.has_magic(part))
-    fixed = Path(*parts[:depth])
-    require_whole_stars(pattern)
+    fixed, rest = split_pattern(pattern)
     found = False
-    for path in sorted(fixed.glob(str(Path(*parts[depth:])))):
-        if path.is_file() and not _is_inside(path, out_folder):
+    for path in matching_files(fixed, rest):
+        if not _is_inside(path, out_folder):
             found = True
             yield Picture(str(path), path.relative_to(fixed).with_suffix(""))
     if not found:

@@ -47,6 +47,24 @@ def test_a_name_with_brackets_is_a_file_if_it_exists(tree):
     assert stems(["x[1].jpg"]) == ["x[1]"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "stem"),
+    [
+        ("trips [2024]/*.jpg", "x"),
+        ("trips [2024]/**/*.jpg", "x"),
+        ("trips [2024]/x[1-3].jpg", "x2"),
+        ("*/x.jpg", "trips [2024]/x"),
+        ("**/*[2024]/x.jpg", "trips [2024]/x"),
+    ],
+)
+def test_a_pattern_below_a_folder_with_brackets(tree, pattern, stem):
+    (tree / "trips [2024]").mkdir()
+    (tree / "trips [2024]" / ("x2.jpg" if stem == "x2" else "x.jpg")).touch()
+    assert stems([pattern]) == [stem]
+    (clip,) = find_inputs([pattern], out_folder=None, sequences=True)[1]
+    assert str(clip.stem) == (tree.name if stem.startswith("trips") else "trips _2024_")
+
+
 def test_the_same_file_twice_is_one_picture(tree):
     assert stems(["a.jpg", str(tree / "a.jpg"), "./a.jpg"]) == ["a"]
 

@@ -43,7 +43,8 @@ exit status: 0 done, 1 failed, 2 wrong usage, 3 optional package missing, 4 mode
 
 _FOOTNOTE = """
 input: height x width in pixels; AP: as published, in percent, each on data of its own (see the
-sources in `list --json`); where: bundled with the package, cached on this machine, or not here"""
+sources in `list --json`); hash: whether the right SHA-256 is known, else the first download fixes
+it; where: bundled with the package, cached on this machine, or not here"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -147,7 +148,7 @@ def _list(*, kind: ModelKind | None, describe: bool, as_json: bool) -> int:
     if as_json:
         print(json.dumps([_to_json(spec) for spec in specs], indent=2))
         return 0
-    header = ("name", "kind", "input", "MB", "licence", "AP", "where")
+    header = ("name", "kind", "input", "MB", "licence", "AP", "hash", "where")
     lines = _table([header, *(_row(spec) for spec in specs)])
     descriptions = ("", *(spec.description for spec in specs))
     for line, description in zip(lines, descriptions, strict=True):
@@ -167,6 +168,7 @@ def _row(spec: ModelSpec) -> tuple[str, ...]:
         "-" if size_bytes is None else f"{size_bytes / 1e6:.1f}",
         spec.licence,
         "-" if spec.accuracy is None else f"{spec.accuracy.ap:.1f}",
+        "unknown" if spec.sha256 is None else "known",
         _where(spec),
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import InputError
+from ..files.atomic import is_there
 from ..images import MAX_PIXELS, read_image
 from ..picture_file import PICTURE_SUFFIXES
 from .frames import DamagedFrame, Frame, SourceItem
@@ -120,27 +121,44 @@ def pictures_matching(pattern: str) -> list[Path]:
     Raises:
         InputError: There is none.
     """
-    require_whole_stars(pattern)
-    parts = Path(pattern).parts
-    depth = next(index for index, part in enumerate(parts) if glob.has_magic(part))
-    matching = Path(*parts[:depth]).glob(str(Path(*parts[depth:])))
-    found = [path for path in matching if path.is_file()]
+    found = matching_files(*split_pattern(pattern))
     if not found:
         raise InputError(f"{pattern}: no file matches this pattern")
     return sorted(found, key=natural_key)
 
 
-def require_whole_stars(pattern: str) -> None:
-    """Checks that ** stands alone where it stands for folders; some releases of Python need it.
+def split_pattern(pattern: str) -> tuple[Path, str]:
+    """Splits a pattern into the folder it begins with and what is to match below.
+
+    Folders that exist count as they are written, whatever brackets are in their names.
 
     Raises:
-        InputError: It does not.
+        InputError: ** is part of a name; it stands for folders, and some releases of Python need
+            it alone.
     """
-    if any("**" in part and part != "**" for part in Path(pattern).parts):
+    parts = Path(pattern).parts
+    if any("**" in part and part != "**" for part in parts):
         raise InputError(
             f"{pattern}: ** stands for any folders and has to be a part of its own, as in "
             "photos/**/*.jpg"
         )
+    fixed = Path()
+    for depth, part in enumerate(parts):
+        if glob.has_magic(part) and not is_there(fixed / part):
+            return fixed, str(Path(*parts[depth:]))
+        fixed /= part
+    return fixed.parent, fixed.name
+
+
+def matching_files(folder: Path, rest: str) -> list[Path]:
+    """Returns the files below a folder that the rest of a pattern names, sorted.
+
+    Where none does, brackets are taken for letters of a name: */[2024]/*.jpg.
+    """
+    for wanted in (rest, rest.replace("[", "[[]")):
+        if found := sorted(path for path in folder.glob(wanted) if path.is_file()):
+            return found
+    return []
 
 
 def natural_key(path: Path) -> list[tuple[int, str]]:

@@ -65,10 +65,12 @@ def test_list_shows_each_model_with_size_accuracy_and_place(folder, tmp_path, ca
     put(tmp_path / "package" / "weights" / "dwpose-t-bundled.onnx")
     assert cli_models.main(["list"]) == 0
     table = rows(capsys.readouterr().out)
-    assert table["name"] == ["name", "kind", "input", "MB", "licence", "AP", "where"]
+    assert table["name"] == ["name", "kind", "input", "MB", "licence", "AP", "hash", "where"]
     assert len(table) == 1 + len(zoo.list_models())
-    assert table["dwpose-l-384"][1:] == ["pose", "384x288", "134.4", "Apache-2.0", "66.5", "-"]
-    assert table[UNPUBLISHED][1:] == ["pose", "256x192", "0.0", "Apache-2.0", "48.5", "cached"]
+    large = ["pose", "384x288", "134.4", "Apache-2.0", "66.5", "known", "-"]
+    assert table["dwpose-l-384"][1:] == large
+    unpublished = ["pose", "256x192", "0.0", "Apache-2.0", "48.5", "unknown", "cached"]
+    assert table[UNPUBLISHED][1:] == unpublished
     assert table["dwpose-t-bundled"][-1] == "bundled"
     assert table["yolox-nano-person-bundled"][-1] == "-"
 

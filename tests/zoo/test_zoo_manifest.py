@@ -44,6 +44,8 @@ def test_each_entry_of_the_manifest_is_sound(spec):
     assert spec.score_threshold is None or 0 < spec.score_threshold < 1
     assert all(url.startswith("https://") and " " not in url for url in spec.urls)
     assert len(set(spec.urls)) == len(spec.urls)
+    for url in spec.urls:  # what a branch's name leads to can change
+        assert "huggingface.co" not in url or re.search("/resolve/[0-9a-f]{40}/", url)
     assert (spec.bundled_file is None) == bool(spec.urls)
     zips = {url.endswith(".zip") for url in spec.urls}
     assert zips in ([set()] if spec.bundled_file else [{spec.archive_member is not None}])
