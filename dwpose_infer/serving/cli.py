@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..cli.argument_values import finite_number, positive_number, share_number
+from ..cli.argument_values import finite_number, positive_number
 from ..cli.exit_status import exit_status
-from ..cli.model_options import add_model_options, runtime_of
+from ..cli.model_options import add_model_options, add_person_options, runtime_of
 from ..cli.standard_options import add_standard_options
 from ..errors import InvalidArgumentError, MissingDependencyError
 
@@ -153,28 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     add_model_options(parser.add_argument_group("models and where they run"))
-    persons = parser.add_argument_group("persons")
-    persons.add_argument(
-        "--score-threshold", type=share_number, metavar="X", help="least score of a box"
-    )
-    persons.add_argument(
-        "--nms-threshold",
-        type=share_number,
-        metavar="X",
-        help="of two boxes whose IoU is above this the better one stays (default: 0.45)",
-    )
-    persons.add_argument("--max-persons", type=positive_number, metavar="N", help="of a picture")
-    persons.add_argument(
-        "--prefer", choices=("score", "largest", "center"), help="whom --max-persons keeps"
-    )
-    persons.add_argument(
-        "--flip-test", action="store_true", help="look at mirror images too and take the mean"
-    )
-    persons.add_argument(
-        "--keep-doubtful",
-        action="store_true",
-        help="keep persons whose points say that nobody is there, or somebody twice",
-    )
+    add_person_options(parser.add_argument_group("persons"))
     limits = parser.add_argument_group("limits")
     for name, default, text in (
         ("--max-body-mib", 64, "size of a request"),
