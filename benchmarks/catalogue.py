@@ -21,6 +21,7 @@ BENCHMARKS = {
     "cold-start": "from nothing to the first result, in fresh processes",
     "soak": "a long run: whether memory and latency stay as they began",
     "video": "frames per second of videos, beside a plain loop and rtmlib",
+    "serve": "the HTTP service with one client and with many, beside LitServe",
 }
 
 _DECLARED = {
@@ -32,6 +33,7 @@ _DECLARED = {
     "cold-start": "cold_start.command:COLD_START",
     "soak": "soak.command:SOAK",
     "video": "video.command:VIDEO",
+    "serve": "serve.command:SERVE",
 }
 
 

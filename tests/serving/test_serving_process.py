@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -22,6 +23,9 @@ from dwpose_infer.serving.cli import main
 
 pytestmark = pytest.mark.slow
 READY_S = 60.0
+
+REQUESTS = int(os.environ.get("DWPOSE_TEST_REQUESTS", "300"))
+"""Hundreds of them; docs/serving.md has the figures of 10,000."""
 
 
 def free_port():
@@ -88,8 +92,8 @@ def test_broken_clients_cost_nobody_else_anything(service, astronaut):
     assert process.poll() is None
 
 
-def test_many_requests_lose_nothing_and_memory_stays_flat(service, astronaut):
-    """300 requests of 8 clients, 1 % bad and 1 % given up: every other has its own answer."""
+def test_many_requests_lose_nothing_and_memory_stays_flat(service, astronaut, record_property):
+    """Of 8 clients, 1 % bad and 1 % given up: every other has its own answer."""
     psutil = pytest.importorskip("psutil")
     process, url, port = service
     photo = astronaut.read_bytes()
@@ -109,8 +113,12 @@ def test_many_requests_lose_nothing_and_memory_stays_flat(service, astronaut):
         # Until batches of every size were met, the allocators grow.
         assert set(pool.map(send, [0] * 200)) == {200}
         before_mib = memory_mib()
-        answers = list(pool.map(send, range(300)))
-    assert [answers.count(each) for each in (200, 422, None)] == [294, 3, 3]
+        answers = list(pool.map(send, range(REQUESTS)))
+    record_property("before_mib", before_mib)
+    record_property("after_mib", memory_mib())
+    hundredth = REQUESTS // 100
+    expected = [REQUESTS - 2 * hundredth, hundredth, hundredth]
+    assert [answers.count(each) for each in (200, 422, None)] == expected
     assert memory_mib() - before_mib < 64
     assert b"dwpose_waiting_pictures 0.0" in ask(f"{url}/metrics")[1]
 

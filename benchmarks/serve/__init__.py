@@ -1,0 +1,1 @@
+"""The service under load: many clients, one client, and what HTTP adds."""
