@@ -88,8 +88,7 @@ class OpenVinoExecutor(Executor):
 
     def execute(self) -> None:
         """Runs the request without copying in or out."""
-        self._request.start_async()
-        self._request.wait()
+        self._request.repeat()
 
     def close(self) -> None:
         """Frees the compiled model."""

@@ -31,7 +31,7 @@ def test_the_network_is_really_run(small_network, backend, monkeypatch):
         if backend == "ort":
             (output,) = executor._binding.copy_outputs_to_cpu()
         else:
-            output = executor._request.get_output_tensor(0).data
+            output = executor._request._last.get_output_tensor(0).data
         expected = executor._backend.run({"x": random_sample(executor.input)})["y"]
         np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-5)
         assert np.abs(output).max() > 1
