@@ -103,8 +103,8 @@ class Predictor(ClosesOnExit):
                 words.
             threads: CPU threads inside one operator; None leaves it to the runtime.
             precision: What is calculated in. "trt": "fp16" where it is safe (None means this),
-                or "fp32". "openvino": "fp32" (None means this) or, on CPUs that have it, "bf16".
-                ONNX Runtime takes the precision of the file.
+                or "fp32". "openvino": "fp32" (None means this), "bf16" where the CPU has it, or
+                "auto", see `openvino_precision`. ONNX Runtime takes the precision of the file.
             max_batch: Persons per call of the pose network at most.
             score_threshold: Boxes of persons must score above this; None takes the model's own
                 rule: above 0.3, and with the bundled detector a product of box score and mean

@@ -122,8 +122,9 @@ def load_backend(
         provider_options: Further options of the execution provider, in ONNX Runtime's own words.
         threads: CPU threads inside one operator; None leaves it to the runtime.
         precision: What is calculated in. "trt": "fp16" where it is safe (None means this), or
-            "fp32". "openvino": "fp32" (None means this) or "bf16". ONNX Runtime takes the
-            precision of the file; only its provider "tensorrt" can be told "fp16".
+            "fp32". "openvino": "fp32" (None means this), "bf16" or "auto", see
+            `openvino_precision`. ONNX Runtime takes the precision of the file; only its provider
+            "tensorrt" can be told "fp16".
         max_batch: Largest batch of one call that ONNX Runtime's provider "tensorrt" is prepared
             for; None means 16.
 
@@ -162,7 +163,7 @@ def check_options(name: str, options: LoadOptions) -> None:
                 f"{_listed(takers)}"
             )
     known = backend_kind(name).precisions
-    if options.precision not in (None, *known):
+    if options.precision not in (None, "auto", *known):
         others = [each for each in BACKENDS if options.precision in backend_kind(each).precisions]
         instead = f"; use {_listed(others)}" if others else ""
         raise InvalidArgumentError(

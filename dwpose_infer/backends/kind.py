@@ -10,7 +10,8 @@ from typing import Any, Literal
 from .base import Backend
 from .device import Device
 
-Precision = Literal["fp32", "fp16", "bf16"]
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+"""What is calculated in; "auto" leaves it to the backend, which measures where it can choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class BackendKind:
         devices: Kinds of devices it runs on.
         default_device: The device where none is named.
         options: Names of the `LoadOptions` it takes.
-        precisions: What it can be told to calculate in.
+        precisions: What it can be told to calculate in, beside "auto", which all know.
         load: Loads a model's file on a device.
         check: Finds out whether it can be used at all, which costs little.
         probes: Devices that a report on the machine tries.

@@ -1,22 +1,15 @@
-"""OpenVINO on the CPU, in fp32 or bf16, behind the `Backend` protocol.
-
-With bf16, what a pose network does behind its last convolution stays in fp32: there 8 bits of
-mantissa decide between neighbouring places. With bf16 throughout whole-body AP of the bundled s
-falls from .466 to .456 (401 labelled persons), so it stays at .466; a call takes 1.1 to 1.2 times
-the time of bf16 throughout, .6 to .67 of fp32 (Zen 4).
-"""
+"""OpenVINO on the CPU, in fp32 or bf16, behind the `Backend` protocol."""
 
 from __future__ import annotations
 
 import importlib
 import logging
 import sys
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import numpy as np
 
@@ -29,14 +22,15 @@ from ..errors import (
     ModelFormatError,
 )
 from ..wheels import installed, join_wheels, openvino_remedy
+from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
 from .base import Array, Backend, TensorSpec
 from .batching import ChunkedBackend
-from .device import Device
+from .device import Device, parse_device
 from .kind import BackendKind, LoadOptions
+from .openvino_parts import Request, RequestPool, cut_head
+from .openvino_precision import Choice, Precision, choose_precision
 
 logger = logging.getLogger(__name__)
-
-Precision = Literal["fp32", "bf16"]
 
 _TYPE_NAMES: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
 
@@ -108,7 +102,7 @@ class OpenVinoBackend(ChunkedBackend):
         self.inputs = tuple(
             _tensor_spec(port, port.get_any_name(), model_path) for port in model.inputs
         )
-        parts = _parts(openvino, model) if options.precision == "bf16" else [model]
+        parts = cut_head(openvino, model) if options.precision == "bf16" else [model]
         compiled = [
             _compile(core, part, model_path, precision, options.threads)
             for part, precision in zip(parts, (options.precision, "fp32"), strict=False)
@@ -118,7 +112,7 @@ class OpenVinoBackend(ChunkedBackend):
             _tensor_spec(port, _output_name(read), model_path)
             for read, port in zip(parts[-1].outputs, compiled[-1].outputs, strict=True)
         )
-        self._requests: _RequestPool | None = _RequestPool(compiled)
+        self._requests: RequestPool | None = RequestPool(compiled)
         version = openvino.__version__.split("-")[0]
         self.description = f"OpenVINO {version} on CPU ({options.precision})"
         logger.debug("loaded %s: %s", model_path, self.description)
@@ -148,53 +142,6 @@ class OpenVinoBackend(ChunkedBackend):
     def close(self) -> None:
         """Frees the compiled model; may be called again."""
         self._requests = None
-
-
-class Request:
-    """Inference requests of a network's parts, which hold the tensors of one call."""
-
-    def __init__(self, compiled: Sequence[Any]) -> None:
-        """Creates a request of OpenVINO for each compiled part."""
-        *self._first, self._last = [part.create_infer_request() for part in compiled]
-
-    def infer(self, arrays: Sequence[Array]) -> Sequence[Array]:
-        """Runs part after part; the outputs are copies, so that the request may be reused."""
-        for request in self._first:
-            arrays = request.infer(arrays, share_outputs=True).to_tuple()
-        given = self._last.infer(arrays, share_inputs=bool(self._first))
-        outputs: tuple[Array, ...] = given.to_tuple()
-        return outputs
-
-    def repeat(self) -> None:
-        """Runs the last call again, without copying in or out."""
-        for request in (*self._first, self._last):
-            request.start_async()
-            request.wait()
-
-
-class _RequestPool:
-    """Requests of a compiled network: as many as calls ever ran at the same time.
-
-    Two calls must never share one.
-    """
-
-    def __init__(self, compiled: Sequence[Any]) -> None:
-        self._compiled = compiled
-        self._idle: deque[Request] = deque()  # append and pop are atomic
-
-    def create(self) -> Request:
-        """Returns a new request, which is not one of the pool."""
-        return Request(self._compiled)
-
-    @contextmanager
-    def borrow(self) -> Iterator[Request]:
-        """Lends a request that nobody else uses; one that failed does not come back."""
-        try:
-            request = self._idle.pop()
-        except IndexError:
-            request = self.create()
-        yield request
-        self._idle.append(request)
 
 
 def _require_cpu(device: Device) -> None:
@@ -234,11 +181,16 @@ def _no_telemetry() -> Iterator[None]:
 
 def _require_precision(core: Any, precision: Precision) -> None:
     """Raises for bf16 on a CPU without it: OpenVINO would emulate it, several times slower."""
-    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if precision == "bf16" and not _has_bf16(core):
         raise BackendUnavailableError(
             f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} has no bf16 arithmetic (avx512_bf16 "
             "or AMX). Remedy: precision='fp32'"
         )
+
+
+def _has_bf16(core: Any) -> bool:
+    """Whether OpenVINO finds the CPU's flags of bf16 arithmetic."""
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _read_model(openvino: Any, model_path: Path) -> Any:
@@ -257,41 +209,6 @@ def _read_model(openvino: Any, model_path: Path) -> Any:
     if not model.inputs or not model.outputs:
         raise ModelFormatError(f"{model_path} is not a usable ONNX model: it has no tensors")
     return model
-
-
-def _parts(openvino: Any, model: Any) -> list[Any]:
-    """Cuts a pose network behind its last convolution; others stay whole.
-
-    OpenVINO has no setting for parts of a network that its Python package could reach.
-    """
-    nodes = model.get_ordered_ops()
-    convolutions = [node for node in nodes if node.get_type_name() == "Convolution"]
-    if not convolutions or not any(node.get_type_name() == "MatMul" for node in nodes):
-        return [model]
-    cut = convolutions[-1].output(0)
-    if _reaches_input(model, cut):
-        return [model]
-    joint = openvino.opset13.parameter(cut.get_partial_shape(), cut.get_element_type())
-    for reader in cut.get_target_inputs():
-        reader.replace_source_output(joint.output(0))
-    head = openvino.Model(model.get_results(), [joint])
-    return [openvino.Model([cut], model.get_parameters()), head]
-
-
-def _reaches_input(model: Any, cut: Any) -> bool:
-    """Whether a way from an output to an input leads past the cut."""
-    waiting = [result.input_value(0) for result in model.get_results()]
-    seen: set[str] = set()
-    while waiting:
-        node = waiting.pop().get_node()
-        name = node.get_name()
-        if name in seen or name == cut.get_node().get_name():
-            continue
-        if node.get_type_name() == "Parameter":
-            return True
-        seen.add(name)
-        waiting += node.input_values()
-    return False
 
 
 def _compile(
@@ -350,10 +267,59 @@ def _reason(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
+def _choose(model_path: Path, threads: int | None) -> Choice:
+    """What `precision="auto"` stands for: of this file, on this machine, with so many threads."""
+    openvino = _import_openvino()
+    core = openvino.Core()
+    with ExitStack() as opened:
+
+        def open_call(precision: Precision, input_hw: tuple[int, int]) -> Callable[[], object]:
+            options = OpenVinoOptions(precision=precision, threads=threads)
+            backend = OpenVinoBackend(model_path, device=Device("cpu"), options=options)
+            opened.enter_context(backend)
+            inputs = {spec.name: _zeros(spec, input_hw) for spec in backend.inputs}
+            return lambda: backend.run(inputs)
+
+        choice = choose_precision(
+            model_path,
+            has_bf16=_has_bf16(core),
+            machine=f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}, OpenVINO "
+            f"{openvino.__version__}, {threads or limited_threads() or 'all'} threads",
+            open_call=open_call,
+        )
+    logger.info("%s in %s: %s", model_path.name, choice.precision, choice.reason)
+    return choice
+
+
+def _zeros(spec: TensorSpec, input_hw: tuple[int, int]) -> Array:
+    free = iter(input_hw)
+    sizes = (next(free) if size is None else size for size in spec.shape[1:])
+    return np.zeros((spec.shape[0] or 1, *sizes), spec.dtype)
+
+
 def _load(model_path: Path, device: Device, options: LoadOptions) -> Backend:
-    chosen = cast("Precision", options.precision or "fp32")  # OpenVinoOptions checks it
+    _require_cpu(device)
+    if options.precision == "auto":
+        require_threads("threads", options.threads)
+        chosen = _choose(model_path, options.threads).precision
+    else:
+        chosen = cast("Precision", options.precision or "fp32")  # OpenVinoOptions checks it
     own = OpenVinoOptions(precision=chosen, threads=options.threads)
     return OpenVinoBackend(model_path, device=device, options=own)
+
+
+def _probe(device: str) -> str:
+    """Runs the default networks, and tells what precision "auto" stands for here."""
+    lines = []
+    for name in (DEFAULT_DETECTOR, DEFAULT_POSE):
+        path = resolve_model(name)
+        choice = _choose(path, None)
+        own = OpenVinoOptions(precision=choice.precision)
+        with OpenVinoBackend(path, device=parse_device(device), options=own) as loaded:
+            loaded.warmup()
+        lines.append(f"{name} in {choice.precision}, for {choice.reason}")
+    version = loaded.description.partition(" (")[0]
+    return f"{version}; with --precision auto {'; '.join(lines)}"
 
 
 KIND: Final = BackendKind(
@@ -365,5 +331,6 @@ KIND: Final = BackendKind(
     load=_load,
     check=lambda: None,  # is found out as it is imported, with the model
     probes=("cpu",),
+    probe=_probe,
     versions=lambda: {"OpenVINO": join_wheels(installed(("openvino",)))},
 )

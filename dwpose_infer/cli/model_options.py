@@ -59,10 +59,11 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--precision",
-        choices=("fp32", "fp16", "bf16"),
+        choices=("auto", "fp32", "fp16", "bf16"),
         help="what is calculated in: fp16 (where it is safe) or fp32 with --backend trt (default: "
-        "fp16); fp32 or, on a CPU that has it, bf16 with --backend openvino (default: fp32); "
-        "ort takes the precision of the file",
+        "fp16); fp32 or, on a CPU that has it, bf16 with --backend openvino (default: fp32), or "
+        "auto: bf16 where the CPU has it, the file is known to keep its accuracy and it is faster "
+        "here, which is timed once; ort takes the precision of the file",
     )
     group.add_argument(
         "--max-batch",

@@ -30,6 +30,15 @@ def engines_folder(home: StrPath | None = None) -> Path:
     return _home_folder(home) / "engines"
 
 
+def timings_folder(home: StrPath | None = None) -> Path:
+    """Folder of what was timed once on this machine, so that it need not be timed again.
+
+    Args:
+        home: As in `cache_folder`.
+    """
+    return _home_folder(home) / "timings"
+
+
 def _home_folder(home: StrPath | None) -> Path:
     chosen = home or os.environ.get("DWPOSE_HOME")
     if chosen:

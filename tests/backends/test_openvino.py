@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ import pytest
 from dwpose_infer import Predictor, zoo
 from dwpose_infer.backends import load_backend
 from dwpose_infer.backends import openvino as openvino_backend
+from dwpose_infer.backends.openvino_parts import Request, cut_head
 from dwpose_infer.errors import (
     BackendUnavailableError,
     InvalidArgumentError,
@@ -190,7 +192,7 @@ def compiled_parts(name, *, precision):
     """A bundled network as it is cut for bf16, compiled, and how many parts there are."""
     openvino = openvino_backend._import_openvino()
     path = zoo.resolve_model(name)
-    parts = openvino_backend._parts(openvino, openvino_backend._read_model(openvino, path))
+    parts = cut_head(openvino, openvino_backend._read_model(openvino, path))
     core = openvino.Core()
     return [openvino_backend._compile(core, part, path, precision, 1) for part in parts]
 
@@ -201,7 +203,7 @@ def test_a_pose_network_in_two_parts_gives_what_it_gives_whole(astronaut):
     name = "dwpose-t-bundled"
     parts = compiled_parts(name, precision="fp32")
     assert len(parts) == 2
-    keypoints, scores = openvino_backend.Request(parts).infer([crops])
+    keypoints, scores = Request(parts).infer([crops])
     with load_backend("openvino", zoo.resolve_model(name), threads=1) as whole:
         expected = whole.run({whole.inputs[0].name: crops})
     assert_close(scores, expected["scores"])
@@ -232,3 +234,13 @@ def test_bf16_hardly_moves_points(astronaut):
     moved = np.linalg.norm(found[0]["keypoints"] - found[1]["keypoints"], axis=-1)[sure]
     assert moved.mean() < 0.2
     assert (moved > 1).mean() < 0.03
+
+
+def test_auto_tells_what_it_takes_and_why(caplog):
+    caplog.set_level(logging.INFO, logger="dwpose_infer")
+    path = zoo.resolve_model("dwpose-t-bundled")
+    with load_backend("openvino", path, precision="auto", threads=1) as backend:
+        (said,) = [line for line in caplog.messages if line.startswith(path.name)]
+        expected = "bf16 takes 0." if has_bf16() else "this CPU has no bf16 arithmetic"
+        assert expected in said
+        assert backend.description.endswith(f"({said.split()[2].rstrip(':')})")

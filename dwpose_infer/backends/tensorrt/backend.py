@@ -161,7 +161,7 @@ def _load(engine_path: Path, device: Device, options: LoadOptions) -> Backend:
             "dwpose-export --to engine"
         )
     record = read_record(engine_path)
-    if record is not None and options.precision not in (None, record.identity.precision):
+    if record is not None and options.precision not in (None, "auto", record.identity.precision):
         raise InvalidArgumentError(
             f"{engine_path} was built for precision {record.identity.precision!r}, not for "
             f"{options.precision!r}; build another one from the ONNX file"
