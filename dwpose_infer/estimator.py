@@ -14,6 +14,7 @@ from .backends.base import Array, Backend
 from .errors import InferenceError, InvalidArgumentError, ModelFormatError
 from .flip import mean_simcc, with_mirrored
 from .keypoints import NUM_KEYPOINTS
+from .layouts import LAYOUTS, KeypointLayout, known_layouts
 from .simcc import SPLIT_RATIO, decode_simcc
 
 Float32Array = npt.NDArray[np.float32]
@@ -64,6 +65,7 @@ class PoseEstimator:
         input_size_wh: (width, height) of the network's input in pixels, read from the graph.
         form: "simcc" (official: normalised RGB in, SimCC out) or "deploy" (this package's own:
             uint8 BGR crops in, keypoints out).
+        layout: Order of the network's keypoints, told by their number.
         max_batch: Persons per call of the network; with the flip test, persons and mirror images,
             which are two at least.
         flip_test: Whether the mean of every crop and its mirror image is decoded, see `flip`.
@@ -90,6 +92,7 @@ class PoseEstimator:
         self.max_batch = max_batch
         self.flip_test = flip_test
         self.form = _pose_form(backend)
+        self.layout = _layout(backend)
         if flip_test and self.form != "simcc":
             raise ModelFormatError(
                 "the flip test averages SimCC outputs, which this pose model, in deploy form, does "
@@ -125,14 +128,14 @@ class PoseEstimator:
         """Finds the keypoints of cropped persons.
 
         Returns:
-            Keypoints (N, 133, 2) float32, x then y, pixels of the pictures the crops come from;
-            and scores (N, 133) float32.
+            Keypoints (N, K, 2) float32, x then y, pixels of the pictures the crops come from;
+            and scores (N, K) float32; K points in the order of `layout`.
 
         Raises:
             InferenceError: The network failed or gave something that is not a number.
         """
-        keypoints = np.empty((len(crops), NUM_KEYPOINTS, 2), np.float32)
-        scores = np.empty((len(crops), NUM_KEYPOINTS), np.float32)
+        keypoints = np.empty((len(crops), len(self.layout), 2), np.float32)
+        scores = np.empty((len(crops), len(self.layout)), np.float32)
         step = max(self.max_batch // 2, 1) if self.flip_test else self.max_batch
         for start in range(0, len(crops), step):
             part = slice(start, start + step)
@@ -150,11 +153,12 @@ class PoseEstimator:
     def _run(self, images_bgr: UInt8Array) -> tuple[Float32Array, Float32Array]:
         if self.form == "deploy":
             outputs = self.backend.run({self._input.name: images_bgr})
-            keypoints, points = outputs["keypoints"], (len(images_bgr), NUM_KEYPOINTS)
+            keypoints, points = outputs["keypoints"], (len(images_bgr), len(self.layout))
             self._require_shapes(keypoints, outputs["scores"], (*points, 2), points)
             return keypoints, outputs["scores"]
         if self.flip_test:
-            return decode_simcc(*mean_simcc(*self.simcc(with_mirrored(images_bgr))))
+            order = self.layout.flip_indices
+            return decode_simcc(*mean_simcc(*self.simcc(with_mirrored(images_bgr)), order))
         return decode_simcc(*self.simcc(images_bgr))
 
     def simcc(self, images_bgr: UInt8Array) -> tuple[Float32Array, Float32Array]:
@@ -164,12 +168,12 @@ class PoseEstimator:
             images_bgr: (N, height, width, 3) uint8 crops.
 
         Returns:
-            `simcc_x` (N, 133, 2 * width) and `simcc_y` (N, 133, 2 * height), float32.
+            `simcc_x` (N, K, 2 * width) and `simcc_y` (N, K, 2 * height), float32.
         """
         outputs = self.backend.run({self._input.name: self.network_input(images_bgr)})
         simcc_x = outputs["simcc_x"].astype(np.float32, copy=False)
         simcc_y = outputs["simcc_y"].astype(np.float32, copy=False)
-        points = (len(images_bgr), NUM_KEYPOINTS)
+        points = (len(images_bgr), len(self.layout))
         x_bins, y_bins = simcc_x.shape[-1:], simcc_y.shape[-1:]
         self._require_shapes(simcc_x, simcc_y, (*points, *x_bins), (*points, *y_bins))
         return simcc_x, simcc_y
@@ -222,10 +226,8 @@ def _pose_form(backend: Backend) -> PoseForm:
     if len(backend.inputs) == 1 and len(backend.inputs[0].shape) == 4:
         shape = backend.inputs[0].shape
         if set(outputs) == {"keypoints", "scores"}:
-            _require_133(outputs["scores"])
             return "deploy"
         if set(outputs) == {"simcc_x", "simcc_y"}:
-            _require_133(outputs["simcc_x"])
             for size, bins in ((shape[3], outputs["simcc_x"]), (shape[2], outputs["simcc_y"])):
                 if size is not None and bins[-1] not in (None, size * SPLIT_RATIO):
                     raise ModelFormatError(
@@ -234,16 +236,17 @@ def _pose_form(backend: Backend) -> PoseForm:
                     )
             return "simcc"
     raise ModelFormatError(
-        "this model is not a whole-body pose network: its inputs and outputs are "
+        "this model is not a pose network: its inputs and outputs are "
         f"{', '.join(map(str, (*backend.inputs, *backend.outputs)))}; expected one picture in, "
         "and simcc_x and simcc_y, or keypoints and scores, out"
     )
 
 
-def _require_133(shape: tuple[int | None, ...]) -> None:
-    if len(shape) < 2 or shape[1] not in (None, NUM_KEYPOINTS):
-        count = shape[1] if len(shape) > 1 else 0
-        raise ModelFormatError(
-            f"this pose network has {count} keypoints; only whole-body networks with "
-            f"{NUM_KEYPOINTS} (COCO-WholeBody) are understood"
-        )
+def _layout(backend: Backend) -> KeypointLayout:
+    """The layout with the graph's number of points; where it does not say, that of DWPose."""
+    shape = backend.outputs[0].shape
+    points = shape[1] if len(shape) > 1 else 0
+    points = NUM_KEYPOINTS if points is None else points
+    if points not in LAYOUTS:
+        raise ModelFormatError(f"this pose network has {points} keypoints; {known_layouts()}")
+    return LAYOUTS[points]

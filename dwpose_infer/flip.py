@@ -7,10 +7,10 @@ decoded, without a shift.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
-
-from .keypoints import FLIP_INDICES
 
 Float32Array = npt.NDArray[np.float32]
 UInt8Array = npt.NDArray[np.uint8]
@@ -21,18 +21,21 @@ def with_mirrored(images_bgr: UInt8Array) -> UInt8Array:
     return np.concatenate([images_bgr, images_bgr[:, :, ::-1]])
 
 
-def mean_simcc(simcc_x: Float32Array, simcc_y: Float32Array) -> tuple[Float32Array, Float32Array]:
+def mean_simcc(
+    simcc_x: Float32Array, simcc_y: Float32Array, flip_indices: Sequence[int]
+) -> tuple[Float32Array, Float32Array]:
     """Averages what a network says of crops and of their mirror images.
 
     Args:
-        simcc_x: (2 N, 133, bins) float32, of the pictures that `with_mirrored` made.
+        simcc_x: (2 N, K, bins) float32, of the pictures that `with_mirrored` made.
         simcc_y: The same for y.
+        flip_indices: For each of the K points the one that is in its place in a mirror image.
 
     Returns:
-        The means, (N, 133, bins) each.
+        The means, (N, K, bins) each.
     """
     count = len(simcc_x) // 2
-    order = list(FLIP_INDICES)
+    order = list(flip_indices)
     half = np.float32(0.5)
     mean_x = (simcc_x[:count] + simcc_x[count:, order, ::-1]) * half
     mean_y = (simcc_y[:count] + simcc_y[count:, order]) * half

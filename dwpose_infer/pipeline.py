@@ -23,6 +23,7 @@ from .errors import DwposeError, InvalidArgumentError
 from .estimator import Crops, PoseEstimator, join_crops
 from .given_boxes import given_persons
 from .keypoints import NUM_KEYPOINTS
+from .layouts import WHOLEBODY_133, KeypointLayout
 from .picture_groups import Decoded, OnError, PictureInput, read_groups
 from .results import PoseResult
 from .runtime import Runtime, open_network
@@ -81,6 +82,11 @@ class Pipeline(ClosesOnExit):
     estimator: PoseEstimator | None
     drop_weak_hands: bool = False
     keep_doubtful: bool = False
+
+    @property
+    def layout(self) -> KeypointLayout:
+        """Order of the keypoints of results."""
+        return WHOLEBODY_133 if self.estimator is None else self.estimator.layout
 
     @property
     def _person_threshold(self) -> float:

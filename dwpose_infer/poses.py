@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from . import keypoints as kp
 from .errors import InvalidArgumentError
+from .layouts import (
+    LAYOUTS,
+    POINTS_OF_PART,
+    WHOLEBODY_133,
+    KeypointLayout,
+    known_layouts,
+    layout_of,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -27,22 +38,12 @@ _IDS_SHOWN = 8
 """Identities that a result is printed with, before it says that there are more."""
 
 
-_SHAPES = (
-    ("keypoints", (kp.NUM_KEYPOINTS, 2)),
-    ("scores", (kp.NUM_KEYPOINTS,)),
-    ("boxes_xyxy", (4,)),
-    ("box_scores", ()),
-    ("ids", ()),
-)
-"""Field of `Poses` -> its shape after the number of persons."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """One part of a person: body, feet, face or a hand.
 
     Attributes:
-        name: Name of the part, a key of `dwpose_infer.keypoints.PARTS`.
+        name: Name of the part, one of `dwpose_infer.layouts.POINTS_OF_PART`.
         keypoints: (K, 2) float32, x then y, pixels of the input picture; NaN where absent.
         scores: (K,) float32, SimCC scores; 0 where absent.
     """
@@ -54,7 +55,7 @@ class Part:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the part's keypoints, in order."""
-        return kp.KEYPOINT_NAMES[kp.PARTS[self.name]]
+        return POINTS_OF_PART[self.name]
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -68,8 +69,9 @@ class Person:
     """One person of a picture; its arrays are views of the `PoseResult` they come from.
 
     Attributes:
-        keypoints: (133, 2) float32, x then y, pixels of the input picture; NaN where absent.
-        scores: (133,) float32, SimCC scores; 0 where absent.
+        keypoints: (K, 2) float32, x then y, pixels of the input picture; NaN where absent. K is
+            133, or 17, 23 or 26 with networks of so many points.
+        scores: (K,) float32, SimCC scores; 0 where absent.
         box_xyxy: (4,) float32, left, top, right, bottom in pixels, or None.
         box_score: Confidence of the detector, or None.
         id: Identity across the frames of a video, or None.
@@ -93,13 +95,14 @@ class Person:
         """Returns one part.
 
         Args:
-            name: "body", "feet", "face", "left_hand" or "right_hand".
+            name: "body", "feet", "face", "left_hand" or "right_hand", as far as the network has
+                it; with Halpe's 26 points "midline", too: head, neck and hip.
 
         Raises:
-            InvalidArgumentError: There is no such part.
+            InvalidArgumentError: There is no such part among these points.
         """
-        span = kp.part_slice(name)
-        return Part(name, self.keypoints[span], self.scores[span])
+        points = layout_of(len(self.keypoints)).part(name)
+        return Part(name, self.keypoints[points], self.scores[points])
 
     @property
     def body(self) -> Part:
@@ -145,9 +148,16 @@ class Poses:
 
     def __post_init__(self) -> None:
         persons = len(self.keypoints)
-        for field, rest in _SHAPES:
+        points = self.keypoints.shape[1] if self.keypoints.ndim == 3 else 0
+        if points not in LAYOUTS:
+            raise InvalidArgumentError(
+                f"keypoints has shape {self.keypoints.shape}, expected "
+                f"{(persons, len(WHOLEBODY_133), 2)} for {persons} person(s); {known_layouts()}"
+            )
+        rest_of = {"keypoints": (points, 2), "scores": (points,), "boxes_xyxy": (4,)}
+        for field in ("keypoints", "scores", "boxes_xyxy", "box_scores", "ids"):
             array = getattr(self, field)
-            if array is not None and array.shape != (shape := (persons, *rest)):
+            if array is not None and array.shape != (shape := (persons, *rest_of.get(field, ()))):
                 raise InvalidArgumentError(
                     f"{field} has shape {array.shape}, expected {shape} for {persons} person(s)"
                 )
@@ -165,6 +175,25 @@ class Poses:
         if self.source is not None:
             known.append(f"source {self.source!r}")
         return f"{type(self).__name__}({', '.join(known)})"
+
+    @property
+    def layout(self) -> KeypointLayout:
+        """Names, parts, bones and order of the points."""
+        return layout_of(self.keypoints.shape[1])
+
+    def in_layout(self, layout: KeypointLayout) -> Self:
+        """Returns the same persons with the points of another layout; those they lack are absent.
+
+        Points of their own that the other layout lacks are left out.
+        """
+        if layout is self.layout:
+            return self
+        keypoints = np.full((len(self), len(layout), 2), np.nan, np.float32)
+        scores = np.zeros((len(self), len(layout)), np.float32)
+        for place, own in enumerate(self.layout.places_of(layout)):
+            if own is not None:
+                keypoints[:, place], scores[:, place] = self.keypoints[:, own], self.scores[:, own]
+        return replace(self, keypoints=keypoints, scores=scores)
 
     @property
     def persons(self) -> list[Person]:
@@ -187,8 +216,9 @@ class PoseTable:
 
     Attributes:
         person_counts: (R,) int64, number of persons of each result; their sum is N.
-        keypoints: (N, 133, 2) float32, x then y, pixels; NaN where absent.
-        scores: (N, 133) float32.
+        keypoints: (N, K, 2) float32, x then y, pixels; NaN where absent. K is 133, or the points
+            of another of `dwpose_infer.layouts.LAYOUTS`.
+        scores: (N, K) float32.
         boxes_xyxy: (N, 4) float32, left, top, right, bottom in pixels; NaN where unknown.
         box_scores: (N,) float32; NaN where unknown.
         ids: (N,) int64; -1 where unknown.
@@ -217,6 +247,11 @@ class PoseTable:
     times_s: Float64Array | None = None
     notes: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def layout(self) -> KeypointLayout:
+        """Names, parts, bones and order of the points."""
+        return layout_of(self.keypoints.shape[1])
+
     def at(self, indices: Sequence[int], times_s: Sequence[float | None]) -> PoseTable:
         """Returns the table with the index and the time of each frame.
 
@@ -236,12 +271,29 @@ class PoseTable:
         return np.repeat(np.arange(len(self.person_counts)), self.person_counts)
 
 
+def common_layout(results: Sequence[Poses]) -> KeypointLayout:
+    """Returns the layout of results' persons; where there is nobody, that of the first result.
+
+    Raises:
+        InvalidArgumentError: Persons have different ones.
+    """
+    found = dict.fromkeys(result.layout for result in results if len(result))
+    if len(found) > 1:
+        names = ", ".join(layout.name for layout in found)
+        raise InvalidArgumentError(f"these results have different keypoints: {names}")
+    return next(iter(found), results[0].layout if results else WHOLEBODY_133)
+
+
 def stack(results: Sequence[Poses]) -> PoseTable:
-    """Returns results as one set of arrays."""
+    """Returns results as one set of arrays.
+
+    Raises:
+        InvalidArgumentError: The persons have different numbers of points.
+    """
     counts = [len(result) for result in results]
-    points = (kp.NUM_KEYPOINTS, 2)
-    keypoints = [result.keypoints for result in results]
-    scores = [result.scores for result in results]
+    points = (len(common_layout(results)), 2)
+    keypoints = [result.keypoints for result in results if len(result)]
+    scores = [result.scores for result in results if len(result)]
     boxes = [
         np.full((len(result), 4), np.nan) if result.boxes_xyxy is None else result.boxes_xyxy
         for result in results

@@ -30,9 +30,10 @@ class PoseResult(Poses):
 
     Attributes:
         keypoints: (P, 133, 2) float32, x then y, pixels of the input picture,
-            COCO-WholeBody order (see `dwpose_infer.keypoints`).
-        scores: (P, 133) float32. The raw SimCC score, the smaller one of the maxima along x
-            and along y: not a probability, it may exceed 1.
+            COCO-WholeBody order (see `dwpose_infer.keypoints`). With a network of 17, 23 or 26
+            points (P, 17, 2) and so on, in the order of `layout`.
+        scores: (P, 133) float32, or as many as there are points. The raw SimCC score, the smaller
+            one of the maxima along x and along y: not a probability, it may exceed 1.
         boxes_xyxy: (P, 4) float32, left, top, right, bottom in pixels of the input picture,
             not clipped to it; None where unknown.
         box_scores: (P,) float32, confidence of the detector, 1 for boxes given by the caller;
@@ -57,12 +58,22 @@ class PoseResult(Poses):
 
     @classmethod
     def empty(
-        cls, *, image_size: tuple[int, int] | None = None, source: str | None = None
+        cls,
+        *,
+        image_size: tuple[int, int] | None = None,
+        source: str | None = None,
+        points: int = kp.NUM_KEYPOINTS,
     ) -> PoseResult:
-        """Returns the result of a picture with nobody on it: every array has length 0."""
+        """Returns the result of a picture with nobody on it: every array has length 0.
+
+        Args:
+            image_size: (width, height) of the picture in pixels, where known.
+            source: Its path or URL, where known.
+            points: Number of points of the network, one of `dwpose_infer.layouts.LAYOUTS`.
+        """
         return cls(
-            keypoints=np.zeros((0, kp.NUM_KEYPOINTS, 2), np.float32),
-            scores=np.zeros((0, kp.NUM_KEYPOINTS), np.float32),
+            keypoints=np.zeros((0, points, 2), np.float32),
+            scores=np.zeros((0, points), np.float32),
             boxes_xyxy=np.zeros((0, 4), np.float32),
             box_scores=np.zeros((0,), np.float32),
             image_size=image_size,
@@ -95,17 +106,17 @@ class PoseResult(Poses):
         """Returns a copy without the points that are not wanted or not certain enough.
 
         Args:
-            parts: Parts to keep, keys of `dwpose_infer.keypoints.PARTS`; None keeps all.
+            parts: Parts to keep, keys of `layout.parts`; None keeps all.
             min_score: Points of a lower score become absent; None keeps all.
 
         Raises:
-            InvalidArgumentError: There is no such part.
+            InvalidArgumentError: There is no such part among these points.
         """
         keep = np.ones(self.scores.shape, bool) if min_score is None else self.scores >= min_score
         if parts is not None:
-            wanted = np.zeros(kp.NUM_KEYPOINTS, bool)
+            wanted = np.zeros(len(self.layout), bool)
             for name in parts:
-                wanted[kp.part_slice(name)] = True
+                wanted[self.layout.part(name)] = True
             keep &= wanted
         return self._with_points(keep)
 
@@ -123,7 +134,10 @@ class PoseResult(Poses):
             min_mean_score: Least mean score of the hand's 21 points.
         """
         keep = np.ones(self.scores.shape, bool)
-        for hand, wrist in ((kp.LEFT_HAND, kp.LEFT_WRIST), (kp.RIGHT_HAND, kp.RIGHT_WRIST)):
+        for part, wrist in (("left_hand", kp.LEFT_WRIST), ("right_hand", kp.RIGHT_WRIST)):
+            if part not in self.layout.parts:
+                continue
+            hand = self.layout.parts[part]
             believed = (self.scores[:, wrist] >= min_wrist_score) & (
                 self.scores[:, hand].mean(axis=1) >= min_mean_score
             )
@@ -217,7 +231,7 @@ class PoseResult(Poses):
         """Returns the persons as `supervision.KeyPoints`.
 
         Give `dwpose_infer.formats.interchange.SUPERVISION_EDGES` to its `EdgeAnnotator`, which
-        does not know the skeleton of 133 points.
+        does not know the skeleton of 133 points; for others `supervision_edges(result.layout)`.
 
         Args:
             min_score: Points that score less are marked as not visible, so that its annotators

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .keypoints import SIGMAS
+from .layouts import layout_of
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Float64Array = npt.NDArray[np.float64]
-
-_VARIANCES: Final = (2 * np.array(SIGMAS)) ** 2  # COCO's evaluation takes twice the sigma
 
 
 def box_iou(first_xyxy: FloatArray, second_xyxy: FloatArray) -> Float64Array:
@@ -57,13 +55,13 @@ def weighted_oks(
     two persons. COCO itself knows 0 and 1 only, labelled or not.
 
     Args:
-        first: (N, 133, 2), x then y, pixels.
-        second: (M, 133, 2).
-        first_weights: (N, 133), at least 0; 0 where a point is absent, whose coordinates may
+        first: (N, K, 2), x then y, pixels; K is 133, or as many as another layout has.
+        second: (M, K, 2).
+        first_weights: (N, K), at least 0; 0 where a point is absent, whose coordinates may
             then be anything, also NaN.
-        second_weights: (M, 133).
+        second_weights: (M, K).
         areas: (N, M) square pixels, the size of the persons compared.
-        points: Range of the 133 points to look at.
+        points: Range of the points to look at.
 
     Returns:
         (N, M) float64 from 0 to 1; NaN where no point has weight in both persons.
@@ -71,7 +69,9 @@ def weighted_oks(
     step_px = np.nan_to_num(first[:, None, points]) - np.nan_to_num(second[None, :, points])
     squared_px = np.square(step_px, dtype=np.float64).sum(axis=-1)
     weights = np.sqrt(first_weights[:, None, points] * second_weights[None, :, points])
-    spread = 2 * np.maximum(areas, np.finfo(np.float64).tiny)[..., None] * _VARIANCES[points]
+    sigmas = np.array(layout_of(first.shape[1]).sigmas)[points]
+    variances = (2 * sigmas) ** 2  # COCO's evaluation takes twice the sigma
+    spread = 2 * np.maximum(areas, np.finfo(np.float64).tiny)[..., None] * variances
     likeness = np.exp(-squared_px / spread)
     total = weights.sum(axis=-1)
     oks = np.full(total.shape, np.nan)

@@ -57,18 +57,24 @@ SOURCES = st.none() | st.text(
 
 
 @st.composite
-def pose_results(draw, *, nan_boxes: bool = True, min_persons: int = 0) -> PoseResult:
-    """Results of up to 3 persons in which any optional field may be unknown."""
+def pose_results(
+    draw, *, nan_boxes: bool = True, min_persons: int = 0, points_of: tuple[int, ...] = (133,)
+) -> PoseResult:
+    """Results of up to 3 persons in which any optional field may be unknown.
+
+    `points_of` are the numbers of points that they may have.
+    """
     persons = draw(st.integers(min_persons, 3))
+    points = draw(st.sampled_from(points_of))
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    keypoints = (generator.normal(size=(persons, 133, 2)) * 1000).astype(np.float32)
-    scores = generator.uniform(-0.1, 1.2, size=(persons, 133)).astype(np.float32)
+    keypoints = (generator.normal(size=(persons, points, 2)) * 1000).astype(np.float32)
+    scores = generator.uniform(-0.1, 1.2, size=(persons, points)).astype(np.float32)
     if persons:
         for value in draw(st.lists(FLOATS, max_size=6)):
-            keypoints[generator.integers(persons), generator.integers(133)] = value, 1.5
-            keypoints[generator.integers(persons), generator.integers(133)] = value, value
+            keypoints[generator.integers(persons), generator.integers(points)] = value, 1.5
+            keypoints[generator.integers(persons), generator.integers(points)] = value, value
         for value in draw(st.lists(FINITE, max_size=3)):
-            scores[generator.integers(persons), generator.integers(133)] = value
+            scores[generator.integers(persons), generator.integers(points)] = value
     size = st.tuples(st.integers(1, 10**5), st.integers(1, 10**5))
     number = FLOATS if nan_boxes else FINITE
     boxes = draw(st.none() | st.lists(number, min_size=4 * persons, max_size=4 * persons))
@@ -83,4 +89,11 @@ def pose_results(draw, *, nan_boxes: bool = True, min_persons: int = 0) -> PoseR
         ids=None if ids is None else np.array(ids, np.int64),
         image_size=draw(st.none() | size),
         source=draw(SOURCES),
+    )
+
+
+def alike_results(*, max_size: int, **options):
+    """Lists of results that all have the points of one layout."""
+    return st.sampled_from((133, 17, 23, 26)).flatmap(
+        lambda points: st.lists(pose_results(points_of=(points,), **options), max_size=max_size)
     )

@@ -131,11 +131,11 @@ def test_deploy_form():
 @pytest.mark.parametrize(
     ("image", "outputs", "complaint"),
     [
-        (spec("x", None, 3, 32, 24), [spec("logits", None, 10)], "not a whole-body pose"),
+        (spec("x", None, 3, 32, 24), [spec("logits", None, 10)], "not a pose network"),
         (
             spec("x", None, 3, 32, 24),
-            [spec("simcc_x", None, 17, 48), spec("simcc_y", None, 17, 64)],
-            "17 keypoints",
+            [spec("simcc_x", None, 14, 48), spec("simcc_y", None, 14, 64)],
+            "14 keypoints; understood are 133 .*17 .*23 .*26",
         ),
         (
             spec("x", None, 3, 32, 24),
@@ -147,7 +147,7 @@ def test_deploy_form():
             [spec("simcc_x", None, 133, 48), spec("simcc_y", None, 133, 64)],
             "no fixed height",
         ),
-        (spec("x", None, 3), [spec("simcc_x", 1), spec("simcc_y", 1)], "not a whole-body pose"),
+        (spec("x", None, 3), [spec("simcc_x", 1), spec("simcc_y", 1)], "not a pose network"),
     ],
 )
 def test_foreign_graphs(image, outputs, complaint):

@@ -103,7 +103,8 @@ BELOW = {
     "dwpose_infer.files": ("dwpose_infer.errors", "dwpose_infer._version", "dwpose_infer.closing"),
     "dwpose_infer.errors": (),
     "dwpose_infer.keypoints": ("dwpose_infer.errors",),
-    "dwpose_infer.poses": ("dwpose_infer.errors", "dwpose_infer.keypoints"),
+    "dwpose_infer.layouts": ("dwpose_infer.errors", "dwpose_infer.keypoints"),
+    "dwpose_infer.poses": ("dwpose_infer.errors", "dwpose_infer.layouts", "dwpose_infer.keypoints"),
 }
 """Package or module -> all that it may import of ours."""
 

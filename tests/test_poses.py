@@ -1,13 +1,12 @@
 import numpy as np
-from format_samples import assert_same, full, pose_results, ramp
+from format_samples import alike_results, assert_same, full, ramp
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dwpose_infer.poses import stack, unstack
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(pose_results(), max_size=4))
+@given(alike_results(max_size=4))
 def test_unstack_undoes_stack(results):
     read = unstack(stack(results))
     assert len(read) == len(results)

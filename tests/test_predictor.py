@@ -321,7 +321,7 @@ def test_models_that_do_not_fit(tmp_path):
         Predictor(pose="dwpose-l-348")
     with pytest.raises(InvalidArgumentError, match="yolox-nano"):
         Predictor(pose="yolox-nano")
-    with pytest.raises(ModelFormatError, match="not a whole-body pose network"):
+    with pytest.raises(ModelFormatError, match="not a pose network"):
         Predictor(pose=zoo.resolve_model("yolox-nano-person-bundled"))
     with pytest.raises(ModelFormatError, match="not a person detector"):
         Predictor(detector=zoo.resolve_model("dwpose-t-bundled"))

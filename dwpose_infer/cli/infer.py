@@ -204,10 +204,10 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--parts",
         action="extend",
-        type=_names("body", "feet", "face", "left_hand", "right_hand"),
+        type=_names("body", "feet", "face", "left_hand", "right_hand", "midline"),
         metavar="NAME[,NAME]",
         help="keep these parts only, in files and drawings alike: body, feet, face, left_hand, "
-        "right_hand",
+        "right_hand; midline (head, neck, hip) with networks of Halpe's 26 points",
     )
     group.add_argument(
         "--drop-weak-hands",
@@ -330,7 +330,7 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--coco-layout",
         choices=("wholebody", "one-list"),
-        help="points in --format coco-dataset: COCO-WholeBody's five lists, or all 133 in one "
+        help="points in --format coco-dataset: COCO-WholeBody's five lists, or all points in one "
         "with their names, for tools that know that list alone (default: wholebody)",
     )
     group.add_argument(

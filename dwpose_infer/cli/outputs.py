@@ -16,6 +16,7 @@ from ..errors import InvalidArgumentError, OutputError
 from ..files.atomic import is_file, write_bytes
 from ..formats import FORMATS, save
 from ..inputs import Picture
+from ..layouts import KeypointLayout
 from ..results import PoseResult
 
 DrawStyle = Literal["overlay", "openpose"]
@@ -94,6 +95,15 @@ class OutputPlan:
         _require_writable(self.folder)
         for name in self.formats:
             FORMATS[name].check(sources, **self.format_options.get(name, {}))
+
+    def check_points(self, layout: KeypointLayout) -> None:
+        """Checks that every format has a place for the points of the network.
+
+        Raises:
+            InvalidArgumentError: One does not; the message says what to do.
+        """
+        for name in self.formats:
+            FORMATS[name].check_points(layout, **self.format_options.get(name, {}))
 
     def all_paths(self, pictures: Sequence[Picture]) -> Iterator[Path]:
         """Yields everything that is written for pictures; nothing where there is none."""

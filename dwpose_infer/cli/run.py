@@ -84,6 +84,7 @@ def run(options: InferOptions) -> int:
     tally, clip_tally = _Tally(), ClipTally()
     if pictures or clips:
         with _open_pipeline(options) as pipeline:
+            _check_points(options, plan, pipeline)
             try:
                 _predict_all(options, pipeline, plan, pictures, tally)
             except KeyboardInterrupt:
@@ -210,6 +211,14 @@ def _open_pipeline(options: InferOptions) -> Pipeline:
         drop_weak_hands=options.drop_weak_hands,
         keep_doubtful=options.keep_doubtful,
     )
+
+
+def _check_points(options: InferOptions, plan: OutputPlan | None, pipeline: Pipeline) -> None:
+    """Finds out whether the network has the parts, and the formats a place for its points."""
+    for part in options.parts or ():
+        pipeline.layout.part(part)
+    if plan is not None:
+        plan.check_points(pipeline.layout)
 
 
 def _predict_all(

@@ -47,7 +47,7 @@ def draw_labels(
     Args:
         canvas: (H, W, 3) uint8, drawn on in place.
         result: The persons, with boxes in pixels of the input picture.
-        points: (P, 133, 2) float64, the points that show, in pixels of the canvas.
+        points: (P, 136, 2) float64, the points that show, in pixels of the canvas.
         boxes: Whether to draw boxes, with the box score in the label.
         ids: Whether the label tells the identity.
         line_scale: Factor on line width and letter size.

@@ -130,8 +130,8 @@ def draw_openpose(
 
     Args:
         result: The persons of one picture.
-        parts: Parts to draw, keys of `dwpose_infer.keypoints.PARTS`; None draws all but the
-            feet, which ControlNet's canvas does not have.
+        parts: Parts to draw, keys of `result.layout.parts`; None draws all but the feet, which
+            ControlNet's canvas does not have. Halpe's head, neck and hip have no place on it.
         min_score: Points of a lower score are not drawn.
         size: Size of the canvas in pixels: (width, height), or the shorter side alone at the
             picture's aspect ratio; None takes the picture's. The points are scaled to it before
@@ -158,7 +158,9 @@ def draw_openpose(
     points = strokes.visible_points(
         result, min_score=min_score, image_wh=image_wh, canvas_wh=canvas_wh
     )
-    points = strokes.only_parts(points, DEFAULT_PARTS if parts is None else parts)
+    if parts is None:
+        parts = [part for part in DEFAULT_PARTS if part in result.layout.parts]
+    points = strokes.only_parts(points, parts, result.layout)[:, : kp.NUM_KEYPOINTS]
     if canvas_wh[0] * canvas_wh[1] > MAX_CANVAS_PIXELS:
         raise InvalidArgumentError(
             f"a canvas of {canvas_wh[0]}x{canvas_wh[1]} pixels is larger than the limit of "

@@ -41,11 +41,11 @@ def _point_color(index: int) -> strokes.Color:
             return _FINGERS[(index - hand.start - 1) // 4]
     if kp.FACE.start <= index < kp.FACE.stop:
         return _FACE
-    name = kp.KEYPOINT_NAMES[index]
+    name = strokes.DRAWN_NAMES[index]
     return _LEFT if name.startswith("left") else _RIGHT if name.startswith("right") else _MIDDLE
 
 
-_POINT_COLORS: Final = tuple(_point_color(index) for index in range(kp.NUM_KEYPOINTS))
+_POINT_COLORS: Final = tuple(_point_color(index) for index in range(len(strokes.DRAWN_NAMES)))
 
 
 def _link_color(start: int, end: int) -> strokes.Color:
@@ -59,7 +59,7 @@ class _Group:
     """Keypoints drawn alike, and their bones.
 
     Attributes:
-        span: Range of the keypoints among the 133.
+        span: Range of the keypoints in `strokes.DRAWN_NAMES`.
         links: (L, 2) pairs of keypoint indices.
         link_colors: Colour of each of the pairs.
         width: Width of a bone, a share of the person's extent.
@@ -94,9 +94,16 @@ _LIMBS: Final = slice(5, 17)
 _HEAD_LINKS: Final = [link for link in kp.BODY_LINKS if min(link) < _HEAD.stop]
 _LIMB_LINKS: Final = [link for link in kp.BODY_LINKS if min(link) >= _HEAD.stop]
 
+_MIDLINE: Final = slice(kp.NUM_KEYPOINTS, len(strokes.DRAWN_NAMES))
+_MIDLINE_LINKS: Final = [
+    (strokes.DRAWN_NAMES.index(first), strokes.DRAWN_NAMES.index(last))
+    for first, last in (("head", "neck"), ("neck", "hip"))
+]
+
 # Shares found by looking, at persons from 60 to 1500 pixels.
 _GROUPS: Final = (
     _group(_LIMBS, _LIMB_LINKS, width=1 / 140, radius=1 / 130),
+    _group(_MIDLINE, _MIDLINE_LINKS, width=1 / 140, radius=1 / 130),
     _group(_HEAD, _HEAD_LINKS, width=1 / 250, radius=1 / 220),
     _group(kp.FEET, kp.FEET_LINKS, width=1 / 250, radius=1 / 220),
     _group(kp.FACE, (), width=0.0, radius=1 / 400, own_share=1 / 80),
@@ -120,7 +127,7 @@ def draw_overlay(
     alpha: float = 1.0,
     line_scale: float = 1.0,
 ) -> strokes.Picture:
-    """Draws the 133-point skeletons over a copy of the picture.
+    """Draws the skeletons over a copy of the picture.
 
     Widths grow with each person's extent in the picture, so that small persons stay visible
     beneath their skeletons. Persons of a better box score lie on top.
@@ -129,7 +136,7 @@ def draw_overlay(
         image_bgr: (H, W, 3) uint8, blue, green, red. Where its size is not that of
             `result.image_size`, the points are scaled to it.
         result: The persons of that picture.
-        parts: Parts to draw, keys of `dwpose_infer.keypoints.PARTS`; None draws all.
+        parts: Parts to draw, keys of `result.layout.parts`; None draws all.
         min_score: Points of a lower score are not drawn; a line needs both of its ends.
         boxes: Whether to draw the persons' boxes and box scores, where known.
         ids: Whether to draw the persons' identities, where known.
@@ -150,7 +157,8 @@ def draw_overlay(
     everything = strokes.visible_points(
         result, min_score=min_score, image_wh=image_wh, canvas_wh=canvas_wh
     )
-    points = strokes.only_parts(everything, kp.PARTS if parts is None else parts)
+    wanted = result.layout.parts if parts is None else parts
+    points = strokes.only_parts(everything, wanted, result.layout)
     canvas: strokes.Picture = image_bgr.copy()
     for index in reversed(range(len(points))):
         # Inside the picture: a stray point far outside must not make the lines fat.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .. import keypoints as kp
 from ..errors import InvalidArgumentError
-from ..keypoints import part_slice
+from ..layouts import MIDLINE, POINTS_OF_PART, KeypointLayout
 
 if TYPE_CHECKING:
     from ..poses import Poses
@@ -28,11 +28,16 @@ Picture = npt.NDArray[np.uint8]
 Color = tuple[int, int, int]
 """Blue, green, red, 0 to 255."""
 
+DRAWN_NAMES: Final[tuple[str, ...]] = (*kp.KEYPOINT_NAMES, *POINTS_OF_PART[MIDLINE])
+"""The points that can be drawn, in the order in which they are: the 133, then Halpe's own three."""
+
 OUTSIDE_LIMIT_PX: Final = 2.0**15
 """Points farther outside the canvas are not drawn: OpenCV's 32-bit coordinates would wrap."""
 
 MAX_LINE_SCALE: Final = 100.0
 """OpenCV refuses lines of more than 32767 pixels."""
+
+_PLACE: Final = {name: place for place, name in enumerate(DRAWN_NAMES)}
 
 _FRACTION_BITS: Final = 4
 _ONE: Final = 1 << _FRACTION_BITS
@@ -101,8 +106,9 @@ def visible_points(
 ) -> Float64Array:
     """Returns the points that show, in pixels of the canvas, and NaN in place of all others.
 
-    A point shows when its score reaches `min_score`, its coordinates are numbers, and it lies
-    within `OUTSIDE_LIMIT_PX` of the canvas.
+    They are in the order of `DRAWN_NAMES`, whatever that of the result is. A point shows when its
+    score reaches `min_score`, its coordinates are numbers, and it lies within `OUTSIDE_LIMIT_PX`
+    of the canvas.
 
     Args:
         result: The persons, in pixels of the input picture.
@@ -111,28 +117,34 @@ def visible_points(
         canvas_wh: (width, height) of the canvas; coordinates grow by their ratio.
 
     Returns:
-        (P, 133, 2) float64, x then y.
+        (P, 136, 2) float64, x then y.
     """
     canvas = np.asarray(canvas_wh, np.float64)
     points = result.keypoints.astype(np.float64) * (canvas / np.asarray(image_wh))
     near = (points >= -OUTSIDE_LIMIT_PX) & (points <= canvas + OUTSIDE_LIMIT_PX)
     shown = near.all(axis=-1) & (result.scores >= min_score)
-    return np.where(shown[..., None], points, np.nan)
+    drawn = np.full((len(points), len(DRAWN_NAMES), 2), np.nan)
+    drawn[:, [_PLACE[name] for name in result.layout.point_names]] = np.where(
+        shown[..., None], points, np.nan
+    )
+    return drawn
 
 
-def only_parts(points: Float64Array, parts: Iterable[str]) -> Float64Array:
-    """Returns (P, 133, 2) points with NaN in place of those of other parts.
+def only_parts(points: Float64Array, parts: Iterable[str], layout: KeypointLayout) -> Float64Array:
+    """Returns (P, 136, 2) points with NaN in place of those of other parts.
 
     Args:
-        points: (P, 133, 2) float64.
-        parts: Keys of `dwpose_infer.keypoints.PARTS`; a single name will do.
+        points: (P, 136, 2) float64, see `visible_points`.
+        parts: Parts of the layout; a single name will do.
+        layout: That of the result.
 
     Raises:
-        InvalidArgumentError: There is no such part.
+        InvalidArgumentError: It has no such part.
     """
-    wanted = np.zeros((kp.NUM_KEYPOINTS, 1), bool)
+    wanted = np.zeros((len(DRAWN_NAMES), 1), bool)
     for name in (parts,) if isinstance(parts, str) else parts:
-        wanted[part_slice(name)] = True
+        layout.part(name)
+        wanted[[_PLACE[point] for point in POINTS_OF_PART[name]]] = True
     return np.where(wanted, points, np.nan)
 
 

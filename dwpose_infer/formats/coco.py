@@ -3,7 +3,8 @@
 Each person is an object with `image_id`, `category_id` 1, `keypoints` (17 points), `foot_kpts`
 (6), `face_kpts` (68), `lefthand_kpts` and `righthand_kpts` (21 each) as x, y, score of every
 point in turn, and `score`: the fields that mmpose's CocoWholeBodyMetric writes. Coordinates are
-pixels. An absent point is 0, 0, 0.
+pixels. An absent point is 0, 0, 0. Of networks of 17 or 23 points the parts they have are written;
+those of Halpe's 26 points have them all in `keypoints`, as mmpose's CocoMetric writes them.
 
 The format is foreign and a bare list: it has no room for a schema version, nor for pictures
 with nobody on them, sizes, identities or the score of a box alone.
@@ -21,9 +22,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .. import keypoints as kp
 from ..errors import InvalidArgumentError
 from ..files.json_text import numbers, require, shortest_decimals
+from ..layouts import BODY_17, LAYOUTS, WHOLEBODY_133, KeypointLayout, PartIndex
 from ..poses import Float32Array, Poses
 from .format import Format
 from .image_ids import Annotations, ImageIds, id_from_name
@@ -56,7 +57,7 @@ def instance_score(
     none is above it.
 
     Args:
-        scores: (P, 133) float32 keypoint scores.
+        scores: (P, K) float32 keypoint scores.
         box_scores: (P,) float32; None counts as 1, as boxes of the ground truth do.
         threshold: See `KEYPOINT_SCORE_THRESHOLD`.
 
@@ -107,7 +108,8 @@ def by_image_id(document: Any, *, origin: str = "the document") -> dict[int, Pos
     `source` is the image id as text, the only thing the list says of a picture. `boxes_xyxy` is
     known where every person of a picture has a `bbox`; `box_scores` never is, for `score` is
     not the box's own. A field that is missing or empty leaves its part absent, so that results
-    of the 17 points alone can be read too.
+    of the 17 points alone can be read too. `keypoints` may hold all points of another layout: 23,
+    26 or 133.
 
     Args:
         document: The parsed list.
@@ -139,6 +141,19 @@ def from_document(document: Any, *, origin: str) -> list[Poses]:
     return list(by_image_id(document, origin=origin).values())
 
 
+def fields_of(layout: KeypointLayout) -> dict[str, PartIndex]:
+    """Returns the fields of a person in a result, and which points each holds."""
+    if not layout.parts.keys() <= FIELD_OF_PART.keys():
+        return {"keypoints": slice(len(layout))}
+    return {FIELD_OF_PART[part]: points for part, points in layout.parts.items()}
+
+
+def layout_of_list(keypoints: Any) -> KeypointLayout | None:
+    """Returns the layout whose points a person's `keypoints` hold; None for the body's alone."""
+    points = len(keypoints) / 3 if isinstance(keypoints, list) else 0
+    return None if points == len(BODY_17) else LAYOUTS.get(round(points))
+
+
 def _image_id(source: str | None, known: ImageIds | None) -> int:
     if source is None:
         raise InvalidArgumentError(
@@ -161,10 +176,9 @@ def _persons(result: Poses, image_id: int, bbox: bool) -> list[dict[str, Any]]:
     triples = np.concatenate([result.keypoints, result.scores[..., None]], axis=2)
     present = ~np.isnan(triples).any(axis=2)
     triples = shortest_decimals(np.where(present[..., None], triples, np.float32(0.0)))
-    flat = triples.reshape(len(result), 3 * kp.NUM_KEYPOINTS)
     fields = {
-        field: flat[:, 3 * kp.PARTS[part].start : 3 * kp.PARTS[part].stop].tolist()
-        for part, field in FIELD_OF_PART.items()
+        field: [row.reshape(-1).tolist() for row in triples[:, points]]
+        for field, points in fields_of(result.layout).items()
     }
     scores = instance_score(result.scores, result.box_scores).tolist()
     persons = [
@@ -185,13 +199,15 @@ def _persons(result: Poses, image_id: int, bbox: bool) -> list[dict[str, Any]]:
 
 
 def _picture(persons: list[dict[str, Any]], image_id: int, origin: str) -> Poses:
-    triples = np.zeros((len(persons), kp.NUM_KEYPOINTS, 3))
+    layout = layout_of_list(persons[0].get("keypoints"))
+    triples = np.zeros((len(persons), len(layout or WHOLEBODY_133), 3))
     for index, person in enumerate(persons):
-        for part, field in FIELD_OF_PART.items():
+        fields = {"keypoints": slice(len(layout))} if layout else fields_of(WHOLEBODY_133)
+        for field, points in fields.items():
             if person.get(field):
-                span = kp.PARTS[part]
+                count = len(triples[index, points])
                 where = f"{field} of person {index}"
-                triples[index, span] = _points(person[field], span.stop - span.start, origin, where)
+                triples[index, points] = _points(person[field], count, origin, where)
     absent = np.isnan(triples).any(axis=2) | (triples == 0).all(axis=2)
     triples[absent] = np.nan, np.nan, 0.0
     return Poses(

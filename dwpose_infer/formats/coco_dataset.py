@@ -7,6 +7,9 @@ read, this package's own included. `layout` says how the points lie:
 - "one-list": all 133 in `keypoints`, with 133 names and a skeleton in the category, for tools that
   know that list alone.
 
+Of networks of 17 or 23 points the lists of the parts they have are there. Halpe's 26 points have no
+place in the five lists, and take "one-list".
+
 Points have COCO's visibility: 2 where the score reaches `min_score`, else 0 with no place, as not
 labelled. `bbox` is the person's box, and without one the box around its points. `area` is the
 box's, for nothing is known of an outline; COCO's own is about half of it. Pictures with nobody on
@@ -15,7 +18,7 @@ them are there. Identities are in `track_id`. Scores of points are not carried: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -24,8 +27,9 @@ import numpy.typing as npt
 from .. import keypoints as kp
 from ..errors import InvalidArgumentError
 from ..files.json_text import numbers, require, shortest_decimals
-from ..poses import Float32Array, Poses
-from .coco import FIELD_OF_PART, PERSON_CATEGORY
+from ..layouts import WHOLEBODY_133, KeypointLayout, PartIndex
+from ..poses import Float32Array, Poses, common_layout
+from .coco import FIELD_OF_PART, PERSON_CATEGORY, fields_of, layout_of_list
 from .format import Format
 from .image_ids import id_from_name, parts_of
 
@@ -56,17 +60,17 @@ def to_document(
         layout: How the points lie, see above.
 
     Raises:
-        InvalidArgumentError: The layout is another one.
+        InvalidArgumentError: The layout is another one, or cannot hold these points.
     """
-    if layout not in ("wholebody", "one-list"):
-        raise InvalidArgumentError(f'layout is {layout!r}, expected "wholebody" or "one-list"')
+    points = common_layout(results)
+    _check_points(points, layout=layout)
     ids = _image_ids(results)
     annotations: list[dict[str, Any]] = []
     for image_id, result in zip(ids, results, strict=True):
         annotations += _persons(result, image_id, len(annotations), min_score, layout)
     return {
         "images": [_image(result, each) for each, result in zip(ids, results, strict=True)],
-        "categories": [_category(layout)],
+        "categories": [_category(points, layout)],
         "annotations": annotations,
     }
 
@@ -86,8 +90,11 @@ def from_document(document: Any, *, origin: str) -> list[Poses]:
     persons: dict[Any, list[dict[str, Any]]] = {}
     for person in annotations:
         persons.setdefault(person.get("image_id"), []).append(person)
+    layout = layout_of_list(annotations[0].get("keypoints")) if annotations else None
     return [
-        _picture(image, persons.get(image.get("id"), []), f"{origin}, image {image.get('id')}")
+        _picture(
+            image, persons.get(image.get("id"), []), layout, f"{origin}, image {image.get('id')}"
+        )
         for image in images
     ]
 
@@ -107,9 +114,20 @@ def _image(result: Poses, image_id: int) -> dict[str, Any]:
     return {"id": image_id, "file_name": name, "width": int(width), "height": int(height)}
 
 
-def _category(layout: Layout) -> dict[str, Any]:
-    names = kp.KEYPOINT_NAMES if layout == "one-list" else kp.BODY_NAMES
-    links = kp.SKELETON_LINKS if layout == "one-list" else kp.BODY_LINKS
+def _check_points(points: KeypointLayout, *, layout: Layout = "wholebody") -> None:
+    """Finds out whether a layout of the lists is known and has a place for all points."""
+    if layout not in ("wholebody", "one-list"):
+        raise InvalidArgumentError(f'layout is {layout!r}, expected "wholebody" or "one-list"')
+    if layout == "wholebody" and not points.parts.keys() <= FIELD_OF_PART.keys():
+        raise InvalidArgumentError(
+            f"the lists of COCO-WholeBody have no place for the points of {points.name}: save with "
+            'layout="one-list" (--coco-layout one-list)'
+        )
+
+
+def _category(points: KeypointLayout, layout: Layout) -> dict[str, Any]:
+    names = points.point_names if layout == "one-list" else kp.BODY_NAMES
+    links = points.links if layout == "one-list" else kp.BODY_LINKS
     return {
         "id": PERSON_CATEGORY,
         "name": "person",
@@ -138,7 +156,7 @@ def _persons(
             "bbox": box.tolist(),
             "area": float(box[2] * box[3]),
             "num_keypoints": int(shown[index, : len(kp.BODY_NAMES)].sum()),
-            **_lists(triples[index], shown[index], layout),
+            **_lists(triples[index], shown[index], result.layout, layout),
         }
         if layout == "one-list":
             person["num_keypoints"] = int(shown[index].sum())
@@ -151,15 +169,19 @@ def _persons(
 
 
 def _lists(
-    triples: npt.NDArray[np.float64], shown: npt.NDArray[np.bool_], layout: Layout
+    triples: npt.NDArray[np.float64],
+    shown: npt.NDArray[np.bool_],
+    points: KeypointLayout,
+    layout: Layout,
 ) -> dict[str, Any]:
     if layout == "one-list":
         return {"keypoints": _flat(triples)}
     found: dict[str, Any] = {}
-    for part, field in FIELD_OF_PART.items():
-        found[field] = _flat(triples[kp.PARTS[part]])
+    for part, index in points.parts.items():
+        found[FIELD_OF_PART[part]] = _flat(triples[index])
     for part, field in VALID_FIELDS.items():
-        found[field] = bool(shown[kp.PARTS[part]].any())
+        if part in points.parts:
+            found[field] = bool(shown[points.parts[part]].any())
     return found
 
 
@@ -186,10 +208,16 @@ def _boxes_xywh(result: Poses, shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.f
     return boxes
 
 
-def _picture(image: dict[str, Any], persons: list[dict[str, Any]], origin: str) -> Poses:
-    points = np.full((len(persons), kp.NUM_KEYPOINTS, 3), np.nan)
+def _picture(
+    image: dict[str, Any],
+    persons: list[dict[str, Any]],
+    layout: KeypointLayout | None,
+    origin: str,
+) -> Poses:
+    points = np.full((len(persons), len(layout or WHOLEBODY_133), 3), np.nan)
     for index, person in enumerate(persons):
-        _read_person(person, points[index], f"{origin}, person {index}")
+        fields = {"keypoints": slice(len(layout))} if layout else fields_of(WHOLEBODY_133)
+        _read_person(person, fields, points[index], f"{origin}, person {index}")
     absent = np.isnan(points).any(axis=2) | (points[..., 2] <= 0)
     points[absent] = np.nan, np.nan, 0.0
     width, height = image.get("width"), image.get("height")
@@ -211,19 +239,19 @@ def _all_whole(values: list[Any]) -> bool:
     return all(isinstance(value, int) and 0 <= value < 2**63 for value in values)
 
 
-def _read_person(person: dict[str, Any], points: npt.NDArray[np.float64], origin: str) -> None:
-    whole = person.get("keypoints")
-    if isinstance(whole, list) and len(whole) == 3 * kp.NUM_KEYPOINTS:
-        points[:] = numbers(whole, origin, "keypoints").reshape(-1, 3)
-        return
-    for part, field in FIELD_OF_PART.items():
+def _read_person(
+    person: dict[str, Any],
+    fields: Mapping[str, PartIndex],
+    points: npt.NDArray[np.float64],
+    origin: str,
+) -> None:
+    for field, index in fields.items():
         if person.get(field):
-            span = kp.PARTS[part]
             array = numbers(person[field], origin, field)
-            expected = 3 * (span.stop - span.start)
+            expected = 3 * len(points[index])
             fits = array.shape == (expected,)
             require(fits, origin, f"{field} has {array.size} numbers, expected {expected}")
-            points[span] = array.reshape(-1, 3)
+            points[index] = array.reshape(-1, 3)
 
 
 def _read_boxes(persons: list[dict[str, Any]], origin: str) -> Float32Array | None:
@@ -250,4 +278,5 @@ FORMAT: Final = Format(
     encode=to_document,
     decode=from_document,
     recognises=_recognises,
+    check_points=_check_points,
 )

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import InvalidArgumentError
+from ..layouts import KeypointLayout
 from ..poses import Poses, PoseTable
 
 
 def _nothing_to_check(sources: Sequence[str], **options: Any) -> None:
     """Most formats can hold whatever there is."""
+
+
+def _any_points(layout: KeypointLayout, **options: Any) -> None:
+    """Most formats can hold all points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,8 @@ class Format:
             indices and times; None where clips are not held by one file.
         check: Finds out, before there are results, what would go wrong: given the pictures'
             sources and the options.
+        check_points: Finds out, given the layout of the points and the options, whether the
+            format can hold them.
     """
 
     name: str
@@ -55,6 +62,7 @@ class Format:
     clip_name: str = ""
     decode_clip: Callable[..., PoseTable] | None = None
     check: Callable[..., None] = _nothing_to_check
+    check_points: Callable[..., None] = _any_points
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from .. import keypoints as kp
 from ..errors import InvalidArgumentError, MissingDependencyError
+from ..layouts import POINTS_OF_PART, WHOLEBODY_133, KeypointLayout
 from ..poses import Poses, PoseTable
 
 Library = Literal["pandas", "polars"]
@@ -16,13 +16,16 @@ Library = Literal["pandas", "polars"]
 LIBRARIES: Final = ("pandas", "polars")
 """Libraries of data frames, in the order in which they are looked for."""
 
-SUPERVISION_EDGES: Final = tuple((first + 1, second + 1) for first, second in kp.SKELETON_LINKS)
-"""The bones of the 133 points for supervision's `EdgeAnnotator`, which counts points from 1."""
 
-_PART_OF_POINT: Final = np.array(
-    [part for part, span in kp.PARTS.items() for _ in range(span.stop - span.start)]
-)
-_NAMES: Final = np.array(kp.KEYPOINT_NAMES)
+def supervision_edges(layout: KeypointLayout) -> tuple[tuple[int, int], ...]:
+    """Returns a layout's bones for supervision's `EdgeAnnotator`, which counts points from 1."""
+    return tuple((first + 1, second + 1) for first, second in layout.links)
+
+
+SUPERVISION_EDGES: Final = supervision_edges(WHOLEBODY_133)
+"""Those of the 133 points."""
+
+_PART_OF_POINT: Final = {name: part for part, names in POINTS_OF_PART.items() for name in names}
 
 
 def to_dataframe(table: PoseTable, *, library: Library | None = None) -> Any:
@@ -43,7 +46,8 @@ def to_dataframe(table: PoseTable, *, library: Library | None = None) -> Any:
         InvalidArgumentError: The library is another one.
     """
     frames = _import(library)
-    points, persons = kp.NUM_KEYPOINTS, len(table.keypoints)
+    names, persons = table.layout.point_names, len(table.keypoints)
+    points = len(names)
     rows = table.rows()
     first = np.cumsum(table.person_counts) - table.person_counts
     columns: dict[str, Any] = {}
@@ -52,8 +56,8 @@ def to_dataframe(table: PoseTable, *, library: Library | None = None) -> Any:
         columns["time_s"] = np.repeat(table.times_s[rows], points)
     columns["person"] = np.repeat(np.arange(persons) - first[rows], points)
     columns["id"] = np.repeat(table.ids, points)
-    columns["part"] = np.tile(_PART_OF_POINT, persons)
-    columns["keypoint"] = np.tile(_NAMES, persons)
+    columns["part"] = np.tile(np.array([_PART_OF_POINT[name] for name in names]), persons)
+    columns["keypoint"] = np.tile(np.array(names), persons)
     columns["x"], columns["y"] = table.keypoints.reshape(-1, 2).T
     columns["score"] = table.scores.reshape(-1)
     untracked = ~np.repeat(table.has_ids[rows], points)
@@ -77,7 +81,8 @@ def to_supervision(result: Poses, *, min_score: float = 0.3) -> Any:
     Returns:
         `supervision.KeyPoints` with class 0 for everybody, the boxes' scores in
         `detection_confidence` and, of tracked persons, `data["tracker_id"]`. Absent points stand
-        at (0, 0), as supervision has it. Its edges are `SUPERVISION_EDGES`.
+        at (0, 0), as supervision has it. Its edges are
+        `supervision_edges(result.layout)`, `SUPERVISION_EDGES` for the 133 points.
 
     Raises:
         MissingDependencyError: supervision is not installed, or older than 0.31.

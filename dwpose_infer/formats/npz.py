@@ -1,7 +1,8 @@
 """NumPy archives: everything results hold, one or many in a file, and nothing lost.
 
 The arrays are those of `dwpose_infer.poses.PoseTable`: the persons of all R pictures
-stand one after the other in `keypoints` (N, 133, 2), `scores` (N, 133), `boxes_xyxy` (N, 4),
+stand one after the other in `keypoints` (N, 133, 2), `scores` (N, 133), both with 17, 23 or 26 in
+place of 133 for networks of so many points, as `keypoint_order` says; in `boxes_xyxy` (N, 4),
 `box_scores` (N,) and `ids` (N,), and `person_counts` (R,) tells where a picture ends. Besides,
 `has_boxes`, `has_box_scores`, `has_ids`, `image_sizes` (R, 2) and `sources` (R,) with
 `has_source` say what is known of each picture, `schema_version` and `keypoint_order` what the
@@ -20,22 +21,23 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .. import keypoints as kp
 from ..errors import FormatError
 from ..files.json_text import decode as decode_json
 from ..files.json_text import require, require_version
+from ..layouts import WHOLEBODY_133
 from ..poses import SCHEMA_VERSION, Poses, PoseTable, unstack
 from .format import Format
-from .plain_json import KEYPOINT_ORDER
+from .plain_json import points_of_order
 
-_PERSON_ARRAYS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
-    "keypoints": (np.float32, (kp.NUM_KEYPOINTS, 2)),
-    "scores": (np.float32, (kp.NUM_KEYPOINTS,)),
+_ArrayTypes = dict[str, tuple[type[np.generic], tuple[int, ...]]]
+
+_POINT_ARRAYS: Final = ("keypoints", "scores")
+_PERSON_ARRAYS: Final[_ArrayTypes] = {
     "boxes_xyxy": (np.float32, (4,)),
     "box_scores": (np.float32, ()),
     "ids": (np.int64, ()),
 }
-_PICTURE_ARRAYS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
+_PICTURE_ARRAYS: Final[_ArrayTypes] = {
     "person_counts": (np.int64, ()),
     "has_boxes": (np.bool_, ()),
     "has_box_scores": (np.bool_, ()),
@@ -58,7 +60,7 @@ def encode(table: PoseTable, *, compress: bool = True) -> bytes:
     """
     arrays: dict[str, Any] = {
         name: getattr(table, name)
-        for name in (*_PERSON_ARRAYS, *_PICTURE_ARRAYS)
+        for name in (*_POINT_ARRAYS, *_PERSON_ARRAYS, *_PICTURE_ARRAYS)
         if name not in _SOURCES
     }
     sources = ["" if source is None else source for source in table.sources]
@@ -67,7 +69,7 @@ def encode(table: PoseTable, *, compress: bool = True) -> bytes:
     if any(table.notes):
         arrays["notes"] = np.array([json.dumps(notes) for notes in table.notes], np.str_)
     arrays["schema_version"] = np.int64(SCHEMA_VERSION)
-    arrays["keypoint_order"] = np.str_(KEYPOINT_ORDER)
+    arrays["keypoint_order"] = np.str_(table.layout.name)
     file = io.BytesIO()
     (np.savez_compressed if compress else np.savez)(file, **arrays)
     if table.frame_indices is not None and table.times_s is not None:
@@ -118,7 +120,13 @@ def _table(arrays: dict[str, Any], origin: str) -> PoseTable:
     )
     assert counts is not None
     require(bool((counts >= 0).all()), origin, "person_counts holds a negative number")
-    for expected, length in ((_PERSON_ARRAYS, int(counts.sum())), (_PICTURE_ARRAYS, len(counts))):
+    points = points_of_order(str(arrays.get("keypoint_order", WHOLEBODY_133.name)), origin)
+    persons: _ArrayTypes = {
+        "keypoints": (np.float32, (points, 2)),
+        "scores": (np.float32, (points,)),
+        **_PERSON_ARRAYS,
+    }
+    for expected, length in ((persons, int(counts.sum())), (_PICTURE_ARRAYS, len(counts))):
         for name, (kind, shape) in expected.items():
             require(name in arrays, origin, f"it has no array {name}")
             array = arrays[name]
@@ -134,7 +142,7 @@ def _table(arrays: dict[str, Any], origin: str) -> PoseTable:
             arrays.pop("sources").tolist(), arrays.pop("has_source").tolist(), strict=True
         )
     )
-    names = (*_PERSON_ARRAYS, *(name for name in _PICTURE_ARRAYS if name not in _SOURCES))
+    names = (*persons, *(name for name in _PICTURE_ARRAYS if name not in _SOURCES))
     notes = _notes(arrays["notes"], len(counts), origin) if "notes" in arrays else ()
     return PoseTable(sources=sources, notes=notes, **{name: arrays[name] for name in names})
 

@@ -4,8 +4,10 @@ Layout: https://github.com/CMU-Perceptual-Computing-Lab/openpose/blob/master/doc
 the keys `canvas_width` and `canvas_height` that ControlNet's editors need. Every part has its
 full length; an absent point is 0, 0, 0. Coordinates are pixels, confidences the real scores.
 
-What the format cannot hold: boxes, points that score 0 or less, the point (0, 0), and with 18
-body points the feet. One key more than OpenPose's, `dwpose_infer`, says who wrote the file.
+What the format cannot hold: boxes, points that score 0 or less, the point (0, 0), with 18 body
+points the feet, and Halpe's head, neck and hip: Neck and MidHip are the middle of the shoulders and
+of the hips, as in OpenPose. Of parts that a network does not have the list is empty. One key more
+than OpenPose's, `dwpose_infer`, says who wrote the file.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from .. import keypoints as kp
 from .. import openpose_layout as layout
 from ..errors import InvalidArgumentError
 from ..files.json_text import numbers, require, require_version, shortest_decimals
+from ..layouts import WHOLEBODY_133
 from ..poses import SCHEMA_VERSION, Float32Array, Poses
 from .format import Format
 from .image_ids import parts_of
@@ -79,14 +82,22 @@ def result_to_dict(
     if min_score is None:
         min_score = CONTROLNET_MIN_SCORE if confidence == "binary" else 0.0
 
+    known, result = result.layout.parts, result.in_layout(WHOLEBODY_133)
     pose, pose_scores = layout.body_points(result.keypoints, result.scores, layout=body)
+    empty: list[list[float]] = [[]] * len(result)
     flat = {
         "pose_keypoints_2d": _triples(pose, pose_scores, confidence, min_score),
-        "face_keypoints_2d": _triples(*_face(result, pupils), confidence, min_score),
+        "face_keypoints_2d": empty,
+        "hand_left_keypoints_2d": empty,
+        "hand_right_keypoints_2d": empty,
     }
-    for side, part in (("left", kp.LEFT_HAND), ("right", kp.RIGHT_HAND)):
-        hand, scores = result.keypoints[:, part], result.scores[:, part]
-        flat[f"hand_{side}_keypoints_2d"] = _triples(hand, scores, confidence, min_score)
+    if "face" in known:
+        face = _face(result, pupils)
+        flat["face_keypoints_2d"] = _triples(*face, confidence, min_score)
+    for side in ("left", "right"):
+        if (part := f"{side}_hand") in known:
+            hand = result.keypoints[:, kp.PARTS[part]], result.scores[:, kp.PARTS[part]]
+            flat[f"hand_{side}_keypoints_2d"] = _triples(*hand, confidence, min_score)
 
     ids = [-1] * len(result) if result.ids is None else result.ids.tolist()
     document: dict[str, Any] = {

@@ -17,21 +17,21 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from .. import keypoints as kp
 from ..errors import FormatError, MissingDependencyError
 from ..files.json_text import require, require_version
+from ..layouts import KeypointLayout
 from ..poses import SCHEMA_VERSION, Poses, PoseTable, stack, unstack
 from .format import Format
 from .table import (
-    COLUMNS,
     INTEGER_COLUMNS,
-    NUMBER_COLUMNS,
     UNKNOWN,
     Rows,
     clip_of,
+    columns_of,
     frame_columns,
     is_clip,
-    require_columns,
+    layout_of_columns,
+    number_columns,
     results_of,
     rows_of,
     unicode_sources,
@@ -39,9 +39,6 @@ from .table import (
 
 METADATA: Final = {b"dwpose_infer.schema_version": str(SCHEMA_VERSION).encode("ascii")}
 """What the metadata of a file holds."""
-
-PERSON_COLUMNS: Final = ("person", "id", *NUMBER_COLUMNS)
-"""Columns of a person in a row that is a picture's."""
 
 PICTURE_COLUMNS: Final = (
     *("schema_version", "source", "width", "height", "persons", "notes", "error"),
@@ -63,7 +60,7 @@ def encode_parquet(table: PoseTable) -> bytes:
     rows = rows_of(table)
     arrays = {**_integers(rows, INTEGER_COLUMNS), **_numbers(rows)}
     arrays["source"] = pyarrow.array(rows.sources, pyarrow.string())
-    columns = {name: arrays[name] for name in COLUMNS}
+    columns = {name: arrays[name] for name in columns_of(table.layout)}
     for name, values in frame_columns(table).items():
         columns[name] = pyarrow.array(values, mask=np.isnan(values))
     sink = pyarrow.BufferOutputStream()
@@ -96,9 +93,7 @@ def picture_rows(pictures: Sequence[Poses], errors: Sequence[str | None]) -> Any
         *sizes,
         pyarrow.ListArray.from_arrays(
             pyarrow.array(offsets.astype(np.int32), mask=absent),
-            pyarrow.StructArray.from_arrays(
-                [people[name] for name in PERSON_COLUMNS], names=PERSON_COLUMNS
-            ),
+            pyarrow.StructArray.from_arrays(list(people.values()), names=list(people)),
         ),
         pyarrow.array([list(notes) for notes in stacked.notes], pyarrow.list_(pyarrow.string())),
         pyarrow.array(list(errors), pyarrow.string()),
@@ -114,7 +109,7 @@ def _integers(rows: Rows, names: Sequence[str]) -> dict[str, Any]:
 
 def _numbers(rows: Rows) -> dict[str, Any]:
     pyarrow, _ = import_pyarrow()
-    columns = zip(NUMBER_COLUMNS, np.ascontiguousarray(rows.numbers.T), strict=True)
+    columns = zip(number_columns(rows.layout), np.ascontiguousarray(rows.numbers.T), strict=True)
     return {name: pyarrow.array(each, mask=np.isnan(each)) for name, each in columns}
 
 
@@ -161,15 +156,15 @@ def _read_parquet(data: bytes, origin: str, read: Callable[[Any], _Read]) -> _Re
 
 def _rows_of_persons(table: Any, origin: str) -> Rows:
     pyarrow, _ = import_pyarrow()
-    require_columns(table.column_names, origin)
+    layout = layout_of_columns(table.column_names, origin, columns=columns_of)
     integers = {name: _whole(table[name]) for name in INTEGER_COLUMNS}
-    numbers = [table[name].cast(pyarrow.float32()).to_numpy() for name in NUMBER_COLUMNS]
+    numbers = [table[name].cast(pyarrow.float32()).to_numpy() for name in number_columns(layout)]
     sources = table["source"].cast(pyarrow.string()).to_pylist()
     frames = times_s = None
     if is_clip(table.column_names):
         frames = _whole(table["frame"])
         times_s = table["time_s"].cast(pyarrow.float64()).to_numpy()
-    return Rows(integers, sources, np.stack(numbers, axis=1), frames, times_s)
+    return Rows(integers, sources, np.stack(numbers, axis=1), layout, frames, times_s)
 
 
 def _whole(column: Any, unknown: int = UNKNOWN) -> Any:
@@ -188,17 +183,17 @@ def _pictures_of(table: Any, origin: str) -> list[Poses]:
     lists = table["persons"].combine_chunks()
     people = lists.flatten()
     counts = np.asarray(lists.value_lengths().fill_null(0), np.int64)
-    absent = {each.name for each in people.type} ^ set(PERSON_COLUMNS)
-    require(not absent, origin, f"persons lack, or have besides: {', '.join(sorted(absent)[:3])}")
+    names = [each.name for each in people.type]
+    layout = layout_of_columns(names, f"{origin}: persons", columns=_person_columns)
     numbers = np.stack(
         [
             people.field(name).cast(pyarrow.float32()).to_numpy(zero_copy_only=False)
-            for name in NUMBER_COLUMNS
+            for name in number_columns(layout)
         ],
         axis=1,
     )
     boxes, box_scores, points = np.split(numbers, [4, 5], axis=1)
-    points = points.reshape(-1, kp.NUM_KEYPOINTS, 3)
+    points = points.reshape(-1, len(layout), 3)
     ids = _whole(people.field("id"), -1)
     picture = np.repeat(np.arange(len(counts)), counts)
     stacked = PoseTable(
@@ -217,6 +212,11 @@ def _pictures_of(table: Any, origin: str) -> list[Poses]:
         notes=tuple(tuple(notes or ()) for notes in table["notes"].to_pylist()),
     )
     return unstack(stacked)
+
+
+def _person_columns(layout: KeypointLayout) -> list[str]:
+    """Columns of a person in a row that is a picture's."""
+    return ["person", "id", *number_columns(layout)]
 
 
 def _all_of_picture(known: Any, picture: Any, counts: Any) -> Any:

@@ -10,6 +10,8 @@ One result is an object, several are an object with the list `results`::
                   "keypoints": [[x, y], ...], "scores": [...]}]}
 
 Coordinates are pixels of the picture. NaN is `null`, and a point with two NaN is one `null`.
+`keypoint_order` is the name of a layout of `dwpose_infer.layouts`: that of the 133 points, or of
+the 17, 23 or 26 of other networks.
 `notes`, a list of texts, is there where something of the picture was left out, altered or assumed.
 `person_fields` says which of `id`, `box_xyxy` and `box_score` are known, which a picture with
 nobody on it could not tell otherwise. Every float32 stands as the shortest decimal that rounds
@@ -23,9 +25,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from .. import keypoints as kp
 from ..errors import FormatError
 from ..files.json_text import numbers, require, require_version, with_nulls
+from ..layouts import LAYOUTS
 from ..poses import SCHEMA_VERSION, Float32Array, Int64Array, Poses
 from .format import Format
 
@@ -34,9 +36,6 @@ SCHEMA: Final = "dwpose_infer.result"
 
 SCHEMA_OF_MANY: Final = "dwpose_infer.results"
 """Value of `schema` in the object of several results."""
-
-KEYPOINT_ORDER: Final = "coco-wholebody-133"
-"""Name of the order of `dwpose_infer.keypoints.KEYPOINT_NAMES`."""
 
 _ARRAY_OF_FIELD: Final = {"id": "ids", "box_xyxy": "boxes_xyxy", "box_score": "box_scores"}
 
@@ -57,7 +56,7 @@ def result_to_dict(result: Poses) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
-        "keypoint_order": KEYPOINT_ORDER,
+        "keypoint_order": result.layout.name,
         "source": result.source,
         "image_size": None
         if width is None or height is None
@@ -92,8 +91,7 @@ def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
     schema = document.get("schema")
     require(schema == SCHEMA, origin, f"schema is {schema!r}, expected {SCHEMA!r}")
     require_version(document.get("schema_version"), SCHEMA_VERSION, origin)
-    order = document.get("keypoint_order")
-    require(order == KEYPOINT_ORDER, origin, f"keypoint_order is {order!r}, not {KEYPOINT_ORDER!r}")
+    points = points_of_order(document.get("keypoint_order"), origin)
     source = document.get("source")
     require(source is None or isinstance(source, str), origin, "source is neither text nor null")
     persons = document.get("persons")
@@ -112,8 +110,8 @@ def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
         "notes is not a list of texts",
     )
     return Poses(
-        keypoints=_gather(persons, "keypoints", (kp.NUM_KEYPOINTS, 2), origin),
-        scores=_gather(persons, "scores", (kp.NUM_KEYPOINTS,), origin),
+        keypoints=_gather(persons, "keypoints", (points, 2), origin),
+        scores=_gather(persons, "scores", (points,), origin),
         boxes_xyxy=_gather(persons, "box_xyxy", (4,), origin) if "box_xyxy" in known else None,
         box_scores=_gather(persons, "box_score", (), origin) if "box_score" in known else None,
         ids=_gather_ids(persons, origin) if "id" in known else None,
@@ -121,6 +119,19 @@ def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
         source=source,
         notes=tuple(notes),
     )
+
+
+def points_of_order(order: Any, origin: str) -> int:
+    """Returns the number of points of the layout with a name.
+
+    Raises:
+        FormatError: There is no such layout.
+    """
+    for points, layout in LAYOUTS.items():
+        if layout.name == order:
+            return points
+    names = ", ".join(layout.name for layout in LAYOUTS.values())
+    raise FormatError(f"{origin}: keypoint_order is {order!r}, expected one of {names}")
 
 
 def to_document(results: Sequence[Poses]) -> dict[str, Any]:

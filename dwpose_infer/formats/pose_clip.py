@@ -11,10 +11,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from .. import keypoints as kp
 from ..errors import FormatError, InputError, InvalidArgumentError
 from ..files.atomic import read_bytes
-from ..poses import Float32Array, Float64Array, Int64Array, stack, unstack
+from ..poses import Float32Array, Float64Array, Int64Array, common_layout, stack, unstack
 from ..results import PoseResult
 from .codecs import FORMATS, read
 from .frame_log import LoggedFrame, read_frame_log
@@ -76,7 +75,7 @@ class PoseClip:
 
         Returns:
             (T, P, 133, 3) float32, in the order of `frames`; NaN where a person or a point is
-            absent.
+            absent. With networks of 17, 23 or 26 points, so many in place of 133.
 
         Raises:
             InvalidArgumentError: The clip was not tracked and `by` is "id", a frame has one id
@@ -92,7 +91,8 @@ class PoseClip:
             )
         most = max((len(frame.result) for frame in self.frames if frame.result), default=0)
         persons = most if by == "place" or ids is None else len(ids)
-        points = np.full((len(self), persons, kp.NUM_KEYPOINTS, 3), np.nan, np.float32)
+        layout = common_layout([frame.result for frame in self.frames if frame.result is not None])
+        points = np.full((len(self), persons, len(layout), 3), np.nan, np.float32)
         for row, frame in zip(points, self.frames, strict=True):
             if frame.result is None:
                 continue

@@ -3,8 +3,9 @@
 Columns, in this order: `schema_version`; `picture`, the place of the picture among those saved,
 from 0; `source`, `width`, `height`; `person`, the place of the person in the picture, from 0;
 `id`; `box_x1`, `box_y1`, `box_x2`, `box_y2`, `box_score`; then `<name>_x`, `<name>_y` and
-`<name>_score` of each of the 133 names of `dwpose_infer.keypoints.KEYPOINT_NAMES`. Coordinates
-are pixels of the picture.
+`<name>_score` of each of the names of the poses' layout, which are the 133 of
+`dwpose_infer.keypoints.KEYPOINT_NAMES`, or the 17, 23 or 26 of another network. Coordinates are
+pixels of the picture.
 
 What is unknown, and the coordinates of an absent point, are empty cells in CSV and nulls in
 Parquet. Every float32 comes back exactly. A picture with nobody on it has no row, so it is not
@@ -19,16 +20,16 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import keypoints as kp
 from ..errors import FormatError
 from ..files.json_text import require, require_version, shortest_decimals
+from ..layouts import LAYOUTS, WHOLEBODY_133, KeypointLayout
 from ..poses import (
     SCHEMA_VERSION,
     Float32Array,
@@ -49,29 +50,33 @@ UNKNOWN: Final = int(np.iinfo(np.int64).min)
 INTEGER_COLUMNS: Final = ("schema_version", "picture", "width", "height", "person", "id")
 """Columns of whole numbers."""
 
-NUMBER_COLUMNS: Final[tuple[str, ...]] = (
-    *("box_x1", "box_y1", "box_x2", "box_y2", "box_score"),
-    *(f"{name}_{value}" for name in kp.KEYPOINT_NAMES for value in ("x", "y", "score")),
-)
-"""Columns of float32 numbers."""
+_BOX_COLUMNS: Final = ("box_x1", "box_y1", "box_x2", "box_y2", "box_score")
 
-COLUMNS: Final[tuple[str, ...]] = (
-    *("schema_version", "picture", "source", "width", "height", "person", "id"),
-    *NUMBER_COLUMNS,
-)
-"""All columns, in order."""
+
+def number_columns(layout: KeypointLayout) -> list[str]:
+    """Returns the columns of float32 numbers, in order."""
+    points = [f"{name}_{value}" for name in layout.point_names for value in ("x", "y", "score")]
+    return [*_BOX_COLUMNS, *points]
+
+
+def columns_of(layout: KeypointLayout) -> list[str]:
+    """Returns all columns of a table, in order."""
+    first = ("schema_version", "picture", "source", "width", "height", "person", "id")
+    return [*first, *number_columns(layout)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """N rows: whole numbers (N,) int64 by column, sources, and numbers (N, 404) float32.
+    """N rows: whole numbers (N,) int64 by column, sources, and numbers (N, 5 + 3 K) float32.
 
-    Those of a clip have the index of the frame (N,) int64 and its time (N,) float64, too.
+    The numbers are the columns of `number_columns(layout)`, with K points. Those of a clip have
+    the index of the frame (N,) int64 and its time (N,) float64, too.
     """
 
     integers: dict[str, Int64Array]
     sources: list[str | None]
     numbers: Float32Array
+    layout: KeypointLayout
     frames: Int64Array | None = None
     times_s: Float64Array | None = None
 
@@ -89,11 +94,12 @@ def encode_csv(table: PoseTable) -> bytes:
     added = [_blank_nan(column.tolist()) for column in frames.values()]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*COLUMNS, *frames])
+    columns = columns_of(table.layout)
+    writer.writerow([*columns, *frames])
     for index, numbers in enumerate(shortest_decimals(rows.numbers).tolist()):
         cells = {name: column[index] for name, column in integers.items()}
         cells["source"] = _as_text(rows.sources[index] or "")
-        head = [cells[name] for name in COLUMNS if name in cells]
+        head = [cells[name] for name in columns if name in cells]
         writer.writerow([*head, *_blank_nan(numbers), *(column[index] for column in added)])
     return file.getvalue().encode()
 
@@ -134,14 +140,15 @@ def _read_csv(data: bytes, origin: str) -> Rows:
     frames: list[tuple[int, float]] = []
     try:
         header = next(reader, [])
-        require_columns(header, origin)
+        layout = layout_of_columns(header, origin, columns=columns_of)
+        numbered = number_columns(layout)
         place = {name: index for index, name in enumerate(header)}
         for row in reader:
             if len(row) != len(header):
                 raise ValueError(f"{len(row)} cells, expected {len(header)}")
             integers.append([_whole(row[place[name]]) for name in INTEGER_COLUMNS])
             sources.append(_from_text(row[place["source"]]) or None)
-            cells = [row[place[name]] or "nan" for name in NUMBER_COLUMNS]
+            cells = [row[place[name]] or "nan" for name in numbered]
             with np.errstate(over="ignore"):
                 numbers.append(np.array(cells, np.float64).astype(np.float32))
             if is_clip(header):
@@ -149,8 +156,8 @@ def _read_csv(data: bytes, origin: str) -> Rows:
     except (ValueError, OverflowError, csv.Error) as error:
         raise FormatError(f"{origin}, line {reader.line_num}: {error}") from error
     columns = np.array(integers, np.int64).reshape(-1, len(INTEGER_COLUMNS)).T
-    stacked = np.array(numbers, np.float32).reshape(-1, len(NUMBER_COLUMNS))
-    rows = Rows(dict(zip(INTEGER_COLUMNS, columns, strict=True)), sources, stacked)
+    stacked = np.array(numbers, np.float32).reshape(-1, len(numbered))
+    rows = Rows(dict(zip(INTEGER_COLUMNS, columns, strict=True)), sources, stacked, layout)
     if not is_clip(header):
         return rows
     return replace(
@@ -173,7 +180,7 @@ def rows_of(stacked: PoseTable) -> Rows:
     counts, picture = stacked.person_counts, stacked.rows()
     sizes = np.where(stacked.image_sizes < 0, UNKNOWN, stacked.image_sizes)[picture]
     points = np.concatenate([stacked.keypoints, stacked.scores[..., None]], axis=2)
-    flat = points.reshape(len(picture), 3 * kp.NUM_KEYPOINTS)
+    flat = points.reshape(len(picture), 3 * len(stacked.layout))
     sources = unicode_sources(stacked)
     integers = {
         "schema_version": np.full(len(picture), SCHEMA_VERSION, np.int64),
@@ -187,6 +194,7 @@ def rows_of(stacked: PoseTable) -> Rows:
         integers=integers,
         sources=[sources[index] for index in picture.tolist()],
         numbers=np.concatenate([stacked.boxes_xyxy, stacked.box_scores[:, None], flat], axis=1),
+        layout=stacked.layout,
     )
 
 
@@ -230,7 +238,7 @@ def _pictures(rows: Rows, origin: str) -> list[list[int]]:
 
 def _picture(rows: Rows, indices: list[int]) -> Poses:
     boxes, box_scores, points = np.split(rows.numbers[indices], [4, 5], axis=1)
-    points = points.reshape(-1, kp.NUM_KEYPOINTS, 3)
+    points = points.reshape(-1, len(rows.layout), 3)
     ids = rows.integers["id"][indices]
     width, height = (int(rows.integers[side][indices[0]]) for side in ("width", "height"))
     return Poses(
@@ -249,11 +257,28 @@ def is_clip(names: Sequence[str]) -> bool:
     return {"frame", "time_s"} <= set(names)
 
 
-def require_columns(names: Sequence[str], origin: str) -> None:
-    """Raises `FormatError` where columns of the table are missing."""
-    missing = [name for name in COLUMNS if name not in set(names)]
+def layout_of_columns(
+    names: Sequence[str], origin: str, *, columns: Callable[[KeypointLayout], list[str]]
+) -> KeypointLayout:
+    """Returns the smallest layout that has all points of which there are columns.
+
+    Args:
+        names: Columns of a table.
+        origin: What errors call it.
+        columns: Gives the columns that a table of a layout has.
+
+    Raises:
+        FormatError: Columns are missing.
+    """
+    given = set(names)
+    by_size = sorted(LAYOUTS.values(), key=len)
+    points = {name for layout in by_size for name in layout.point_names if f"{name}_x" in given}
+    fitting = (layout for layout in by_size if points <= set(layout.point_names))
+    layout = next(fitting, WHOLEBODY_133)
+    missing = [name for name in columns(layout) if name not in given]
     listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
     require(not missing, origin, f"not a table of poses: it lacks the columns {listed}")
+    return layout
 
 
 def _as_text(cell: str) -> str:

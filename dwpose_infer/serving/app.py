@@ -230,7 +230,10 @@ class _Service:
             logger.exception("%r: the networks failed", upload.name)
             text = "the networks failed; the log of the service says why"
             return replace(outcome, error=text, status=500)
-        result = replace(query.apply(result), source=upload.name, notes=picture.notes)
+        try:
+            result = replace(query.apply(result), source=upload.name, notes=picture.notes)
+        except InvalidArgumentError as error:  # a part that this network does not have
+            return replace(outcome, error=str(error), status=422)
         return replace(outcome, result=result, picture=picture)
 
     def _answer(self, outcomes: list[Outcome], single: bool, query: PredictQuery) -> Response:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import InvalidArgumentError
 from ..images import ReadPicture
-from ..keypoints import PARTS
+from ..layouts import POINTS_OF_PART
 from ..results import PoseResult
 
 FormatName = Literal["json", "openpose", "coco", "coco-dataset", "npz", "csv", "parquet"]
@@ -48,7 +48,7 @@ class PredictQuery(BaseModel):
         None, ge=0, description="leave out points that score less"
     )
     parts: str | None = Field(
-        None, description="keep these alone, with commas between them: " + ", ".join(PARTS)
+        None, description="keep these alone, with commas between them: " + ", ".join(POINTS_OF_PART)
     )
     drop_weak_hands: bool = Field(
         False, description="leave out a hand unless its wrist and its mean score reach 0.3"
@@ -90,13 +90,17 @@ class PredictQuery(BaseModel):
             if name in self.model_fields_set and self.draw not in styles:
                 raise InvalidArgumentError(f"{name} goes with draw={' or '.join(styles)} only")
         for part in self._parts() or ():
-            if part not in PARTS:
+            if part not in POINTS_OF_PART:
                 raise InvalidArgumentError(
-                    f"parts: there is no {part!r}; choose from {', '.join(PARTS)}"
+                    f"parts: there is no {part!r}; choose from {', '.join(POINTS_OF_PART)}"
                 )
 
     def apply(self, result: PoseResult) -> PoseResult:
-        """Returns what is wanted of a result."""
+        """Returns what is wanted of a result.
+
+        Raises:
+            InvalidArgumentError: A part is wanted that the network does not have.
+        """
         if self.max_persons is not None and len(result) > self.max_persons:
             result = result.select(np.arange(self.max_persons))
         if self.drop_weak_hands:

@@ -6,15 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from ..keypoints import KEYPOINT_INDEX, NUM_KEYPOINTS
+from ..keypoints import KEYPOINT_INDEX
 from ..similarity import Float64Array, FloatArray
 
 _TRUNK: Final = [
     KEYPOINT_INDEX[name]
     for name in ("nose", "left_shoulder", "right_shoulder", "left_hip", "right_hip")
 ]
-_TRUNK_WEIGHTS: Final = np.full(NUM_KEYPOINTS, 1e-3)
-_TRUNK_WEIGHTS[_TRUNK] = 1.0
+_LEAST_WEIGHT: Final = 1e-3
 # Arms and legs swing against the walk, hands and feet most of all: they count where nothing of
 # the trunk is known, and next to nothing elsewhere.
 
@@ -29,17 +28,19 @@ def common_steps(
     """Returns how far each person's trunk moved between two frames.
 
     Args:
-        before: (P, 133, 2), x then y, pixels.
-        after: (P, 133, 2), the same persons later.
-        before_weights: (P, 133), at least 0; 0 where a point is absent, whose coordinates may
+        before: (P, K, 2), x then y, pixels; the body's 17 points come first.
+        after: (P, K, 2), the same persons later.
+        before_weights: (P, K), at least 0; 0 where a point is absent, whose coordinates may
             then be anything, also NaN.
-        after_weights: (P, 133).
+        after_weights: (P, K).
 
     Returns:
         (P, 2) float64 pixels, the weighted mean over the points known in both frames; NaN where
         there is none.
     """
-    weights = np.sqrt(before_weights * after_weights) * _TRUNK_WEIGHTS
+    factors = np.full(before.shape[1], _LEAST_WEIGHT)
+    factors[_TRUNK] = 1.0
+    weights = np.sqrt(before_weights * after_weights) * factors
     steps = np.where((weights > 0)[..., None], after - before, 0.0)
     total = weights.sum(axis=1)[:, None]
     common = np.full((len(steps), 2), np.nan)

@@ -17,8 +17,8 @@ class People:
     """Persons with what recognising them takes.
 
     Attributes:
-        keypoints: (P, 133, 2) float64, pixels; NaN where absent.
-        weights: (P, 133) float64 from 0 to 1: scores, 0 where absent.
+        keypoints: (P, K, 2) float64, pixels; NaN where absent.
+        weights: (P, K) float64 from 0 to 1: scores, 0 where absent.
         boxes_xyxy: (P, 4) float64, pixels.
         box_scores: (P,) float64; 1 where the detector's are not known.
     """

@@ -132,8 +132,8 @@ def boxes_around(
     """Returns boxes around the points of each person.
 
     Args:
-        keypoints: (P, 133, 2), x then y, pixels; NaN where absent.
-        scores: (P, 133).
+        keypoints: (P, K, 2), x then y, pixels; NaN where absent.
+        scores: (P, K).
         margins: See `MARGINS`.
         min_point_score: See `MIN_POINT_SCORE`; absent points never count.
 

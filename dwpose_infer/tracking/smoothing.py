@@ -69,13 +69,13 @@ class _Memory:
     """What the filters of P persons remember; every field is one array.
 
     Attributes:
-        raw: (P, 133, 2) points as they last came in, pixels; NaN where absent.
-        raw_weights: (P, 133) their scores from 0 to 1, 0 where absent.
-        smooth: (P, 133, 2) filtered points, pixels; NaN where there is none.
-        speeds: (P, 133, 2) filtered speeds, pixels per second, against the person's own where
+        raw: (P, K, 2) points as they last came in, pixels; NaN where absent.
+        raw_weights: (P, K) their scores from 0 to 1, 0 where absent.
+        smooth: (P, K, 2) filtered points, pixels; NaN where there is none.
+        speeds: (P, K, 2) filtered speeds, pixels per second, against the person's own where
             that is followed.
-        trust: (P, 133) filtered weights, see `KeypointSmoother`.
-        seen_s: (P, 133) time when each point was last present; -inf for never.
+        trust: (P, K) filtered weights, see `KeypointSmoother`.
+        seen_s: (P, K) time when each point was last present; -inf for never.
         velocity: (P, 2) of the person, pixels per second.
         time_s: (P,) time of the last frame with this person.
     """
@@ -102,8 +102,8 @@ class _Memory:
 _FIELDS: Final = tuple(field.name for field in fields(_Memory))
 
 
-def _blank(persons: int, now_s: float) -> _Memory:
-    points = (persons, NUM_KEYPOINTS)
+def _blank(persons: int, points_each: int, now_s: float) -> _Memory:
+    points = (persons, points_each)
     return _Memory(
         raw=np.full((*points, 2), np.nan),
         raw_weights=np.zeros(points),
@@ -146,7 +146,7 @@ class KeypointSmoother:
     def reset(self) -> None:
         """Forgets everything, as before the first frame."""
         self._clock = FrameClock(self.settings.frame_rate)
-        self._memory = _blank(0, 0.0)
+        self._memory = _blank(0, NUM_KEYPOINTS, 0.0)
         self._ids = np.zeros(0, np.int64)
 
     def update(self, result: PoseResult, *, time_s: float | None = None) -> PoseResult:
@@ -173,17 +173,20 @@ class KeypointSmoother:
             raise InvalidArgumentError(f"two persons of one frame share an id: {result.ids}")
         now_s = self._clock.advance(time_s)
         people = people_of(result)
-        memory = _filtered(self._recall(result.ids, now_s), people, now_s, self.settings)
+        remembered = self._recall(result.ids, result.keypoints.shape[1], now_s)
+        memory = _filtered(remembered, people, now_s, self.settings)
         self._keep(result.ids, memory, now_s)
         present = np.isfinite(people.keypoints).all(axis=2, keepdims=True)
         smooth = np.where(present, memory.smooth, np.nan)
         return replace(result, keypoints=smooth.astype(np.float32))
 
-    def _recall(self, ids: Int64Array, now_s: float) -> _Memory:
+    def _recall(self, ids: Int64Array, points: int, now_s: float) -> _Memory:
         """Returns what is remembered of persons, blank for those who are new."""
+        if self._memory.raw.shape[1] != points:  # of another network, or nothing yet
+            self._memory, self._ids = _blank(0, points, now_s), np.zeros(0, np.int64)
         row_of_id = {int(person): row for row, person in enumerate(self._ids)}
         rows = [row_of_id.get(int(person), len(row_of_id)) for person in ids]
-        return self._memory.joined(_blank(1, now_s)).select(rows)
+        return self._memory.joined(_blank(1, points, now_s)).select(rows)
 
     def _keep(self, ids: Int64Array, memory: _Memory, now_s: float) -> None:
         """Remembers persons of this frame, and those of earlier ones not gone for too long."""

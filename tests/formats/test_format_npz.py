@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from format_samples import assert_same, full, pose_results, ramp
+from format_samples import alike_results, assert_same, full, ramp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +12,7 @@ from dwpose_infer.poses import stack
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(pose_results(), max_size=3), st.booleans())
+@given(alike_results(max_size=3), st.booleans())
 def test_nothing_is_lost(results, compress):
     read = npz.decode(npz.encode(stack(results), compress=compress), origin="a.npz")
     assert len(read) == len(results)

@@ -11,6 +11,7 @@ from pyarrow import parquet
 from dwpose_infer.errors import FormatError
 from dwpose_infer.formats import load, table
 from dwpose_infer.formats import parquet as parquet_format
+from dwpose_infer.layouts import WHOLEBODY_133
 from dwpose_infer.results import PoseResult
 
 
@@ -22,7 +23,10 @@ def test_one_row_a_picture(tmp_path):
         [noted, nobody, unread, ramp(1)], [None, None, "broken.jpg is no picture", None]
     )
     assert tuple(rows.column_names) == parquet_format.PICTURE_COLUMNS
-    table_columns = set(table.COLUMNS) - {"picture", *parquet_format.PICTURE_COLUMNS}
+    table_columns = set(table.columns_of(WHOLEBODY_133)) - {
+        "picture",
+        *parquet_format.PICTURE_COLUMNS,
+    }
     assert {each.name for each in rows.schema.field("persons").type.value_type} == table_columns
     assert rows["error"].to_pylist() == [None, None, "broken.jpg is no picture", None]
     assert [None if each is None else len(each) for each in rows["persons"].to_pylist()] == [
@@ -41,7 +45,10 @@ def test_damaged_rows_of_pictures(tmp_path):
     rows = parquet_format.picture_rows([full(1)], [None])
     for damaged, complaint in (
         (rows.drop_columns("width"), "it lacks width"),
-        (rows.set_column(4, "persons", [[[{"nose_x": 1.0}]]]), "persons lack"),
+        (
+            rows.set_column(4, "persons", [[[{"nose_x": 1.0}]]]),
+            "persons: not a table of poses: it lacks the columns person, id",
+        ),
         (rows.set_column(0, "schema_version", [[99]]), "99"),
     ):
         parquet.write_table(damaged, tmp_path / "part.parquet")

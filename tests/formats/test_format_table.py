@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from format_samples import assert_same, full, pose_results, ramp
+from format_samples import alike_results, assert_same, full, ramp
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dwpose_infer.errors import FormatError, MissingDependencyError
 from dwpose_infer.formats import load, save, table
 from dwpose_infer.formats import parquet as parquet_format
+from dwpose_infer.layouts import WHOLEBODY_133
 from dwpose_infer.poses import stack
 from dwpose_infer.results import PoseResult
 
@@ -32,20 +32,21 @@ def lines(data: bytes) -> list[list[str]]:
 
 
 def test_columns():
-    assert table.COLUMNS[:16] == (
+    columns = table.columns_of(WHOLEBODY_133)
+    assert tuple(columns[:16]) == (
         "schema_version", "picture", "source", "width", "height", "person", "id",
         "box_x1", "box_y1", "box_x2", "box_y2", "box_score",
         "nose_x", "nose_y", "nose_score", "left_eye_x",
     )  # fmt: skip
-    assert table.COLUMNS[-1] == "right_pinky_finger4_score"
-    assert len(table.COLUMNS) == len(set(table.COLUMNS)) == 12 + 3 * 133
+    assert columns[-1] == "right_pinky_finger4_score"
+    assert len(columns) == len(set(columns)) == 12 + 3 * 133
 
 
 def test_csv_cells():
     absent = full(2)
     absent.keypoints[1, 0] = np.nan
     header, *rows = lines(table.encode_csv(stack([ramp(0), absent, ramp(1)])))
-    assert tuple(header) == table.COLUMNS
+    assert header == table.columns_of(WHOLEBODY_133)
     assert rows[0][:15] == [
         "1", "1", "folder/000000000785.jpg", "640", "480", "0", "7",
         "0.1", "0.2", "50.3", "80.4", "0.9", "0.5", "0.25", "0.005",
@@ -62,7 +63,7 @@ def in_unicode(source):
 
 @pytest.mark.parametrize("kind", CODECS)
 @settings(max_examples=15, deadline=None)
-@given(st.lists(pose_results(nan_boxes=False, min_persons=1), max_size=3))
+@given(alike_results(max_size=3, nan_boxes=False, min_persons=1))
 def test_nothing_of_a_person_is_lost(kind, results):
     encode, decode = CODECS[kind]
     results = [replace(result, source=in_unicode(result.source)) for result in results]
@@ -123,7 +124,7 @@ def test_parquet_metadata_and_types():
         pyarrow.BufferReader(parquet_format.encode_parquet(stack([full(2), ramp(1)])))
     )
     assert read.schema.metadata[b"dwpose_infer.schema_version"] == b"1"
-    assert tuple(read.column_names) == table.COLUMNS
+    assert read.column_names == table.columns_of(WHOLEBODY_133)
     assert read.schema.field("nose_x").type == pyarrow.float32()
     assert read.schema.field("id").type == pyarrow.int64()
     assert read["id"].to_pylist() == [7, 8, None]
