@@ -21,6 +21,9 @@ from .errors import InvalidArgumentError
 BodyLayout = Literal[18, 25]
 """Number of body points of an OpenPose order: 18 (COCO) or 25 (BODY_25)."""
 
+WrittenBody = Literal[18, 25, 133]
+"""Body points of a file: an OpenPose order, or all 133 in one list as Pose2Sim keeps COCO_133."""
+
 COCO_NAME_OF: Final[dict[str, str]] = {
     "Nose": "nose",
     "RShoulder": "right_shoulder",

@@ -41,6 +41,8 @@ what is written for a video:
   NAME.jsonl           --format json      a line of JSON for each frame (default)
   NAME_keypoints/      --format openpose  OpenPose JSON for each frame
   NAME.npz, .csv, .parquet                the whole video in one file
+  NAME.pose, .nwb, .slp                   the same for sign language, neuroscience, SLEAP
+  NAME_trc/            --format trc       markers for biomechanics, a file for each person
   NAME_overlay.mp4, NAME_openpose.mp4     drawings, with the sound of the video
 
 environment variables:
@@ -131,8 +133,8 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=_format_names,
         metavar="NAME[,NAME]",
-        help="pose files to write: json, openpose, coco, coco-dataset, npz, csv, parquet or none "
-        "(default: json)",
+        help="pose files to write: json, openpose, coco, coco-dataset, npz, csv, parquet, pose, trc, "
+        "nwb, sleap or none (default: json)",
     )
     group.add_argument(
         "--draw",
@@ -287,6 +289,16 @@ def _camera_number(text: str) -> int:
     return int(text)
 
 
+def _length(text: str) -> float:
+    try:
+        length = float(text)
+    except ValueError:
+        length = 0.0
+    if not 0 < length < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no length above 0")
+    return length
+
+
 def _frame_rate(text: str) -> float:
     try:
         rate = float(text)
@@ -301,8 +313,9 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--openpose-body",
         type=int,
-        choices=(18, 25),
-        help="body points in OpenPose JSON: 18 as ControlNet draws, 25 with feet (default: 18)",
+        choices=(18, 25, 133),
+        help="body points in OpenPose JSON: 18 as ControlNet draws, 25 with feet, 133 for all in "
+        "one list as Pose2Sim has them (default: 18)",
     )
     group.add_argument(
         "--openpose-folder",
@@ -332,6 +345,12 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
         choices=("wholebody", "one-list"),
         help="points in --format coco-dataset: COCO-WholeBody's five lists, or all points in one "
         "with their names, for tools that know that list alone (default: wholebody)",
+    )
+    group.add_argument(
+        "--metres-per-pixel",
+        type=_length,
+        metavar="X",
+        help="size of a pixel where the person moves, for --format trc (default: written in pixels)",
     )
     group.add_argument(
         "--annotations",

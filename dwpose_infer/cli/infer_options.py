@@ -28,6 +28,7 @@ OF_FORMAT = {
     "pupils": "openpose",
     "annotations": "coco",
     "coco_layout": "coco-dataset",
+    "metres_per_pixel": "trc",
 }
 OF_DRAWING = {"boxes": "overlay", "canvas_size": "openpose"}
 
@@ -65,13 +66,14 @@ class InferOptions:
     drop_weak_hands: bool
     keep_doubtful: bool
     max_pixels: int | None
-    openpose_body: Literal[18, 25] = 18
+    openpose_body: Literal[18, 25, 133] = 18
     openpose_confidence: Literal["real", "binary"] = "real"
     openpose_folder: Literal["keypoints", "json"] = "keypoints"
     openpose_source: Literal["name", "path"] = "name"
     pupils: Literal["zero", "eyes"] = "zero"
     coco_layout: Literal["wholebody", "one-list"] = "wholebody"
     annotations: Path | None
+    metres_per_pixel: float | None
     canvas_size: int | tuple[int, int] | None
     line_scale: float = 1.0
     boxes: bool
@@ -140,6 +142,11 @@ def check_outputs(options: InferOptions, *, formats: Sequence[str], styles: Sequ
     """
     if options.skip_existing and not (formats or styles):
         raise InvalidArgumentError("--skip-existing goes by files, and none is to be written")
+    tracks = options.track or options.smooth or options.max_persons == 1
+    if "trc" in formats and not tracks:
+        raise InvalidArgumentError(
+            "--format trc writes a file for each person, so it needs --track, or --max-persons 1"
+        )
     if "line_scale" in options.stated and not styles:
         raise InvalidArgumentError("--line-scale is for drawings, and none is asked for (--draw)")
     for flag, needed, present in (

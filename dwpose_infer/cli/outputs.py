@@ -94,6 +94,11 @@ class OutputPlan:
         check_paths(self.all_paths(pictures), sources)
         _require_writable(self.folder)
         for name in self.formats:
+            if FORMATS[name].per == "clip":
+                known = ", ".join(each for each, item in FORMATS.items() if item.per != "clip")
+                raise InvalidArgumentError(
+                    f"--format {name} is for videos, not for pictures: use {known}"
+                )
             FORMATS[name].check(sources, **self.format_options.get(name, {}))
 
     def check_points(self, layout: KeypointLayout) -> None:

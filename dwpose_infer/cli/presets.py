@@ -54,6 +54,16 @@ PRESETS: Final[Mapping[str, Preset]] = {
         'set pose_model = "BODY_25" in its Config.toml, and with --start frame_range to the '
         "numbers of the files: by itself it counts from 0",
     ),
+    "pose2sim-133": Preset(
+        "Pose2Sim with hands and face",
+        {
+            "format": ["openpose"],
+            "openpose_body": 133,
+            "openpose_confidence": "real",
+            "openpose_folder": "json",
+        },
+        'set pose_model = "COCO_133" in its Config.toml, and frame_range as for pose2sim',
+    ),
     "fiftyone": Preset(
         "FiftyOne (data sets to look at)",
         {"format": ["coco-dataset"], "coco_layout": "one-list"},

@@ -169,6 +169,7 @@ def _plan(options: InferOptions, *, folder: Path | None) -> OutputPlan | None:
             },
             "coco": {"annotations": options.annotations},
             "coco-dataset": {"layout": options.coco_layout},
+            "trc": {"metres_per_pixel": options.metres_per_pixel},
         },
         draw_options={
             "overlay": {**drawn, "boxes": options.boxes},

@@ -1,4 +1,4 @@
-"""What holds the frames of a clip: one file, a folder with a file for each frame, or a log."""
+"""What holds the frames of a clip: a file, a folder with files of frames or persons, a log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from ..closing import ClosesOnExit
 from ..errors import InvalidArgumentError
 from ..files.atomic import write_bytes
 from ..poses import Poses, stack
+from ..results import PoseResult
 from .codecs import FORMATS, write
+from .dense import identities
 from .frame_log import FrameLog
 
 
@@ -58,20 +60,23 @@ def save_clip(
         path: File to write.
         indices: Index of each frame in the clip.
         times_s: Time of each in seconds, or None.
-        format: "npz", "csv" or "parquet"; None takes it from the ending of the path.
+        format: One that has a file for a clip, as "npz", "csv" or "parquet"; None takes it from
+            the ending of the path.
         **options: Options of the format, see `dwpose_infer.formats.save`.
 
     Returns:
         The path written.
 
     Raises:
-        InvalidArgumentError: The format is another one, an option is unknown, or the lengths
-            differ.
-        MissingDependencyError: Parquet needs pyarrow.
+        InvalidArgumentError: The format is another one, or cannot hold these frames, an option is
+            unknown, or the lengths differ.
+        MissingDependencyError: The format needs a package that is not installed.
         OutputError: The file cannot be written.
     """
-    name = format or Path(path).suffix.lower().lstrip(".")
-    known = {name: item for name, item in FORMATS.items() if item.of_clip == "file"}
+    ending = Path(path).suffix.lower()
+    known = {name: item for name, item in FORMATS.items() if item.takes_table}
+    named = [name for name, item in known.items() if item.ending == ending]
+    name = format or (named[0] if named else ending.lstrip("."))
     if name not in known:
         raise InvalidArgumentError(
             f"{path}: a clip is saved as {', '.join(known)}, not as {name or 'this'}"
@@ -124,14 +129,62 @@ class ClipFile(ClosesOnExit):
         frames, self._frames = self._frames, []
         if frames:
             indices, times_s, results = (list(each) for each in zip(*frames, strict=True))
+            self._save(results, indices, times_s)
+
+    def _save(
+        self,
+        results: Sequence[Poses],
+        indices: Sequence[int],
+        times_s: Sequence[float | None],
+    ) -> None:
+        save_clip(
+            results,
+            self._path,
+            indices=indices,
+            times_s=times_s,
+            format=self._format,
+            **self._options,
+        )
+
+
+class PersonFiles(ClipFile):
+    """Keeps the frames and writes a file for each identity when closed: `<stem>_id7.trc`.
+
+    Every file has all frames, so that they go together. Where nobody was tracked and no frame has
+    two people the one file is `<stem>.trc`.
+    """
+
+    def __init__(self, folder: Path, *, format: str, stem: str, **options: Any) -> None:
+        """Writes nothing yet; the arguments are those of `FrameFiles`."""
+        super().__init__(folder, format=format, **options)
+        self._stem = stem
+
+    def _save(
+        self,
+        results: Sequence[Poses],
+        indices: Sequence[int],
+        times_s: Sequence[float | None],
+    ) -> None:
+        ids, ending = identities(results), FORMATS[self._format].ending
+        known: list[int | None] = [None] if ids is None else list(ids.tolist())
+        for number in known:
+            name = self._stem if number is None else f"{self._stem}_id{number}"
             save_clip(
-                results,
-                self._path,
+                [_person_alone(result, number) for result in results],
+                self._path / f"{name}{ending}",
                 indices=indices,
                 times_s=times_s,
                 format=self._format,
                 **self._options,
             )
+
+
+def _person_alone(result: Poses, number: int | None) -> Poses:
+    """The persons of one identity; all of them for None."""
+    if number is None or result.ids is None:
+        return result
+    return PoseResult.of(result).select(result.ids == number)
+
 
 
 def open_clip(
@@ -151,6 +204,8 @@ def open_clip(
     kind = FORMATS[format].of_clip
     if kind == "folder":
         return FrameFiles(path, format=format, stem=stem, **options)
+    if kind == "persons":
+        return PersonFiles(path, format=format, stem=stem, **options)
     return FrameLog(path) if kind == "log" else ClipFile(path, format=format, **options)
 
 

@@ -14,7 +14,19 @@ from ..errors import FormatError, InvalidArgumentError
 from ..files.atomic import read_bytes, write_bytes
 from ..files.json_text import dump, parse
 from ..poses import Poses, stack
-from . import coco, coco_dataset, npz, openpose, parquet, plain_json, table
+from . import (
+    coco,
+    coco_dataset,
+    npz,
+    nwb,
+    openpose,
+    parquet,
+    plain_json,
+    pose_file,
+    sleap,
+    table,
+    trc,
+)
 from .format import Format
 
 FORMATS: Final[dict[str, Format]] = {
@@ -22,6 +34,7 @@ FORMATS: Final[dict[str, Format]] = {
     for item in (
         *(plain_json.FORMAT, openpose.FORMAT, coco.FORMAT, coco_dataset.FORMAT),
         *(npz.FORMAT, table.CSV, parquet.PARQUET),
+        *(pose_file.FORMAT, trc.FORMAT, nwb.FORMAT, sleap.FORMAT),
     )
 }
 """The formats, by name. Of those with one ending the first is what the ending stands for."""
@@ -38,7 +51,7 @@ def write(
 
 def encode(poses: Sequence[Poses], format: Format, **options: Any) -> bytes:
     """Returns the bytes of a file of poses."""
-    data = format.encode(stack(poses) if format.of_clip == "file" else poses, **options)
+    data = format.encode(stack(poses) if format.takes_table else poses, **options)
     return data if isinstance(data, bytes) else dump(data)
 
 

@@ -28,7 +28,8 @@ class Format:
         name: Name by which `save`, `load` and the commands know it.
         ending: Ending of its files' names.
         file_name: Usual name of its files; `{stem}` is the picture's name without its ending.
-        per: Whether each picture usually has a file of its own, or one file holds a whole run.
+        per: Whether each picture usually has a file of its own, one file holds a whole run, or a
+            file holds a clip and no pictures.
         lossless: Whether a result read back equals the one saved.
         description: What it is, in a few words.
         encode: Makes of poses, or of the `PoseTable` of them where one file holds a clip, the
@@ -38,8 +39,8 @@ class Format:
             what errors call them.
         recognises: Tells whether a parsed JSON document is of this format; None for the others,
             which are known by their ending.
-        of_clip: What holds the frames of a clip: one file, a folder with a file for each frame,
-            or a `FrameLog`; None where clips cannot be saved.
+        of_clip: What holds the frames of a clip: one file, a folder with a file for each frame or
+            for each person, or a `FrameLog`; None where clips cannot be saved.
         clip_name: Usual name of that; `{stem}` is the clip's name without its ending.
         decode_clip: Reads, as `decode` does, the frames of a file that holds a clip, with their
             indices and times; None where clips are not held by one file.
@@ -51,18 +52,23 @@ class Format:
 
     name: str
     ending: str
-    file_name: str
-    per: Literal["picture", "run"]
+    per: Literal["picture", "run", "clip"]
     lossless: bool
     description: str
     encode: Callable[..., Any]
     decode: Callable[..., list[Poses]]
+    file_name: str = ""
     recognises: Callable[[Any], bool] | None = None
-    of_clip: Literal["file", "folder", "log"] | None = None
+    of_clip: Literal["file", "folder", "persons", "log"] | None = None
     clip_name: str = ""
     decode_clip: Callable[..., PoseTable] | None = None
     check: Callable[..., None] = _nothing_to_check
     check_points: Callable[..., None] = _any_points
+
+    @property
+    def takes_table(self) -> bool:
+        """Whether `encode` takes a `PoseTable`."""
+        return self.of_clip in ("file", "persons")
 
     @property
     def options(self) -> tuple[str, ...]:

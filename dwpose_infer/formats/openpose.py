@@ -37,18 +37,17 @@ CONTROLNET_MIN_SCORE: Final = 0.3
 """Least score of a point that ControlNet's own DWPose converter keeps."""
 
 _NORMALIZED_LIMIT: Final = 2.0
-_PARTS_3D: Final = (
-    "pose_keypoints_3d",
-    "face_keypoints_3d",
-    "hand_left_keypoints_3d",
-    "hand_right_keypoints_3d",
+_PARTS: Final = tuple(
+    f"{part}_keypoints_{dimensions}d"
+    for dimensions in (2, 3)
+    for part in ("pose", "face", "hand_left", "hand_right")
 )
 
 
 def result_to_dict(
     result: Poses,
     *,
-    body: layout.BodyLayout = 18,
+    body: layout.WrittenBody = 18,
     pupils: Literal["zero", "eyes"] = "zero",
     confidence: Literal["real", "binary"] = "real",
     source: Literal["name", "path"] = "name",
@@ -59,7 +58,9 @@ def result_to_dict(
     Args:
         result: The persons of one picture.
         body: 18 for OpenPose's COCO order, which ControlNet and its editors read and draw by;
-            25 for BODY_25, OpenPose's own default, which has the feet.
+            25 for BODY_25, OpenPose's own default, which has the feet; 133 for all points in
+            one list and none in face and hands, which is no order of OpenPose but how Pose2Sim
+            keeps its `COCO_133`.
         pupils: DWPose has 68 points of the face, OpenPose 70. "zero" leaves the two pupils
             absent; "eyes" puts the body's eyes there, as ControlNet does.
         confidence: "real" writes the scores; "binary" writes 1 for every point present.
@@ -82,31 +83,17 @@ def result_to_dict(
     if min_score is None:
         min_score = CONTROLNET_MIN_SCORE if confidence == "binary" else 0.0
 
-    known, result = result.layout.parts, result.in_layout(WHOLEBODY_133)
-    pose, pose_scores = layout.body_points(result.keypoints, result.scores, layout=body)
-    empty: list[list[float]] = [[]] * len(result)
-    flat = {
-        "pose_keypoints_2d": _triples(pose, pose_scores, confidence, min_score),
-        "face_keypoints_2d": empty,
-        "hand_left_keypoints_2d": empty,
-        "hand_right_keypoints_2d": empty,
+    found = {
+        name: _triples(points, scores, confidence, min_score)
+        for name, (points, scores) in _parts(result, body, pupils).items()
     }
-    if "face" in known:
-        face = _face(result, pupils)
-        flat["face_keypoints_2d"] = _triples(*face, confidence, min_score)
-    for side in ("left", "right"):
-        if (part := f"{side}_hand") in known:
-            hand = result.keypoints[:, kp.PARTS[part]], result.scores[:, kp.PARTS[part]]
-            flat[f"hand_{side}_keypoints_2d"] = _triples(*hand, confidence, min_score)
-
     ids = [-1] * len(result) if result.ids is None else result.ids.tolist()
     document: dict[str, Any] = {
         "version": OPENPOSE_VERSION,
         "people": [
             {
                 "person_id": [ids[index]],
-                **{name: values[index] for name, values in flat.items()},
-                **{name: [] for name in _PARTS_3D},
+                **{name: found[name][index] if name in found else [] for name in _PARTS},
             }
             for index in range(len(result))
         ],
@@ -121,6 +108,25 @@ def result_to_dict(
     return document
 
 
+def _parts(
+    result: Poses, body: layout.WrittenBody, pupils: str
+) -> dict[str, tuple[Float32Array, Float32Array]]:
+    """The parts that are written: their points and scores by name."""
+    known, result = result.layout.parts, result.in_layout(WHOLEBODY_133)
+    if body == kp.NUM_KEYPOINTS:
+        return {"pose_keypoints_2d": (result.keypoints, result.scores)}
+    found = {
+        "pose_keypoints_2d": layout.body_points(result.keypoints, result.scores, layout=body),
+    }
+    if "face" in known:
+        found["face_keypoints_2d"] = _face(result, pupils)
+    for side in ("left", "right"):
+        if (part := f"{side}_hand") in known:
+            hand = kp.PARTS[part]
+            found[f"hand_{side}_keypoints_2d"] = result.keypoints[:, hand], result.scores[:, hand]
+    return found
+
+
 def _last_part(source: str | None) -> str | None:
     parts = () if source is None else parts_of(source)
     return parts[-1] if parts else None
@@ -129,7 +135,7 @@ def _last_part(source: str | None) -> str | None:
 def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
     """Returns what the values of an OpenPose JSON file say, by whomever it was written.
 
-    Bodies of 18 and 25 points and faces of 68 and 70 are told apart by their length. Neck,
+    Bodies of 18, 25 and 133 points and faces of 68 and 70 are told apart by their length. Neck,
     MidHip and pupils have no place among the 133 points and are dropped. A part that is null,
     empty or missing is absent; so is a point of confidence 0 and one at (0, 0). Where the size
     of the canvas is known and no coordinate of any person exceeds 2, coordinates are taken as
@@ -174,7 +180,7 @@ def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
 def to_document(
     results: Sequence[Poses],
     *,
-    body: layout.BodyLayout = 18,
+    body: layout.WrittenBody = 18,
     pupils: Literal["zero", "eyes"] = "zero",
     confidence: Literal["real", "binary"] = "real",
     source: Literal["name", "path"] = "name",
@@ -242,8 +248,10 @@ def _face(result: Poses, pupils: str) -> tuple[Float32Array, Float32Array]:
 
 def _read_person(person: dict[str, Any], points: npt.NDArray[np.float64], origin: str) -> None:
     """Fills the (133, 3) points of one person with the parts it has."""
-    pose = _read_part(person, "pose_keypoints_2d", (18, 25), origin)
-    if pose is not None:
+    pose = _read_part(person, "pose_keypoints_2d", (18, 25, kp.NUM_KEYPOINTS), origin)
+    if pose is not None and len(pose) == kp.NUM_KEYPOINTS:
+        points[:] = pose
+    elif pose is not None:
         source = layout.OPENPOSE_25_FROM_COCO if len(pose) == 25 else layout.OPENPOSE_18_FROM_COCO
         for value, index in zip(pose, source, strict=True):
             if index is not None:

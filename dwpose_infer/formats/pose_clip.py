@@ -13,13 +13,15 @@ import numpy as np
 
 from ..errors import FormatError, InputError, InvalidArgumentError
 from ..files.atomic import read_bytes
-from ..poses import Float32Array, Float64Array, Int64Array, common_layout, stack, unstack
+from ..poses import Float32Array, Float64Array, Int64Array, PoseTable, stack, unstack
 from ..results import PoseResult
 from .codecs import FORMATS, read
+from .dense import By, dense_points, from_points, identities
 from .frame_log import LoggedFrame, read_frame_log
 from .interchange import to_dataframe
 
 _FRAME_NUMBER: Final = re.compile(r"(\d+)_keypoints\.json$")
+_PERSON_NUMBER: Final = re.compile(r"_id(-?\d+)$")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,13 +61,9 @@ class PoseClip:
     @property
     def ids(self) -> Int64Array | None:
         """(P,) int64, all identities in ascending order; None where people were not tracked."""
-        results = [frame.result for frame in self.frames if frame.result]
-        if any(result.ids is None for result in results):
-            return None
-        known = [result.ids for result in results if result.ids is not None]
-        return np.unique(np.concatenate([np.zeros(0, np.int64), *known]))
+        return identities([frame.result for frame in self.frames])
 
-    def as_array(self, *, by: Literal["id", "place"] = "id") -> Float32Array:
+    def as_array(self, *, by: By = "id") -> Float32Array:
         """Returns all points of the clip as one array: x, y, score.
 
         Args:
@@ -81,30 +79,8 @@ class PoseClip:
             InvalidArgumentError: The clip was not tracked and `by` is "id", a frame has one id
                 twice, or `by` is another word.
         """
-        if by not in ("id", "place"):
-            raise InvalidArgumentError(f'by is {by!r}, expected "id" or "place"')
-        ids = self.ids
-        if by == "id" and ids is None:
-            raise InvalidArgumentError(
-                "people of this clip have no identities: track them (--track, track=True), or "
-                'take as_array(by="place")'
-            )
-        most = max((len(frame.result) for frame in self.frames if frame.result), default=0)
-        persons = most if by == "place" or ids is None else len(ids)
-        layout = common_layout([frame.result for frame in self.frames if frame.result is not None])
-        points = np.full((len(self), persons, len(layout), 3), np.nan, np.float32)
-        for row, frame in zip(points, self.frames, strict=True):
-            if frame.result is None:
-                continue
-            columns = np.arange(len(frame.result))
-            if by == "id" and ids is not None and frame.result.ids is not None:
-                columns = np.searchsorted(ids, frame.result.ids)
-                if len(set(columns.tolist())) < len(columns):
-                    raise InvalidArgumentError(f"frame {frame.index} has an identity twice")
-            row[columns, :, :2] = frame.result.keypoints
-            row[columns, :, 2] = frame.result.scores
-        points[np.isnan(points).any(axis=3)] = np.nan
-        return points
+        results = [frame.result for frame in self.frames]
+        return dense_points(results, self.indices, by=by)
 
     def to_dataframe(self, *, library: Literal["pandas", "polars"] | None = None) -> Any:
         """Returns a row for each point of each person of each frame.
@@ -132,8 +108,9 @@ def load_clip(path: str | PathLike[str]) -> PoseClip:
     Args:
         path: A frame log (.jsonl), a NumPy archive or table of a clip (.npz, .csv, .parquet), or a
             folder of OpenPose files, whose names end with the frame's number and
-            `_keypoints.json`. Tables have no row for a frame with nobody, so such frames are not
-            there; OpenPose files know no times.
+            `_keypoints.json`, or of .trc files, whose names end with `_id` and the person's
+            number; .trc, .pose, .nwb and .slp files too. Tables have no row for a frame with
+            nobody, so such frames are not there; OpenPose files know no times.
 
     Raises:
         InputError: It does not exist or cannot be read.
@@ -142,25 +119,52 @@ def load_clip(path: str | PathLike[str]) -> PoseClip:
     """
     source = Path(path)
     if source.is_dir():
-        return PoseClip(tuple(_folder_frames(source)))
+        persons = sorted(source.glob("*.trc"))
+        return _persons_clip(persons) if persons else PoseClip(tuple(_folder_frames(source)))
     ending = source.suffix.lower()
     if ending == Path(FORMATS["json"].clip_name).suffix:
         return PoseClip(tuple(read_frame_log(source)))
     for format in FORMATS.values():
         if format.decode_clip is not None and format.ending == ending:
-            table = format.decode_clip(read_bytes(source), origin=fspath(source))
-            assert table.frame_indices is not None and table.times_s is not None
-            times_s = [None if np.isnan(time) else time for time in table.times_s.tolist()]
-            rows = zip(table.frame_indices.tolist(), times_s, unstack(table), strict=True)
-            frames = [
-                LoggedFrame(index, time_s, PoseResult.of(poses)) for index, time_s, poses in rows
-            ]
-            return PoseClip(tuple(frames))
+            return _clip_of(format.decode_clip(read_bytes(source), origin=fspath(source)))
     endings = [format.ending for format in FORMATS.values() if format.decode_clip is not None]
     raise InvalidArgumentError(
         f"{source}: a clip is read from .jsonl, {', '.join(endings)} or a folder of OpenPose "
         "files; dwpose_infer.formats.load reads pictures"
     )
+
+
+def _clip_of(table: PoseTable) -> PoseClip:
+    assert table.frame_indices is not None and table.times_s is not None
+    times_s = [None if np.isnan(time) else time for time in table.times_s.tolist()]
+    rows = zip(table.frame_indices.tolist(), times_s, unstack(table), strict=True)
+    return PoseClip(
+        tuple(LoggedFrame(index, time_s, PoseResult.of(poses)) for index, time_s, poses in rows)
+    )
+
+
+def _persons_clip(paths: list[Path]) -> PoseClip:
+    """The clip of .trc files, one for each person."""
+    if len(paths) == 1 and _PERSON_NUMBER.search(paths[0].stem) is None:
+        return load_clip(paths[0])
+    clips: dict[int, PoseClip] = {}
+    for path in paths:
+        number = _PERSON_NUMBER.search(path.stem)
+        if number is None:
+            raise FormatError(f"{path}: its name does not end with _id and a person's number")
+        clips[int(number[1])] = load_clip(path)
+    ids = sorted(clips)
+    first = clips[ids[0]]
+    if any(clip.indices.tolist() != first.indices.tolist() for clip in clips.values()):
+        raise FormatError(f"{paths[0].parent}: the files have not the same frames")
+    points = np.full((len(first), len(ids), kp.NUM_KEYPOINTS, 3), np.nan, np.float32)
+    for column, number in enumerate(ids):
+        found = clips[number].as_array(by="place")  # of nobody if no point is there
+        points[:, column : column + found.shape[1]] = found
+    table = from_points(
+        points, np.array(ids, np.int64), first.indices.tolist(), first.times_s.tolist()
+    )
+    return _clip_of(table)
 
 
 def _folder_frames(folder: Path) -> list[LoggedFrame]:

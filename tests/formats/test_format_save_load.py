@@ -14,6 +14,10 @@ from dwpose_infer.formats import FORMATS, load, save
 from dwpose_infer.results import PoseResult
 
 
+CLIPS_ALONE = ("pose", "trc", "nwb", "sleap")
+OF_PICTURES = [name for name in FORMATS if name not in CLIPS_ALONE]
+
+
 def test_formats_as_data():
     assert {name: item.file_name for name, item in FORMATS.items()} == {
         "json": "{stem}.json",
@@ -23,10 +27,12 @@ def test_formats_as_data():
         "npz": "{stem}.npz",
         "csv": "poses.csv",
         "parquet": "poses.parquet",
+        **dict.fromkeys(CLIPS_ALONE, ""),
     }
     for name, item in FORMATS.items():
         assert item.name == name
-        assert item.file_name.endswith(item.ending)
+        assert (item.per == "clip") == (name in CLIPS_ALONE)
+        assert item.file_name.endswith(item.ending) or name in CLIPS_ALONE
         assert (item.per == "picture") == ("{stem}" in item.file_name)
         assert (item.of_clip is None) == (not item.clip_name)
     assert {name: (item.of_clip, item.clip_name) for name, item in FORMATS.items()} == {
@@ -37,6 +43,10 @@ def test_formats_as_data():
         "npz": ("file", "{stem}.npz"),
         "csv": ("file", "{stem}.csv"),
         "parquet": ("file", "{stem}.parquet"),
+        "pose": ("file", "{stem}.pose"),
+        "trc": ("persons", "{stem}_trc"),
+        "nwb": ("file", "{stem}.nwb"),
+        "sleap": ("file", "{stem}.slp"),
     }
 
 
@@ -51,7 +61,7 @@ def test_the_help_of_the_command_names_every_format(capsys):
             assert name.replace("{stem}", "NAME") in said or f", {item.ending}" in said
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_save_and_load_by_name(tmp_path, name):
     path = tmp_path / "new" / "poses.dat"
     assert save(full(2), path, format=name) == path

@@ -125,6 +125,12 @@ def _pose_file_samples(folder: Path) -> Iterator[Sample]:
 
     damages = {".json": damage_json, ".csv": damage_table, ".npz": damage_zip}
     for name, item in FORMATS.items():
+        if name == "trc":
+            path = folder / "clip.trc"
+            save_clip([ramp(), ramp()], path, indices=[0, 2], times_s=[0.0, 0.1])
+            yield Sample(path.name, path.read_bytes(), damage_table)
+        if item.per == "clip":
+            continue
         results = [full()] if name == "openpose" else [full(), full(1, "b/17.jpg")]
         path = save(results, folder / f"{name}{item.ending}", format=name)
         yield Sample(path.name, path.read_bytes(), damages.get(item.ending, damage_bytes))
