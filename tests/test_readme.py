@@ -207,6 +207,7 @@ def test_every_format_has_a_row():
             line for line in page.splitlines() if line.startswith("|") and f"`{name}`" in line
         )
         assert item.file_name.replace("{stem}", "NAME") in row
+        assert item.per != "clip" or item.clip_name.replace("{stem}", "clip") in row
 
 
 def test_openpose_indices_in_the_table():

@@ -186,7 +186,6 @@ def _person_alone(result: Poses, number: int | None) -> Poses:
     return PoseResult.of(result).select(result.ids == number)
 
 
-
 def open_clip(
     path: Path, *, format: str, stem: str, **options: Any
 ) -> FrameFiles | ClipFile | FrameLog:

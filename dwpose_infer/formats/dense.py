@@ -119,7 +119,9 @@ def from_points(
         there = shown.any(axis=1)
         frames.append(
             Poses(
-                keypoints=np.where(shown[there][..., None], row[there][..., :2], np.float32(np.nan)),
+                keypoints=np.where(
+                    shown[there][..., None], row[there][..., :2], np.float32(np.nan)
+                ),
                 scores=np.where(shown[there], row[there][..., 2], np.float32(0)),
                 ids=None if ids is None else ids[there],
                 image_size=image_size,

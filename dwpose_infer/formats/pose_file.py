@@ -99,7 +99,7 @@ def _import_pose_format() -> tuple[Any, list[Any]]:
         from pose_format.utils.cocowholebody133_header import cocowholebody_components
     except ImportError as error:
         raise MissingDependencyError(
-            '.pose files need pose-format 0.13 or newer: pip install "dwpose-infer[pose-format]"'
+            '.pose files need pose-format 0.15 or newer: pip install "dwpose-infer[pose-format]"'
         ) from error
     return pose_format, cocowholebody_components()
 

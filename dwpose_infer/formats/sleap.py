@@ -74,9 +74,7 @@ def _skeleton(sleap_io: Any) -> Any:
     )
 
 
-def _instances(
-    sleap_io: Any, poses: Poses, skeleton: Any, tracks: dict[int, Any]
-) -> list[Any]:
+def _instances(sleap_io: Any, poses: Poses, skeleton: Any, tracks: dict[int, Any]) -> list[Any]:
     instances = []
     for person in poses.persons:
         track = None

@@ -1,7 +1,7 @@
 """`.trc` marker files of biomechanics (OpenSim, Pose2Sim): one person, a line for each frame.
 
-Markers are named as Pose2Sim's skeleton `COCO_133` and its OpenSim models name them; what has no name
-there (the face, the roots of hands) keeps that of `dwpose_infer.keypoints.KEYPOINT_NAMES`. `Neck`
+Markers are named as Pose2Sim's skeleton `COCO_133` and its OpenSim models name them; the roots
+of hands, which have no name there, keep that of `dwpose_infer.keypoints.KEYPOINT_NAMES`. `Neck`
 and `Hip`, the middles of shoulders and hips, are added. The frame of a file is the picture's plane:
 X to the right, Y up from the picture's upper edge (so that it is negative), Z 0; in pixels, or in
 metres where their size is given. Absent and uncertain points are empty cells.
@@ -12,7 +12,6 @@ file says the latter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -35,8 +34,26 @@ _POSE2SIM_FINGERS: Final = {
 }
 """Names of the joints of fingers, base to tip, in Pose2Sim's `skeletons.COCO_133`."""
 
+_POSE2SIM_FACE: Final = {
+    "Jaw": 17,
+    "EyebrowR": 5,
+    "EyebrowL": 5,
+    "Nose": 9,
+    "REye": 6,
+    "LEye": 6,
+    "Mouth": 20,
+}
+"""Names of the 68 points of the face there, each followed by a number from 1."""
+
 _MARKER_OF: Final[dict[str, str]] = {
     **{ours: theirs for theirs, ours in COCO_NAME_OF.items()},
+    **dict(
+        zip(
+            kp.FACE_NAMES,
+            (f"{name}{n + 1}" for name, count in _POSE2SIM_FACE.items() for n in range(count)),
+            strict=True,
+        )
+    ),
     **{
         f"{side}_{finger}{joint + 1}": f"{side[0].upper()}{name}"
         for side in ("left", "right")
@@ -100,7 +117,9 @@ def encode(
     lines[1] += ["OrigDataRate", "OrigDataStartFrame", "OrigNumFrames"]
     lines[2] += [rate_text, str(table.frame_indices[0]), str(count)]
     cells = shortest_decimals(places.reshape(count, -1)).tolist()
-    for index, time_s, row in zip(table.frame_indices.tolist(), times_s.tolist(), cells, strict=True):
+    for index, time_s, row in zip(
+        table.frame_indices.tolist(), times_s.tolist(), cells, strict=True
+    ):
         lines.append([str(index), repr(time_s), *("" if x != x else repr(x) for x in row)])
     return "".join("\t".join(line) + "\n" for line in lines).encode()
 

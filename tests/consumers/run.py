@@ -31,6 +31,13 @@ BEGIN, END = "<!-- consumers: begin -->", "<!-- consumers: end -->"
 OURS = ("numpy==2.4.6", "msgspec==0.22.0")
 """What this package's formats need."""
 
+POSE2SIM_NEEDS = (
+    *("numpy==2.4.6", "pandas==3.1.1", "scipy==1.17.1", "opencv-python-headless==5.0.0.93"),
+    *("matplotlib==3.11.2", "rtoml==0.14.0", "tqdm==4.70.1", "anytree==2.13.0"),
+    *("c3d==0.6.0", "lxml==6.1.3"),
+)
+"""What Pose2Sim's readers import; it wants much more for the rest."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
@@ -68,15 +75,25 @@ CONSUMERS = (
         files="folder of OpenPose files, `--for pose-format`",
     ),
     Consumer(
+        name="pose-file",
+        packages=("pose-format==0.15.0",),
+        script="read_pose_file.py",
+        files="`pose` of a clip",
+        with_ours=True,
+    ),
+    Consumer(
         name="pose2sim",
         alone=("pose2sim==0.10.49",),
-        packages=(
-            *("numpy==2.4.6", "pandas==3.1.1", "scipy==1.17.1", "opencv-python-headless==5.0.0.93"),
-            *("matplotlib==3.11.2", "rtoml==0.14.0", "tqdm==4.70.1", "anytree==2.13.0"),
-            *("c3d==0.6.0", "lxml==6.1.3"),
-        ),
+        packages=POSE2SIM_NEEDS,
         script="read_pose2sim.py",
-        files="folder of OpenPose files, `--for pose2sim`",
+        files="folder of OpenPose files, `--for pose2sim` and `--for pose2sim-133`",
+    ),
+    Consumer(
+        name="opensim",
+        alone=("opensim==4.6", "pose2sim==0.10.49"),
+        packages=POSE2SIM_NEEDS,
+        script="read_trc.py",
+        files="`trc` of a clip",
     ),
     Consumer(
         name="controlnet-aux",
@@ -125,8 +142,16 @@ CONSUMERS = (
     Consumer(
         name="ndx-pose",
         packages=("ndx-pose==0.4.0",),
-        script="read_ndx_pose.py",
-        files="`load_clip(...).as_array()`, through an NWB file",
+        script="read_nwb.py",
+        files="`nwb` of a clip, and pynwb's check of it",
+        with_ours=True,
+    ),
+    Consumer(
+        name="sleap-file",
+        packages=("sleap-io==0.9.5", "movement==0.15.0"),
+        script="read_sleap_file.py",
+        files="`sleap` of a clip",
+        with_ours=True,
     ),
     Consumer(
         name="polars",

@@ -26,7 +26,7 @@ FRAMES = 3
 IDS = (7, 8)
 FRAME_RATE = 25.0
 ABSENT = "right_small_toe"
-OPENPOSE_PRESETS = ("controlnet", "pose-format", "pose2sim")
+OPENPOSE_PRESETS = ("controlnet", "pose-format", "pose2sim", "pose2sim-133")
 OPENPOSE_OPTIONS = {
     "body": "openpose_body",
     "confidence": "openpose_confidence",
@@ -78,6 +78,7 @@ def write_all(folder: Path) -> None:
         ("npz", "clip.npz", {}),
         ("csv", "clip.csv", {}),
         ("parquet", "clip.parquet", {}),
+        ("trc", "clip_trc", {}),
         *openpose,
     ):
         with open_clip(folder / path, format=name, stem="clip", **options) as clip:

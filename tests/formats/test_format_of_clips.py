@@ -143,7 +143,16 @@ def test_trc_in_metres(tmp_path):
 
 def test_markers_have_the_names_of_pose2sims_skeleton():
     """A few of `skeletons.COCO_133` of Pose2Sim 0.10.49; `make consumers` compares all."""
-    ids = {"LEar": 3, "RSmallToe": 21, "LThumb1": 92, "LThumb": 93, "RIndex": 117, "RPinky4": 132}
+    ids = {
+        "LEar": 3,
+        "RSmallToe": 21,
+        "EyebrowL1": 45,
+        "Mouth20": 90,
+        "LThumb1": 92,
+        "LThumb": 93,
+        "RIndex": 117,
+        "RPinky4": 132,
+    }
     assert {name: MARKERS.index(name) for name in ids} == ids
     assert len(set(MARKERS)) == len(MARKERS) == 135
 

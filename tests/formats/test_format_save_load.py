@@ -13,7 +13,6 @@ from dwpose_infer.errors import FormatError, InputError, InvalidArgumentError, O
 from dwpose_infer.formats import FORMATS, load, save
 from dwpose_infer.results import PoseResult
 
-
 CLIPS_ALONE = ("pose", "trc", "nwb", "sleap")
 OF_PICTURES = [name for name in FORMATS if name not in CLIPS_ALONE]
 
