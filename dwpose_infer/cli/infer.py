@@ -133,8 +133,8 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=_format_names,
         metavar="NAME[,NAME]",
-        help="pose files to write: json, openpose, coco, coco-dataset, npz, csv, parquet, pose, trc, "
-        "nwb, sleap or none (default: json)",
+        help="pose files to write: json, openpose, coco, coco-dataset, npz, csv, parquet, "
+        "pose, trc, nwb, sleap or none (default: json)",
     )
     group.add_argument(
         "--draw",
@@ -350,7 +350,7 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
         "--metres-per-pixel",
         type=_length,
         metavar="X",
-        help="size of a pixel where the person moves, for --format trc (default: written in pixels)",
+        help="size of a pixel where the person moves, for --format trc (default: pixels)",
     )
     group.add_argument(
         "--annotations",

@@ -113,7 +113,7 @@ def from_points(
         image_size: (width, height) of the frames.
         source: Where they came from.
     """
-    present = ~np.isnan(points[..., :2]).any(axis=3)
+    present = np.asarray(~np.isnan(points[..., :2]).any(axis=3))
     frames = []
     for row, shown in zip(points, present, strict=True):
         there = shown.any(axis=1)

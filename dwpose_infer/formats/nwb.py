@@ -121,9 +121,11 @@ def decode_clip(data: bytes, *, origin: str) -> PoseTable:
     """
     pynwb, _, h5py = _import_nwb()
     try:
-        with h5py.File(io.BytesIO(data), "r") as opened:
-            with pynwb.NWBHDF5IO(file=opened, mode="r") as reader:
-                return _read(reader.read(), origin)
+        with (
+            h5py.File(io.BytesIO(data), "r") as opened,
+            pynwb.NWBHDF5IO(file=opened, mode="r") as reader,
+        ):
+            return _read(reader.read(), origin)
     except FormatError:
         raise
     except Exception as error:  # of HDF5, hdmf and pynwb, of many kinds

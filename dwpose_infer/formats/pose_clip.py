@@ -149,10 +149,10 @@ def _persons_clip(paths: list[Path]) -> PoseClip:
         return load_clip(paths[0])
     clips: dict[int, PoseClip] = {}
     for path in paths:
-        number = _PERSON_NUMBER.search(path.stem)
-        if number is None:
+        ending = _PERSON_NUMBER.search(path.stem)
+        if ending is None:
             raise FormatError(f"{path}: its name does not end with _id and a person's number")
-        clips[int(number[1])] = load_clip(path)
+        clips[int(ending[1])] = load_clip(path)
     ids = sorted(clips)
     first = clips[ids[0]]
     if any(clip.indices.tolist() != first.indices.tolist() for clip in clips.values()):

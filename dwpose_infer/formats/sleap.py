@@ -14,7 +14,6 @@ import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -131,7 +130,7 @@ def _read(labels: Any, frames: list[Any], origin: str) -> PoseTable:
     number_of = {
         id(track): int(track.name) if numbered else place for place, track in enumerate(tracks)
     }
-    video = labels.videos[0] if labels.videos else None
+    video: Any = labels.videos[0] if labels.videos else None
     shape = None
     with contextlib.suppress(Exception):  # the video lies elsewhere
         shape = video.shape
@@ -150,7 +149,7 @@ def _picture(
         points[place, :, :2] = person.numpy(invisible_as_nan=True)
         scored = "score" in person.points.dtype.names
         points[place, :, 2] = person.points["score"] if scored else 1
-    absent = np.isnan(points).any(axis=2)
+    absent = np.asarray(np.isnan(points).any(axis=2))
     ids = [None if each.track is None else number_of[id(each.track)] for each in people]
     box_scores = [getattr(person, "score", None) for person in people]
     return Poses(
@@ -163,7 +162,7 @@ def _picture(
     )
 
 
-def _import_sleap_io() -> ModuleType:
+def _import_sleap_io() -> Any:
     try:
         import sleap_io
     except ImportError as error:

@@ -12,6 +12,7 @@ file says the latter.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -120,7 +121,7 @@ def encode(
     for index, time_s, row in zip(
         table.frame_indices.tolist(), times_s.tolist(), cells, strict=True
     ):
-        lines.append([str(index), repr(time_s), *("" if x != x else repr(x) for x in row)])
+        lines.append([str(index), repr(time_s), *("" if math.isnan(x) else repr(x) for x in row)])
     return "".join("\t".join(line) + "\n" for line in lines).encode()
 
 
