@@ -9,7 +9,16 @@ import numpy as np
 
 from ..errors import InvalidArgumentError
 from ..layouts import WHOLEBODY_133
-from ..poses import Float32Array, Float64Array, Int64Array, Poses, PoseTable, common_layout, stack, unstack
+from ..poses import (
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    Poses,
+    PoseTable,
+    common_layout,
+    stack,
+    unstack,
+)
 
 By = Literal["id", "place"]
 

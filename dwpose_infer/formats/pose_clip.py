@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from .. import keypoints as kp
 from ..errors import FormatError, InputError, InvalidArgumentError
 from ..files.atomic import read_bytes
 from ..poses import Float32Array, Float64Array, Int64Array, PoseTable, stack, unstack

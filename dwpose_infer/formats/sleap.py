@@ -22,6 +22,7 @@ from .. import keypoints as kp
 from .._version import __version__
 from ..errors import FormatError, MissingDependencyError
 from ..files.json_text import require
+from ..layouts import WHOLEBODY_133
 from ..poses import Poses, PoseTable, stack, unstack
 from .dense import points_of
 from .format import Format
@@ -75,7 +76,7 @@ def _skeleton(sleap_io: Any) -> Any:
 
 def _instances(sleap_io: Any, poses: Poses, skeleton: Any, tracks: dict[int, Any]) -> list[Any]:
     instances = []
-    for person in poses.persons:
+    for person in poses.in_layout(WHOLEBODY_133).persons:
         track = None
         if person.id is not None:
             track = tracks.setdefault(person.id, sleap_io.Track(name=str(person.id)))

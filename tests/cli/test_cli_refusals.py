@@ -145,3 +145,16 @@ def test_what_reaches_the_terminal():
 )
 def test_passwords_are_not_shown(url, shown):
     assert without_password(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "nwb,json"], "--format nwb is for videos, not for pictures: use json, open"),
+        (["--format", "trc"], "needs --track, or --max-persons 1"),
+        (["--metres-per-pixel", "0.01"], "--metres-per-pixel goes with --format trc only"),
+    ],
+)
+def test_formats_of_clips(arguments, message, astronaut, tmp_path, capsys):
+    assert main([str(astronaut), "--out", str(tmp_path / "out"), *arguments]) == 2
+    assert message in capsys.readouterr().err

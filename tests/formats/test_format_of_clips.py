@@ -14,6 +14,7 @@ from dwpose_infer.formats import FORMATS, load_clip, save
 from dwpose_infer.formats.clip_files import open_clip, save_clip
 from dwpose_infer.formats.trc import MARKERS
 from dwpose_infer.keypoints import KEYPOINT_INDEX, KEYPOINT_NAMES
+from dwpose_infer.layouts import BODY_17
 
 PACKAGE = {"pose": "pose_format", "nwb": "ndx_pose", "sleap": "sleap_io"}
 EXTRA = {"pose": "pose-format", "nwb": "nwb", "sleap": "sleap"}
@@ -191,3 +192,12 @@ def test_all_points_in_one_list_as_pose2sim_has_them(tmp_path):
     assert text.count('"face_keypoints_2d": []') == text.count('"hand_left_keypoints_2d": []') == 2
     assert len(KEYPOINT_NAMES) == 133
     assert KEYPOINT_INDEX["left_hand_root"] == 91
+
+
+def test_a_network_of_17_points_fills_what_it_has(tmp_path):
+    person = full(1)
+    body = person.in_layout(BODY_17)
+    path = written(tmp_path, "trc", [body] * 3, min_score=0)
+    points = load_clip(path).as_array(by="place")
+    np.testing.assert_array_equal(points[0, :, :17, :2], person.keypoints[:, :17])
+    assert np.isnan(points[:, :, 17:]).all()
