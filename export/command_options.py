@@ -49,7 +49,8 @@ SOURCE is one of
 
 forms:
   deploy    uint8 BGR pictures in, keypoints or boxes out: normalisation and decoding are inside
-            pose      crops (N, H, W, 3) -> keypoints (N, 133, 2), crop pixels; scores (N, 133)
+            pose      crops (N, H, W, 3) -> keypoints (N, 133, 2), crop pixels; scores (N, 133);
+                      17, 23 or 26 (Halpe) in place of 133 for networks of so many points
             detector  images (N, H, W, 3), letterboxed -> boxes_xyxy (N, K, 4), scores (N, K);
                       persons only; suppression is left to the caller
   official  the inputs and outputs of the published files, for other programs

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..keypoints import PARTS
+from ..layouts import layout_of
 from .graph import Array
 from .limits import MAX_SECOND_PEAK, MIN_SCORE, PEAK_RADIUS_BINS
 
@@ -54,12 +54,14 @@ class PointDifference:
     """Differences of keypoints.
 
     Attributes:
+        count: Points of the network.
         share: Share of all points that could be compared, 0..1.
-        parts: Distances by part: all, body, feet, face, left_hand, right_hand, and fingers
+        parts: Distances by part: all, body, feet, face, left_hand, right_hand, and fingers,
             (both hands without their roots).
         score_p99: 99th percentile of the score differences of compared points, or None.
     """
 
+    count: int
     share: float
     parts: dict[str, Distances]
     score_p99: float | None
@@ -153,6 +155,7 @@ def compare_points(
     distance[~np.isfinite(distance) | ~np.isfinite(score_change)] = np.inf
     columns = _columns_by_part(usable.shape[1])
     return PointDifference(
+        count=usable.shape[1],
         share=float(usable.mean()),
         parts={
             part: _distances(distance[:, chosen][usable[:, chosen]])
@@ -164,8 +167,10 @@ def compare_points(
 
 def _columns_by_part(points: int) -> dict[str, npt.NDArray[np.intp]]:
     indices = np.arange(points)
-    parts = {"all": indices} | {name: indices[part] for name, part in PARTS.items()}
-    parts["fingers"] = np.concatenate([parts["left_hand"][1:], parts["right_hand"][1:]])
+    layout = layout_of(points)
+    parts = {"all": indices} | {name: indices[part] for name, part in layout.parts.items()}
+    if {"left_hand", "right_hand"} <= parts.keys():
+        parts["fingers"] = np.concatenate([parts["left_hand"][1:], parts["right_hand"][1:]])
     return parts
 
 

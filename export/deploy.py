@@ -17,7 +17,6 @@ from onnx import TensorProto, helper, numpy_helper
 from ..detector import PERSON_CLASS, STRIDES
 from ..errors import InvalidArgumentError, ModelFormatError
 from ..estimator import MEAN_RGB, STD_RGB
-from ..keypoints import NUM_KEYPOINTS
 from ..simcc import SPLIT_RATIO
 from .graph import (
     BATCH,
@@ -26,6 +25,7 @@ from .graph import (
     consumers,
     initializers,
     network_inputs,
+    points_of,
     replace_nodes,
     shape_of,
     tensor_info,
@@ -47,22 +47,24 @@ def to_deploy_pose(official: onnx.ModelProto) -> onnx.ModelProto:
         official: `input` (N, 3, H, W) float32 normalised RGB -> `simcc_x`, `simcc_y`.
 
     Returns:
-        `crops` (N, H, W, 3) uint8 BGR -> `keypoints` (N, 133, 2) float32, x then y, pixels of
-        the crop, and `scores` (N, 133) float32. Location, score and the rule for points without
-        a positive maximum are those of `dwpose_infer.simcc.decode_simcc`.
+        `crops` (N, H, W, 3) uint8 BGR -> `keypoints` (N, K, 2) float32, x then y, pixels of the
+        crop, and `scores` (N, K) float32, with the K points of the network. Location, score and
+        the rule for points without a positive maximum are those of
+        `dwpose_infer.simcc.decode_simcc`.
     """
     model = _copy(official)
     batch, height, width = _input_sides(model)
+    points = points_of(model)
     first = _foldable_convolution(model, "input")
     if first is None:
         before = _planes_of_pixels(model)
     else:
         before = _rows_of_pixels(model, first, height, width)
-    replace_nodes(model, [*before, *model.graph.node, *_decode_simcc(model)])
+    replace_nodes(model, [*before, *model.graph.node, *_decode_simcc(model, points)])
     return _with_interface(
         model,
         tensor_info("crops", TensorProto.UINT8, (batch, height, width, 3)),
-        {"keypoints": (NUM_KEYPOINTS, 2), "scores": (NUM_KEYPOINTS,)},
+        {"keypoints": (points, 2), "scores": (points,)},
         batch,
     )
 
@@ -221,7 +223,7 @@ def _normalise(
     ]
 
 
-def _decode_simcc(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+def _decode_simcc(model: onnx.ModelProto, points: int) -> list[onnx.NodeProto]:
     """Largest value and its place along both axes, as `decode_simcc` has it.
 
     The value is gathered at the place, not reduced anew: one pass less, and the same operators
@@ -243,7 +245,7 @@ def _decode_simcc(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     pixels_per_bin = add_constant(
         model, "decode/pixels_per_bin", np.float32(1 / SPLIT_RATIO).reshape(1)
     )
-    column = add_constant(model, "decode/column", np.array([0, NUM_KEYPOINTS]))
+    column = add_constant(model, "decode/column", np.array([0, points]))
     return [
         *nodes,
         _node("Min", maxima, ["decode/score"]),

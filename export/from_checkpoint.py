@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 
 from ..errors import InvalidArgumentError, MissingDependencyError, ModelFormatError
+from ..layouts import LAYOUTS, known_layouts
 from ..zoo import ModelKind
 from .graph import (
     BATCH,
@@ -97,8 +98,8 @@ def load_network(
 
     Raises:
         MissingDependencyError: torch is not installed.
-        ModelFormatError: The file is not a checkpoint of a known network, or some weights are
-            not finite numbers.
+        ModelFormatError: The file is not a checkpoint of a known network, its keypoints are in no
+            known order, or some weights are not finite numbers.
         InvalidArgumentError: The input size cannot be used.
     """
     try:
@@ -114,6 +115,12 @@ def load_network(
     if isinstance(module, DWPose):
         if detector_size_wh is not None:
             raise InvalidArgumentError("the input size of a pose network is fixed by its weights")
+        points = module.architecture.keypoints
+        if points not in LAYOUTS:
+            raise ModelFormatError(
+                f"{path} holds {module.architecture.name}, a pose network of {points} keypoints; "
+                f"{known_layouts()}"
+            )
         return pose_network(module)
     return detector_network(module, input_size_wh=detector_size_wh)
 

@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from ..errors import ModelFormatError
 from ..estimator import MEAN_RGB, STD_RGB
-from ..keypoints import NUM_KEYPOINTS
 from ..simcc import SPLIT_RATIO
 from ..zoo import ModelKind
 from .deploy import DEPLOY_INPUTS
@@ -23,6 +22,7 @@ from .graph import (
     consumers,
     initializers,
     network_inputs,
+    points_of,
     remove_unused,
     rename_tensor,
     replace_nodes,
@@ -72,11 +72,12 @@ def to_official(deploy: onnx.ModelProto, kind: ModelKind) -> onnx.ModelProto:
         width, height = facts.input_size_wh  # a detector that takes any: this is its own size
     if height is None or width is None:
         raise ModelFormatError(f"the input {fed.name} has no fixed height and width")
+    points = points_of(model) if kind == "pose" else 0
     outputs = OFFICIAL_OUTPUTS[kind]
     if not set(outputs) <= {name for node in model.graph.node for name in node.output}:
         raise ModelFormatError(f"the graph has no tensors {' and '.join(outputs)}")
     del model.graph.output[:]
-    model.graph.output.extend(_output(name, kind, width, height) for name in outputs)
+    model.graph.output.extend(_output(name, kind, width, height, points) for name in outputs)
     if kind == "pose":
         _restore_first_convolution(model)
     else:
@@ -143,11 +144,13 @@ def require_reversible(model: onnx.ModelProto) -> None:
         )
 
 
-def _output(name: str, kind: ModelKind, width: int, height: int) -> onnx.ValueInfoProto:
+def _output(
+    name: str, kind: ModelKind, width: int, height: int, points: int
+) -> onnx.ValueInfoProto:
     if kind == "detector":
         return onnx.ValueInfoProto(name=name)  # its sizes come from shape inference
     bins = int((width if name == "simcc_x" else height) * SPLIT_RATIO)
-    return tensor_info(name, TensorProto.FLOAT, (BATCH, NUM_KEYPOINTS, bins))
+    return tensor_info(name, TensorProto.FLOAT, (BATCH, points, bins))
 
 
 def _disconnect(model: onnx.ModelProto) -> None:

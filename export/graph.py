@@ -10,6 +10,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from ..keypoints import NUM_KEYPOINTS
+
 Array = npt.NDArray[Any]
 
 BATCH = "batch"
@@ -40,6 +42,16 @@ def network_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """The inputs that a caller feeds; old files list their weights among the inputs too."""
     weights = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in weights]
+
+
+def points_of(model: onnx.ModelProto) -> int:
+    """Returns the number of keypoints of a pose network, official or deploy.
+
+    A graph that does not say it counts as DWPose, with 133.
+    """
+    shapes = {value.name: shape_of(value) for value in model.graph.output}
+    shape = shapes.get("simcc_x") or shapes.get("keypoints") or ()
+    return (shape[1] if len(shape) > 1 else None) or NUM_KEYPOINTS
 
 
 def initializers(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:

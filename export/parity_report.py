@@ -53,8 +53,8 @@ class ParityReport:
         lines = []
         if self.points is not None:
             lines.append(
-                f"points: {self.points.share:.0%} of {self.samples} x 133 are sure enough to be "
-                "compared (crop pixels)"
+                f"points: {self.points.share:.0%} of {self.samples} x {self.points.count} are "
+                "sure enough to be compared (crop pixels)"
             )
             lines += [_part_line(part, row) for part, row in self.points.parts.items()]
             if self.points.score_p99 is not None:

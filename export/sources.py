@@ -17,7 +17,7 @@ from ..backends import load_backend
 from ..detector import STRIDES
 from ..errors import InferenceError, InvalidArgumentError, ModelFormatError
 from ..files.atomic import sha256_of
-from ..keypoints import NUM_KEYPOINTS
+from ..layouts import LAYOUTS, known_layouts
 from ..simcc import SPLIT_RATIO
 from ..zoo.model_file import is_checkpoint
 from .from_checkpoint import DEFAULT_OPSET, OPSETS
@@ -244,14 +244,14 @@ def _require_bins(
 ) -> None:
     for name, pixels in (("simcc_x", width), ("simcc_y", height)):
         shape = outputs[name]
-        if (
-            len(shape) != 3
-            or shape[1] not in (None, NUM_KEYPOINTS)
-            or shape[2] not in (None, int(pixels * SPLIT_RATIO))
-        ):
+        if len(shape) != 3 or shape[2] not in (None, int(pixels * SPLIT_RATIO)):
             raise ModelFormatError(
-                f"{path}: {name} has the shape {shape}; a whole-body network of {pixels} pixels "
-                f"gives (N, {NUM_KEYPOINTS}, {int(pixels * SPLIT_RATIO)})"
+                f"{path}: {name} has the shape {shape}; a pose network of {pixels} pixels gives "
+                f"(N, points, {int(pixels * SPLIT_RATIO)})"
+            )
+        if shape[1] is not None and shape[1] not in LAYOUTS:
+            raise ModelFormatError(
+                f"{path}: this pose network has {shape[1]} keypoints; {known_layouts()}"
             )
 
 

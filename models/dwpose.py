@@ -1,7 +1,8 @@
 """DWPose: the RTMPose network, a CSPNeXt backbone with a SimCC head, in five sizes.
 
 DWPose (arXiv 2307.15880) is a way of training by distillation; the network that comes out is
-RTMPose with 133 points. Sizes t, s, m and l were published, x is the teacher.
+RTMPose with 133 points. RTMPose's own networks of 17, 23 and 26 points are the same, with another
+last layer. Sizes t, s, m and l were published, x is the teacher.
 """
 
 from __future__ import annotations
@@ -48,8 +49,15 @@ class DWPoseArchitecture:
 
     @property
     def name(self) -> str:
-        """Name in the usual form, height first: `dwpose-l-384x288`."""
-        return f"dwpose-{self.size}-{self.input_height}x{self.input_width}"
+        """Name in the usual form, height first: `dwpose-l-384x288`.
+
+        Networks of other points than the whole body's carry their number, as in
+        `rtmpose-t-256x192-26-points`.
+        """
+        rest = f"{self.size}-{self.input_height}x{self.input_width}"
+        if self.keypoints == WHOLE_BODY_KEYPOINTS:
+            return f"dwpose-{rest}"
+        return f"rtmpose-{rest}-{self.keypoints}-points"
 
     @property
     def deepen(self) -> float:

@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 from dwpose_infer.errors import InvalidArgumentError, ModelFormatError, ParityError
 from dwpose_infer.export.exporter import ExportOptions, export_model
+from dwpose_infer.export.from_checkpoint import load_network
 from dwpose_infer.export.graph import BATCH, opset_of, shape_of
 from dwpose_infer.export.metadata import read_facts
 from dwpose_infer.export.sources import load_source
@@ -191,3 +192,12 @@ def test_safetensors(torch, checkpoint, tmp_path):
     pictures = np.zeros((1, 3, 96, 64), np.float32)
     expected = load_source(checkpoint(SMALL)).reference(pictures)
     np.testing.assert_array_equal(source.reference(pictures)["simcc_x"], expected["simcc_x"])
+
+
+def test_networks_of_other_points(checkpoint):
+    network = load_network(checkpoint(DWPoseArchitecture("t", 64, 64, keypoints=26)))
+    assert network.name == "rtmpose-t-64x64-26-points"
+    assert network.output_shapes == {"simcc_x": (26, 128), "simcc_y": (26, 128)}
+    path = checkpoint(DWPoseArchitecture("t", 64, 64, keypoints=14))
+    with pytest.raises(ModelFormatError, match=r"64x64-14-points, .* 14 keypoints; .*26 \(Halpe\)"):
+        load_network(path)

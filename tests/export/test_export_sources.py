@@ -99,8 +99,8 @@ def test_deploy_form_of_another_program_is_no_source(pose_source, tmp_path):
     [
         ({"dets": ["N", 10, 5], "labels": ["N", 10]}, "suppression inside"),
         ({"y": ["N", 10]}, "neither a pose network"),
-        ({"simcc_x": ["N", 17, 64], "simcc_y": ["N", 17, 64]}, "133"),
-        ({"simcc_x": ["N", 133, 32], "simcc_y": ["N", 133, 64]}, "133, 64"),
+        ({"simcc_x": ["N", 14, 64], "simcc_y": ["N", 14, 64]}, "14 keypoints; understood are"),
+        ({"simcc_x": ["N", 133, 32], "simcc_y": ["N", 133, 64]}, r"\(N, points, 64\)"),
     ],
 )
 def test_other_networks_are_refused(save_graph, outputs, message):
