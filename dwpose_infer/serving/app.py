@@ -48,6 +48,31 @@ ISOLATED = {
 }
 """Headers with which browsers give the page threads."""
 
+_FILE = {"type": "string", "format": "binary"}
+_IMAGE = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "name": {"type": "string"},
+        "data": {"type": "string", "contentEncoding": "base64"},
+    },
+}
+REQUEST_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {"schema": {"type": "object", "properties": {"file": _FILE}}},
+        "image/*": {"schema": _FILE},
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["images"],
+                "properties": {"images": {"type": "array", "items": _IMAGE}},
+            }
+        },
+    },
+}
+"""What /docs and tools are told of the body, which is read here and not by FastAPI."""
+
 
 def create_app(pipeline: Pipeline, settings: ServiceSettings | None = None) -> FastAPI:
     """Returns the application.
@@ -66,7 +91,7 @@ def create_app(pipeline: Pipeline, settings: ServiceSettings | None = None) -> F
         lifespan=service.lifespan,
     )
     app.middleware("http")(service.guard)
-    app.post("/v1/predict")(service.predict)
+    app.post("/v1/predict", openapi_extra={"requestBody": REQUEST_BODY})(service.predict)
     app.get("/healthz")(service.healthz)
     app.get("/readyz")(service.readyz)
     app.get("/metrics")(service.metrics_text)

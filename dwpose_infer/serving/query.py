@@ -81,13 +81,16 @@ class PredictQuery(BaseModel):
         Raises:
             InvalidArgumentError: One does not, or a part is unknown.
         """
-        if self.draw is not None and "format" in self.model_fields_set:
+        # What is at its default asks for nothing: /docs sends every field that has one.
+        fields = type(self).model_fields
+        asked = {name for name, each in fields.items() if getattr(self, name) != each.default}
+        if self.draw is not None and "format" in asked:
             raise InvalidArgumentError("format and draw are two answers; ask for one of them")
         for name, format in _OF_FORMAT.items():
-            if name in self.model_fields_set and (self.format != format or self.draw is not None):
+            if name in asked and (self.format != format or self.draw is not None):
                 raise InvalidArgumentError(f"{name} goes with format={format} only")
         for name, styles in _OF_DRAWING.items():
-            if name in self.model_fields_set and self.draw not in styles:
+            if name in asked and self.draw not in styles:
                 raise InvalidArgumentError(f"{name} goes with draw={' or '.join(styles)} only")
         for part in self._parts() or ():
             if part not in POINTS_OF_PART:

@@ -188,7 +188,7 @@ def test_large_pictures_are_refused_before_they_are_decoded(client):
         ("keypoint-threshold=1", "keypoint-threshold: "),
         ("parts=tail", "there is no 'tail'"),
         ("openpose_body=25", "openpose_body goes with format=openpose only"),
-        ("format=json&draw=overlay", "ask for one of them"),
+        ("format=npz&draw=overlay", "ask for one of them"),
         ("boxes=true&draw=openpose", "boxes goes with draw=overlay only"),
         ("draw=openpose&canvas_size=0", "canvas_size: "),
         ("draw=openpose&canvas_size=2000x2000", "more than 1,000,000 pixels"),
@@ -263,6 +263,16 @@ def test_health_metrics_and_documentation(client, photo):
         *("drop_weak_hands", "openpose_body", "openpose_confidence", "pupils", "coco_layout"),
         *("canvas_size", "line_scale", "boxes"),
     ]
+    body = schema["paths"]["/v1/predict"]["post"]["requestBody"]
+    assert list(body["content"]) == ["multipart/form-data", "image/*", "application/json"]
+
+
+def test_what_the_page_of_docs_sends(client, photo):
+    """It sends every field that has a default, also those that go with something else."""
+    defaults = "format=json&whole_image=false&drop_weak_hands=false&boxes=false"
+    for query, kind in ((defaults, "application/json"), (f"{defaults}&draw=overlay", "image/jpeg")):
+        answer = client.post(f"/v1/predict?{query}", files={"file": photo})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
 
 
 def test_a_token():
