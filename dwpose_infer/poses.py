@@ -271,17 +271,22 @@ class PoseTable:
         return np.repeat(np.arange(len(self.person_counts)), self.person_counts)
 
 
-def common_layout(results: Sequence[Poses]) -> KeypointLayout:
+def common_layout(results: Iterable[Poses]) -> KeypointLayout:
     """Returns the layout of results' persons; where there is nobody, that of the first result.
 
     Raises:
         InvalidArgumentError: Persons have different ones.
     """
-    found = dict.fromkeys(result.layout for result in results if len(result))
+    found: dict[KeypointLayout, None] = {}
+    of_first = None
+    for result in results:
+        of_first = of_first or result.layout
+        if len(result):
+            found[result.layout] = None
     if len(found) > 1:
         names = ", ".join(layout.name for layout in found)
         raise InvalidArgumentError(f"these results have different keypoints: {names}")
-    return next(iter(found), results[0].layout if results else WHOLEBODY_133)
+    return next(iter(found), of_first or WHOLEBODY_133)
 
 
 def stack(results: Sequence[Poses]) -> PoseTable:

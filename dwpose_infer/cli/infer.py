@@ -33,7 +33,7 @@ what is written (NAME is the picture's name; folders keep their tree):
   NAME.npz             --format npz       everything, as NumPy arrays
   results_coco.json    --format coco      COCO-WholeBody results of all pictures
   dataset_coco.json    --format coco-dataset    all pictures as labels, for annotation tools
-  poses.csv, .parquet  --format csv, parquet    a row for each person of all pictures
+  poses.csv, .parquet  --format csv, parquet    a row for each person of all pictures, or nobody
   NAME_overlay.jpg     --draw overlay     skeletons over the picture (default)
   NAME_openpose.png    --draw openpose    skeletons on black, for ControlNet
 
@@ -147,7 +147,7 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         "--skip-existing",
         action="store_true",
         help="leave out pictures and videos whose results are all there already, and go on with "
-        "videos that were broken off",
+        "videos, tables and COCO files that were broken off",
     )
     group.add_argument(
         "--json",
@@ -356,8 +356,8 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
         "--annotations",
         type=Path,
         metavar="FILE",
-        help="COCO annotations that give pictures their ids in --format coco (default: the number "
-        "that is the file name)",
+        help="COCO annotations that give pictures their ids in --format coco (default: the numbers "
+        "that are the file names, else places in the run, from 1)",
     )
     group.add_argument(
         "--canvas-size",

@@ -129,15 +129,6 @@ class OutputPlan:
             drawn = draw(result, image_bgr, style=style, **self.draw_options.get(style, {}))
             write_bytes(path, _encode(drawn, path))
 
-    def write_shared(self, results: Sequence[PoseResult]) -> None:
-        """Writes the files of the whole run.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        for name, path in self.shared_paths().items():
-            save(results, path, format=name, **self.format_options.get(name, {}))
-
 
 def check_paths(paths: Iterable[Path], inputs: Iterable[str]) -> None:
     """Checks that no file is written twice and none is an input.

@@ -6,7 +6,8 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -24,6 +25,7 @@ from .clip_outputs import ClipPlan, out_video
 from .exit_status import printable
 from .infer_options import InferOptions, check_inputs, check_outputs
 from .outputs import DrawStyle, OutputPlan, check_paths
+from .run_files import RunFiles
 from .video import ClipRun, ClipTally, check_clips
 
 DEFAULT_OUT = Path("dwpose-out")
@@ -38,7 +40,6 @@ class _Tally:
     empty: int = 0  # of those done, pictures with nobody on them
     failed: int = 0
     interrupted: bool = False
-    results: list[PoseResult] = field(default_factory=list)
     noted: int = 0  # of those done, pictures of which something was altered or assumed
     kinds_said: set[str] = field(default_factory=set)
 
@@ -73,27 +74,33 @@ def run(options: InferOptions) -> int:
         )
     clip_plan = ClipPlan(plan, video, options.pose_settings) if plan else None
     _check_clips(options, clip_plan, pictures, clips)
-    skipped = 0
-    if plan:
-        _check_plan(options, plan, pictures)
-        if options.skip_existing:
-            todo = [picture for picture in pictures if not plan.is_done(picture)]
-            clips_todo = [clip for clip in clips if not (clip_plan and clip_plan.is_done(clip))]
-            skipped = len(pictures) + len(clips) - len(todo) - len(clips_todo)
-            pictures, clips = todo, clips_todo
+    if plan and pictures:
+        plan.check(pictures)
     tally, clip_tally = _Tally(), ClipTally()
-    if pictures or clips:
-        with _open_pipeline(options) as pipeline:
-            _check_points(options, plan, pipeline)
-            try:
-                _predict_all(options, pipeline, plan, pictures, tally)
-            except KeyboardInterrupt:
-                tally.interrupted = True
-            else:
-                finish = partial(_finish, options)
-                ClipRun(options, pipeline, clip_plan, finish, clip_tally).work_on(clips)
-    if plan and pictures and not tally.interrupted and plan.shared_formats:
-        plan.write_shared(tally.results)
+    with _run_files(options, plan, pictures) as run_files:
+        todo, clips_todo = pictures, clips
+        if plan and options.skip_existing:
+            todo = [
+                picture
+                for picture in pictures
+                if not (plan.is_done(picture) and (run_files is None or picture in run_files))
+            ]
+            clips_todo = [clip for clip in clips if not (clip_plan and clip_plan.is_done(clip))]
+        if todo or clips_todo:
+            with _open_pipeline(options) as pipeline:
+                _check_points(options, plan, pipeline)
+                try:
+                    write = partial(_write, plan, run_files) if plan else None
+                    _predict_all(options, pipeline, write, todo, tally)
+                except KeyboardInterrupt:
+                    tally.interrupted = True
+                else:
+                    finish = partial(_finish, options)
+                    ClipRun(options, pipeline, clip_plan, finish, clip_tally).work_on(clips_todo)
+        if run_files is not None and not tally.interrupted:
+            run_files.finish(pictures)
+    skipped = len(pictures) + len(clips) - len(todo) - len(clips_todo)
+    pictures, clips = todo, clips_todo
     if not options.quiet:
         elapsed_s = time.perf_counter() - started_s
         print(_summary(tally, clip_tally, skipped, elapsed_s, plan), file=sys.stderr)
@@ -179,16 +186,19 @@ def _plan(options: InferOptions, *, folder: Path | None) -> OutputPlan | None:
     )
 
 
-def _check_plan(options: InferOptions, plan: OutputPlan, pictures: Sequence[Picture]) -> None:
-    """Finds out before the work starts what would go wrong at its end."""
-    if not pictures:
-        return
-    shared = ", ".join(plan.shared_formats)
-    if options.skip_existing and shared:
-        raise InvalidArgumentError(
-            f"--skip-existing does not go with --format {shared}: one file holds all pictures"
-        )
-    plan.check(pictures)
+def _run_files(
+    options: InferOptions, plan: OutputPlan | None, pictures: Sequence[Picture]
+) -> AbstractContextManager[RunFiles | None]:
+    if plan is None or not pictures or not plan.shared_formats:
+        return nullcontext()
+    parts = None if options.parts is None else ",".join(options.parts)
+    finished = f"parts={parts} keypoint_threshold={options.keypoint_threshold}"
+    return RunFiles(
+        plan.shared_paths(),
+        plan.format_options,
+        settings=f"{options.pose_settings} {finished}",
+        go_on=options.skip_existing,
+    )
 
 
 def _open_pipeline(options: InferOptions) -> Pipeline:
@@ -225,7 +235,7 @@ def _check_points(options: InferOptions, plan: OutputPlan | None, pipeline: Pipe
 def _predict_all(
     options: InferOptions,
     pipeline: Pipeline,
-    plan: OutputPlan | None,
+    write: Callable[[Picture, Found, PoseResult], None] | None,
     pictures: Sequence[Picture],
     tally: _Tally,
 ) -> None:
@@ -244,7 +254,7 @@ def _predict_all(
             error = found if isinstance(found, DwposeError) else None
             if isinstance(found, Found):
                 try:
-                    _deliver(options, plan, picture, found, tally)
+                    _deliver(options, write, picture, found, tally)
                     for line in _new_notes(found.result, tally):
                         if not options.quiet:
                             bar.write(line, file=sys.stderr)
@@ -268,18 +278,29 @@ def _finish(options: InferOptions, result: PoseResult, source: str) -> PoseResul
     return result.masked(parts=options.parts, min_score=options.keypoint_threshold)
 
 
+def _write(
+    plan: OutputPlan,
+    run_files: RunFiles | None,
+    picture: Picture,
+    found: Found,
+    result: PoseResult,
+) -> None:
+    if found.image_bgr is not None:
+        plan.write(picture, found.image_bgr, result)
+    if run_files is not None:
+        run_files.add(picture, result)
+
+
 def _deliver(
     options: InferOptions,
-    plan: OutputPlan | None,
+    write: Callable[[Picture, Found, PoseResult], None] | None,
     picture: Picture,
     found: Found,
     tally: _Tally,
 ) -> None:
     result = _finish(options, found.result, picture.source)
-    if plan and found.image_bgr is not None:
-        plan.write(picture, found.image_bgr, result)
-        if plan.shared_formats:
-            tally.results.append(result)
+    if write is not None:
+        write(picture, found, result)
     if options.json:
         print(json.dumps(result.to_dict(), allow_nan=False), flush=True)
     tally.done += 1

@@ -16,9 +16,9 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from ..errors import InputError, OutputError
+from ..errors import DwposeError, InputError, OutputError
 
 if sys.platform != "win32":
     import fcntl
@@ -46,10 +46,7 @@ _REASONS: Final[dict[int, str]] = {
 
 
 def write_bytes(path: str | PathLike[str], data: bytes) -> Path:
-    """Writes a file in one step; missing folders are made, an existing file is replaced.
-
-    A symbolic link is followed. What is neither a file nor a folder (a device, a pipe) cannot
-    be replaced and is written to directly.
+    """Writes a file in one step, see `new_file`.
 
     Args:
         path: File to write.
@@ -61,16 +58,36 @@ def write_bytes(path: str | PathLike[str], data: bytes) -> Path:
     Raises:
         OutputError: The file cannot be written; what stood there before is unchanged.
     """
+    with new_file(path) as file:
+        file.write(data)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def new_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
+    """Opens a file that appears when the `with` block ends, and does not where that raises.
+
+    Missing folders are made, an existing file is replaced. A symbolic link is followed. What is
+    neither a file nor a folder (a device, a pipe) cannot be replaced and is written to directly.
+
+    Raises:
+        OutputError: The file cannot be written; what stood there before is unchanged.
+    """
     given = Path(path)
     with writing(given):
         target = given.resolve() if given.is_symlink() else given
         if target.is_dir():
             raise OutputError(f"cannot write {given}: it is a folder")
         if target.exists() and not target.is_file():
-            target.write_bytes(data)
-        else:
-            _replace(target, data)
-    return given
+            with target.open("wb") as file:
+                yield file
+            return
+        with part_file(target) as part:
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(target)
 
 
 @contextlib.contextmanager
@@ -78,6 +95,8 @@ def writing(path: str | PathLike[str]) -> Iterator[None]:
     """Turns what the operating system says about a file that is written into an `OutputError`."""
     try:
         yield
+    except DwposeError:
+        raise
     except OSError as error:
         raise OutputError(f"cannot write {path}: {reason_of(error)}") from error
     except ValueError as error:  # the path holds a null character
@@ -87,15 +106,6 @@ def writing(path: str | PathLike[str]) -> Iterator[None]:
 def reason_of(error: OSError) -> str:
     """Returns in words why the operating system did not write."""
     return _REASONS.get(error.errno or 0, error.strerror or str(error))
-
-
-def _replace(target: Path, data: bytes) -> None:
-    with part_file(target) as part:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
 
 
 def is_there(path: str | PathLike[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import FormatError, InvalidArgumentError
@@ -27,6 +28,14 @@ def dump(document: Any) -> bytes:
             "the result holds an infinite number, which JSON cannot hold"
         ) from error
     return f"{text}\n".encode("ascii")
+
+
+def dump_list(items: Iterable[Any]) -> Iterator[bytes]:
+    """Yields what `dump` returns for a list, without the line feed, item by item."""
+    yield b"["
+    for index, item in enumerate(items):
+        yield (b", " if index else b"") + dump(item)[:-1]
+    yield b"]"
 
 
 def parse(data: bytes, origin: str) -> Any:

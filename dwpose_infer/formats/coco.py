@@ -6,6 +6,9 @@ point in turn, and `score`: the fields that mmpose's CocoWholeBodyMetric writes.
 pixels. An absent point is 0, 0, 0. Of networks of 17 or 23 points the parts they have are written;
 those of Halpe's 26 points have them all in `keypoints`, as mmpose's CocoMetric writes them.
 
+A picture's id is the number that is its file name where every picture has one of its own, else its
+place in the run, from 1; each person has `file_name` then, too, which is not part of the format.
+
 The format is foreign and a bare list: it has no room for a schema version, nor for pictures
 with nobody on them, sizes, identities or the score of a box alone.
 
@@ -16,18 +19,21 @@ for middle-sized and large persons.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidArgumentError
-from ..files.json_text import numbers, require, shortest_decimals
+from ..files.json_text import dump_list, numbers, require, shortest_decimals
 from ..layouts import BODY_17, LAYOUTS, WHOLEBODY_133, KeypointLayout, PartIndex
 from ..poses import Float32Array, Poses
 from .format import Format
-from .image_ids import Annotations, ImageIds, id_from_name
+from .image_ids import Annotations, ImageIds, ids_and_names
+
+logger = logging.getLogger(__name__)
 
 PERSON_CATEGORY: Final = 1
 """COCO's category of persons."""
@@ -71,41 +77,67 @@ def instance_score(
 
 
 def to_document(
-    results: Sequence[Poses], *, annotations: Annotations | None = None, bbox: bool = False
+    results: Iterable[Poses], *, annotations: Annotations | None = None, bbox: bool = False
 ) -> list[dict[str, Any]]:
     """Returns the persons of any number of pictures as COCO-WholeBody results.
 
     Args:
-        results: The pictures' results; each must know its `source`.
+        results: The pictures' results; gone through twice.
         annotations: Gives the pictures their ids by file name: path of a COCO annotation file,
-            its parsed content, or a mapping from file name to id. None takes the number that
-            is a picture's file name, 785 of 000000000785.jpg.
+            its parsed content, or a mapping from file name to id. None takes the rule above.
         bbox: Whether to add `bbox` (left, top, width, height in pixels) where boxes are known;
             see above for what that does to an evaluation.
 
     Raises:
-        InvalidArgumentError: A picture's id cannot be told, or two pictures have the same.
+        InvalidArgumentError: The annotations do not tell a picture's id, or give two the same.
         InputError: The annotation file cannot be read.
         FormatError: It is no annotation file.
     """
-    known = None if annotations is None else ImageIds.of(annotations)
-    sources: dict[int, str] = {}
-    persons: list[dict[str, Any]] = []
-    for result in results:
-        image_id, source = _image_id(result.source, known), str(result.source)
-        if image_id in sources:
+    return list(_all_persons(results, annotations=annotations, bbox=bbox))
+
+
+def write_document(file: BinaryIO, results: Iterable[Poses], **options: Any) -> None:
+    """Writes what `to_document` returns, with its options; one picture at a time in memory."""
+    file.writelines(dump_list(_all_persons(results, **options)))
+    file.write(b"\n")
+
+
+def _all_persons(
+    results: Iterable[Poses], *, annotations: Annotations | None = None, bbox: bool = False
+) -> Iterator[dict[str, Any]]:
+    ids, names = _ids_and_names([result.source for result in results], annotations)
+    for result, image_id, name in zip(results, ids, names, strict=True):
+        yield from _persons(result, image_id, name, bbox)
+
+
+def _ids_and_names(
+    sources: Sequence[str | None], annotations: Annotations | None
+) -> tuple[list[int], list[str | None]]:
+    """The pictures' ids, and their names where the ids do not tell them."""
+    if annotations is None:
+        ids, names, by_name = ids_and_names(sources)
+        return ids, [None if by_name else name for name in names]
+    known = ImageIds.of(annotations)
+    taken: dict[int, str] = {}
+    for source in sources:
+        if source is None:
             raise InvalidArgumentError(
-                f"{sources[image_id]} and {source} both have the image id {image_id}"
+                "the annotations tell ids by file name, and a result without a source has none: "
+                "set its source to the picture's file name"
             )
-        sources[image_id] = source
-        persons += _persons(result, image_id, bbox)
-    return persons
+        image_id = known.find(source)
+        if image_id in taken:
+            raise InvalidArgumentError(
+                f"{taken[image_id]} and {source} both have the image id {image_id}"
+            )
+        taken[image_id] = source
+    return list(taken), [None] * len(taken)
 
 
 def by_image_id(document: Any, *, origin: str = "the document") -> dict[int, Poses]:
     """Returns the results of a COCO-WholeBody results list, by image id.
 
-    `source` is the image id as text, the only thing the list says of a picture. `boxes_xyxy` is
+    `source` is the `file_name` where there is one, else the image id as text. `boxes_xyxy` is
     known where every person of a picture has a `bbox`; `box_scores` never is, for `score` is
     not the box's own. A field that is missing or empty leaves its part absent, so that results
     of the 17 points alone can be read too. `keypoints` may hold all points of another layout: 23,
@@ -154,25 +186,7 @@ def layout_of_list(keypoints: Any) -> KeypointLayout | None:
     return None if points == len(BODY_17) else LAYOUTS.get(round(points))
 
 
-def _image_id(source: str | None, known: ImageIds | None) -> int:
-    if source is None:
-        raise InvalidArgumentError(
-            "COCO results need an image id, and a result without a source has none: set its "
-            "source to the picture's file name"
-        )
-    if known is not None:
-        return known.find(source)
-    image_id = id_from_name(source)
-    if image_id is None:
-        raise InvalidArgumentError(
-            f"COCO results need an image id, and {source} is not named by a number: give "
-            "the data set's annotation file (annotations=, --annotations), or a mapping from file "
-            "name to id"
-        )
-    return image_id
-
-
-def _persons(result: Poses, image_id: int, bbox: bool) -> list[dict[str, Any]]:
+def _persons(result: Poses, image_id: int, name: str | None, bbox: bool) -> list[dict[str, Any]]:
     triples = np.concatenate([result.keypoints, result.scores[..., None]], axis=2)
     present = ~np.isnan(triples).any(axis=2)
     triples = shortest_decimals(np.where(present[..., None], triples, np.float32(0.0)))
@@ -184,6 +198,7 @@ def _persons(result: Poses, image_id: int, bbox: bool) -> list[dict[str, Any]]:
     persons = [
         {
             "image_id": image_id,
+            **({} if name is None else {"file_name": name}),
             "category_id": PERSON_CATEGORY,
             **{field: values[index] for field, values in fields.items()},
             "score": scores[index],
@@ -214,7 +229,7 @@ def _picture(persons: list[dict[str, Any]], image_id: int, origin: str) -> Poses
         keypoints=triples[..., :2].astype(np.float32),
         scores=triples[..., 2].astype(np.float32),
         boxes_xyxy=_boxes(persons, origin),
-        source=str(image_id),
+        source=str(persons[0].get("file_name", image_id)),
     )
 
 
@@ -246,10 +261,14 @@ def _recognises(document: Any) -> bool:
 def _check(
     sources: Sequence[str], *, annotations: Annotations | None = None, bbox: bool = False
 ) -> None:
-    """Finds out whether every picture has an image id."""
-    known = None if annotations is None else ImageIds.of(annotations)
-    for source in sources:
-        _image_id(source, known)
+    """Finds out whether every picture has an image id, and says where that is its place."""
+    _, names = _ids_and_names(sources, annotations)
+    if any(names):
+        logger.warning(
+            "image ids in %s are the pictures' places in the run, from 1, with file_name beside "
+            "them: not every picture has a number of its own for a name (--annotations gives ids)",
+            FORMAT.file_name,
+        )
 
 
 FORMAT: Final = Format(
@@ -260,6 +279,7 @@ FORMAT: Final = Format(
     lossless=False,
     description="COCO-WholeBody results, as evaluations read them",
     encode=to_document,
+    write_pictures=write_document,
     decode=from_document,
     recognises=_recognises,
     check=_check,

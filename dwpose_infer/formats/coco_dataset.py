@@ -18,20 +18,20 @@ them are there. Identities are in `track_id`. Scores of points are not carried: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import keypoints as kp
 from ..errors import InvalidArgumentError
-from ..files.json_text import numbers, require, shortest_decimals
+from ..files.json_text import dump, dump_list, numbers, require, shortest_decimals
 from ..layouts import WHOLEBODY_133, KeypointLayout, PartIndex
 from ..poses import Float32Array, Poses, common_layout
 from .coco import FIELD_OF_PART, PERSON_CATEGORY, fields_of, layout_of_list
 from .format import Format
-from .image_ids import id_from_name, parts_of
+from .image_ids import ids_and_names
 
 Layout = Literal["wholebody", "one-list"]
 
@@ -47,7 +47,7 @@ VALID_FIELDS: Final = {
 
 
 def to_document(
-    results: Sequence[Poses], *, min_score: float = 0.3, layout: Layout = "wholebody"
+    results: Iterable[Poses], *, min_score: float = 0.3, layout: Layout = "wholebody"
 ) -> dict[str, Any]:
     """Returns pictures and their persons as a COCO data set.
 
@@ -55,7 +55,7 @@ def to_document(
     picture has one of its own, else its place in the run, from 1.
 
     Args:
-        results: The pictures' results.
+        results: The pictures' results; gone through twice.
         min_score: Least score of a point that is labelled.
         layout: How the points lie, see above.
 
@@ -64,15 +64,38 @@ def to_document(
     """
     points = common_layout(results)
     _check_points(points, layout=layout)
-    ids = _image_ids(results)
-    annotations: list[dict[str, Any]] = []
-    for image_id, result in zip(ids, results, strict=True):
-        annotations += _persons(result, image_id, len(annotations), min_score, layout)
+    images = _images(results)
     return {
-        "images": [_image(result, each) for each, result in zip(ids, results, strict=True)],
+        "images": images,
         "categories": [_category(points, layout)],
-        "annotations": annotations,
+        "annotations": list(_all_persons(results, images, min_score, layout)),
     }
+
+
+def write_document(
+    file: BinaryIO,
+    results: Iterable[Poses],
+    *,
+    min_score: float = 0.3,
+    layout: Layout = "wholebody",
+) -> None:
+    """Writes what `to_document` returns; one picture at a time in memory."""
+    points = common_layout(results)
+    _check_points(points, layout=layout)
+    images = _images(results)
+    head = dump({"images": images, "categories": [_category(points, layout)]})
+    file.write(head.rstrip(b"}\n") + b', "annotations": ')
+    file.writelines(dump_list(_all_persons(results, images, min_score, layout)))
+    file.write(b"}\n")
+
+
+def _all_persons(
+    results: Iterable[Poses], images: list[dict[str, Any]], min_score: float, layout: Layout
+) -> Iterator[dict[str, Any]]:
+    before = 0
+    for image, result in zip(images, results, strict=True):
+        yield from _persons(result, image["id"], before, min_score, layout)
+        before += len(result)
 
 
 def from_document(document: Any, *, origin: str) -> list[Poses]:
@@ -99,19 +122,13 @@ def from_document(document: Any, *, origin: str) -> list[Poses]:
     ]
 
 
-def _image_ids(results: Sequence[Poses]) -> list[int]:
-    named = [None if each.source is None else id_from_name(each.source) for each in results]
-    numbers_found = [number for number in named if number is not None]
-    if len(set(numbers_found)) == len(results):
-        return numbers_found
-    return list(range(1, len(results) + 1))
-
-
-def _image(result: Poses, image_id: int) -> dict[str, Any]:
-    parts = parts_of(result.source or "")
-    width, height = result.image_size or (0, 0)
-    name = parts[-1] if parts else f"{image_id}"
-    return {"id": image_id, "file_name": name, "width": int(width), "height": int(height)}
+def _images(results: Iterable[Poses]) -> list[dict[str, Any]]:
+    known = [(result.source, result.image_size or (0, 0)) for result in results]
+    ids, names, _ = ids_and_names([source for source, _ in known])
+    return [
+        {"id": image_id, "file_name": name, "width": int(width), "height": int(height)}
+        for image_id, name, (_, (width, height)) in zip(ids, names, known, strict=True)
+    ]
 
 
 def _check_points(points: KeypointLayout, *, layout: Layout = "wholebody") -> None:
@@ -276,6 +293,7 @@ FORMAT: Final = Format(
     lossless=False,
     description="a COCO data set, as annotation tools and training read it",
     encode=to_document,
+    write_pictures=write_document,
     decode=from_document,
     recognises=_recognises,
     check_points=_check_points,

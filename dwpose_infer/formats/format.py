@@ -37,6 +37,9 @@ class Format:
             format's options.
         decode: Reads poses from a file's bytes, or from the values of a JSON file; `origin` is
             what errors call them.
+        write_pictures: Writes what `encode` returns to a binary file; the pictures are gone through
+            one after the other, perhaps several times, and only a few are in memory. None where a
+            picture has a file of its own.
         recognises: Tells whether a parsed JSON document is of this format; None for the others,
             which are known by their ending.
         of_clip: What holds the frames of a clip: one file, a folder with a file for each frame or
@@ -58,6 +61,7 @@ class Format:
     encode: Callable[..., Any]
     decode: Callable[..., list[Poses]]
     file_name: str = ""
+    write_pictures: Callable[..., None] | None = None
     recognises: Callable[[Any], bool] | None = None
     of_clip: Literal["file", "folder", "persons", "log"] | None = None
     clip_name: str = ""

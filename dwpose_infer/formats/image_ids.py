@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from os import PathLike, fspath
 from pathlib import PureWindowsPath
 from typing import Any
@@ -72,6 +73,30 @@ def id_from_name(source: str) -> int | None:
     parts = parts_of(source)
     stem = PureWindowsPath(parts[-1]).stem if parts else ""
     return int(stem) if re.fullmatch(r"[0-9]{1,18}", stem) else None
+
+
+def ids_and_names(sources: Sequence[str | None]) -> tuple[list[int], list[str], bool]:
+    """Returns ids and file names of the pictures of a run, by the rule of this package.
+
+    A picture's id is the number that is its file name (785 of 000000000785.jpg) where every
+    picture has one of its own, else its place in the run, from 1. Its name is the last part of
+    its source, or where two have the same, what follows the folder that all are in.
+
+    Returns:
+        Ids, names, and whether the ids are numbers of the names.
+    """
+    named = [None if source is None else id_from_name(source) for source in sources]
+    numbers = [number for number in named if number is not None]
+    by_name = len(set(numbers)) == len(sources)
+    ids = numbers if by_name else list(range(1, len(sources) + 1))
+    pairs = zip(sources, ids, strict=True)
+    parts = [parts_of(source or "") or (f"{image_id}",) for source, image_id in pairs]
+    if len({each[-1] for each in parts}) == len(parts):
+        return ids, [each[-1] for each in parts], by_name
+    shortest = min(len(each) for each in parts) - 1
+    columns = zip(*(each[:shortest] for each in parts), strict=True)
+    shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    return ids, ["/".join(each[shared:]) for each in parts], by_name
 
 
 def parts_of(source: str) -> tuple[str, ...]:

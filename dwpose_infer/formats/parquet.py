@@ -11,9 +11,10 @@ Needs pyarrow; pandas reads the files, but is not needed to write or read them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from .table import (
     number_columns,
     results_of,
     rows_of,
+    tables_of,
     unicode_sources,
 )
 
@@ -56,17 +58,35 @@ def encode_parquet(table: PoseTable) -> bytes:
     Raises:
         MissingDependencyError: pyarrow is not installed.
     """
-    pyarrow, parquet = import_pyarrow()
-    rows = rows_of(table)
+    file = io.BytesIO()
+    import_pyarrow()[1].write_table(_arrow_table(rows_of(table), frame_columns(table)), file)
+    return file.getvalue()
+
+
+def write_parquet(file: BinaryIO, pictures: Iterable[Poses]) -> None:
+    """Writes the table of `encode_parquet` of any number of pictures, a few in memory at a time.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+    """
+    first_picture, writer = 0, None
+    for table in tables_of(pictures):
+        part = _arrow_table(rows_of(table, first_picture=first_picture), {})
+        writer = writer or import_pyarrow()[1].ParquetWriter(file, part.schema)
+        writer.write_table(part)
+        first_picture += len(table.person_counts)
+    if writer is not None:
+        writer.close()
+
+
+def _arrow_table(rows: Rows, frames: Mapping[str, Any]) -> Any:
+    pyarrow, _ = import_pyarrow()
     arrays = {**_integers(rows, INTEGER_COLUMNS), **_numbers(rows)}
     arrays["source"] = pyarrow.array(rows.sources, pyarrow.string())
-    columns = {name: arrays[name] for name in columns_of(table.layout)}
-    for name, values in frame_columns(table).items():
+    columns = {name: arrays[name] for name in columns_of(rows.layout)}
+    for name, values in frames.items():
         columns[name] = pyarrow.array(values, mask=np.isnan(values))
-    sink = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.table(columns, metadata=METADATA), sink)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+    return pyarrow.table(columns, metadata=METADATA)
 
 
 def picture_rows(pictures: Sequence[Poses], errors: Sequence[str | None]) -> Any:
@@ -81,7 +101,7 @@ def picture_rows(pictures: Sequence[Poses], errors: Sequence[str | None]) -> Any
     """
     pyarrow, _ = import_pyarrow()
     stacked = stack(pictures)
-    rows = rows_of(stacked)
+    rows = rows_of(stacked).of_persons()
     people = {**_integers(rows, ("person", "id")), **_numbers(rows)}
     offsets = np.concatenate([[0], np.cumsum(stacked.person_counts)])
     failed = np.array([error is not None for error in errors], bool)
@@ -116,8 +136,8 @@ def _numbers(rows: Rows) -> dict[str, Any]:
 def decode_parquet(data: bytes, *, origin: str) -> list[Poses]:
     """Returns the results of a Parquet table.
 
-    Of a table with one row a person, each picture that has rows; with one row a picture, each
-    that has no error.
+    Of a table with one row a person, every picture; with one row a picture, each that has no
+    error.
 
     Raises:
         FormatError: It is not such a table; the message begins with `origin`.
@@ -133,7 +153,7 @@ def decode_parquet(data: bytes, *, origin: str) -> list[Poses]:
 
 
 def decode_parquet_clip(data: bytes, *, origin: str) -> PoseTable:
-    """Returns the frames of a clip's Parquet table that have rows, with their indices and times.
+    """Returns the frames of a clip's Parquet table, with their indices and times.
 
     Raises:
         FormatError: It is not such a table, or that of pictures.
@@ -253,6 +273,7 @@ PARQUET: Final = Format(
     lossless=False,
     description="the same table as Parquet; needs pyarrow",
     encode=encode_parquet,
+    write_pictures=write_parquet,
     decode=decode_parquet,
     decode_clip=decode_parquet_clip,
     of_clip="file",

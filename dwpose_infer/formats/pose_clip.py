@@ -110,8 +110,7 @@ def load_clip(path: str | PathLike[str]) -> PoseClip:
         path: A frame log (.jsonl), a NumPy archive or table of a clip (.npz, .csv, .parquet), or a
             folder of OpenPose files, whose names end with the frame's number and
             `_keypoints.json`, or of .trc files, whose names end with `_id` and the person's
-            number; .trc, .pose, .nwb and .slp files too. Tables have no row for a frame with
-            nobody, so such frames are not there; OpenPose files know no times.
+            number; .trc, .pose, .nwb and .slp files too. OpenPose files know no times.
 
     Raises:
         InputError: It does not exist or cannot be read.

@@ -1,4 +1,4 @@
-"""Tables: one row a person, as CSV; `parquet` writes the same as Parquet.
+"""Tables: one row a person, and one a picture with nobody, as CSV; `parquet` writes the same.
 
 Columns, in this order: `schema_version`; `picture`, the place of the picture among those saved,
 from 0; `source`, `width`, `height`; `person`, the place of the person in the picture, from 0;
@@ -8,8 +8,8 @@ from 0; `source`, `width`, `height`; `person`, the place of the person in the pi
 pixels of the picture.
 
 What is unknown, and the coordinates of an absent point, are empty cells in CSV and nulls in
-Parquet. Every float32 comes back exactly. A picture with nobody on it has no row, so it is not
-there when the table is read; the numbers of `picture` keep its gap.
+Parquet. Every float32 comes back exactly. A picture with nobody on it has one row, in which
+`person` and everything after it are empty.
 
 A source that begins as a formula does in spreadsheets (=, +, -, @) has an apostrophe before it in
 CSV, which reading takes away again.
@@ -20,9 +20,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from itertools import islice
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,9 @@ from .format import Format
 
 _FORMULA_BEGINS: Final = "=+-@\t\r"
 """First characters by which spreadsheets take a cell for a formula."""
+
+PICTURES_TOGETHER: Final = 128
+"""Pictures in memory at a time while a table of many is written."""
 
 UNKNOWN: Final = int(np.iinfo(np.int64).min)
 """Stands in the arrays of whole numbers for an empty cell."""
@@ -69,8 +73,9 @@ def columns_of(layout: KeypointLayout) -> list[str]:
 class Rows:
     """N rows: whole numbers (N,) int64 by column, sources, and numbers (N, 5 + 3 K) float32.
 
-    The numbers are the columns of `number_columns(layout)`, with K points. Those of a clip have
-    the index of the frame (N,) int64 and its time (N,) float64, too.
+    The numbers are the columns of `number_columns(layout)`, with K points. In the row of a picture
+    with nobody `person` is UNKNOWN, and so is all that is a person's. Those of a clip have the
+    index of the frame (N,) int64 and its time (N,) float64, too.
     """
 
     integers: dict[str, Int64Array]
@@ -80,13 +85,44 @@ class Rows:
     frames: Int64Array | None = None
     times_s: Float64Array | None = None
 
+    def of_persons(self) -> Rows:
+        """Returns the rows that are a person's; of a clip's, without the frames."""
+        (wanted,) = np.nonzero(self.integers["person"] != UNKNOWN)
+        return Rows(
+            {name: column[wanted] for name, column in self.integers.items()},
+            [self.sources[index] for index in wanted.tolist()],
+            self.numbers[wanted],
+            self.layout,
+        )
+
 
 def encode_csv(table: PoseTable) -> bytes:
     """Returns the CSV table of pictures, or of frames with the columns `frame` and `time_s`.
 
     It is UTF-8 with commas, a header line and line feeds.
     """
-    rows, frames = rows_of(table), frame_columns(table)
+    return _csv_text(table, header=True, first_picture=0)
+
+
+def write_csv(file: BinaryIO, pictures: Iterable[Poses]) -> None:
+    """Writes the table of `encode_csv` of any number of pictures, a few in memory at a time."""
+    first_picture = 0
+    for table in tables_of(pictures):
+        file.write(_csv_text(table, header=first_picture == 0, first_picture=first_picture))
+        first_picture += len(table.person_counts)
+
+
+def tables_of(pictures: Iterable[Poses]) -> Iterator[PoseTable]:
+    """Yields the pictures, some in a table; a table of none where there is none."""
+    waiting = iter(pictures)
+    part = list(islice(waiting, PICTURES_TOGETHER))
+    yield stack(part)
+    while part := list(islice(waiting, PICTURES_TOGETHER)):
+        yield stack(part)
+
+
+def _csv_text(table: PoseTable, *, header: bool, first_picture: int) -> bytes:
+    rows, frames = rows_of(table, first_picture=first_picture), frame_columns(table)
     integers = {
         name: ["" if value == UNKNOWN else value for value in column.tolist()]
         for name, column in rows.integers.items()
@@ -95,7 +131,8 @@ def encode_csv(table: PoseTable) -> bytes:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     columns = columns_of(table.layout)
-    writer.writerow([*columns, *frames])
+    if header:
+        writer.writerow([*columns, *frames])
     for index, numbers in enumerate(shortest_decimals(rows.numbers).tolist()):
         cells = {name: column[index] for name, column in integers.items()}
         cells["source"] = _as_text(rows.sources[index] or "")
@@ -109,7 +146,7 @@ def _blank_nan(values: list[Any]) -> list[Any]:
 
 
 def decode_csv(data: bytes, *, origin: str) -> list[Poses]:
-    """Returns the results of a CSV table, one for each picture that has rows.
+    """Returns the results of a CSV table, one for each picture.
 
     Columns may stand in any order and others beside them; rows may be missing or sorted anew.
 
@@ -120,7 +157,7 @@ def decode_csv(data: bytes, *, origin: str) -> list[Poses]:
 
 
 def decode_csv_clip(data: bytes, *, origin: str) -> PoseTable:
-    """Returns the frames of a clip's CSV table that have rows, with their indices and times.
+    """Returns the frames of a clip's CSV table, with their indices and times.
 
     Raises:
         FormatError: It is not such a table, or that of pictures; the message begins with `origin`.
@@ -168,32 +205,44 @@ def _read_csv(data: bytes, origin: str) -> Rows:
 
 
 def frame_columns(table: PoseTable) -> dict[str, npt.NDArray[Any]]:
-    """Name -> (N,) values of the columns that the persons of a clip have besides."""
+    """Name -> (N,) values of the columns that the rows of a clip have besides."""
     if table.frame_indices is None or table.times_s is None:
         return {}
-    rows = table.rows()
-    return {"frame": table.frame_indices[rows], "time_s": table.times_s[rows]}
+    picture = _picture_of_rows(table)
+    return {"frame": table.frame_indices[picture], "time_s": table.times_s[picture]}
 
 
-def rows_of(stacked: PoseTable) -> Rows:
-    """Returns the rows of all persons."""
-    counts, picture = stacked.person_counts, stacked.rows()
+def _picture_of_rows(table: PoseTable) -> Int64Array:
+    """(N,) int64: every picture as often as it has persons, once where it has none."""
+    return np.repeat(np.arange(len(table.person_counts)), np.maximum(table.person_counts, 1))
+
+
+def rows_of(stacked: PoseTable, *, first_picture: int = 0) -> Rows:
+    """Returns the rows of all pictures, of which the first has the number given."""
+    picture = _picture_of_rows(stacked)
+    somebody = stacked.person_counts[picture] > 0
+    first_row = np.searchsorted(picture, picture)
     sizes = np.where(stacked.image_sizes < 0, UNKNOWN, stacked.image_sizes)[picture]
-    points = np.concatenate([stacked.keypoints, stacked.scores[..., None]], axis=2)
-    flat = points.reshape(len(picture), 3 * len(stacked.layout))
+    ids = np.full(len(picture), UNKNOWN)
+    ids[somebody] = np.where(stacked.has_ids[stacked.rows()], stacked.ids, UNKNOWN)
     sources = unicode_sources(stacked)
     integers = {
         "schema_version": np.full(len(picture), SCHEMA_VERSION, np.int64),
-        "picture": picture,
+        "picture": first_picture + picture,
         "width": sizes[:, 0],
         "height": sizes[:, 1],
-        "person": np.arange(len(picture)) - (np.cumsum(counts) - counts)[picture],
-        "id": np.where(stacked.has_ids[picture], stacked.ids, UNKNOWN),
+        "person": np.where(somebody, np.arange(len(picture)) - first_row, UNKNOWN),
+        "id": ids,
     }
+    numbers = np.full((len(picture), len(number_columns(stacked.layout))), np.nan, np.float32)
+    points = np.concatenate([stacked.keypoints, stacked.scores[..., None]], axis=2)
+    flat = points.reshape(len(points), 3 * len(stacked.layout))
+    parts = [stacked.boxes_xyxy, stacked.box_scores[:, None], flat]
+    numbers[somebody] = np.concatenate(parts, axis=1)
     return Rows(
         integers=integers,
         sources=[sources[index] for index in picture.tolist()],
-        numbers=np.concatenate([stacked.boxes_xyxy, stacked.box_scores[:, None], flat], axis=1),
+        numbers=numbers,
         layout=stacked.layout,
     )
 
@@ -207,12 +256,12 @@ def unicode_sources(stacked: PoseTable) -> list[str | None]:
 
 
 def results_of(rows: Rows, origin: str) -> list[Poses]:
-    """Returns the pictures that have rows; raises `FormatError` where there is none to be made."""
+    """Returns the pictures; raises `FormatError` where there is none to be made of the rows."""
     return [_picture(rows, indices) for indices in _pictures(rows, origin)]
 
 
 def clip_of(rows: Rows, origin: str) -> PoseTable:
-    """Returns the frames that have rows; raises `FormatError` where it is no table of a clip."""
+    """Returns the frames; raises `FormatError` where it is no table of a clip."""
     if rows.frames is None or rows.times_s is None:
         raise FormatError(f"{origin}: a table of pictures: it lacks the columns frame and time_s")
     require(bool((rows.frames >= 0).all()), origin, "frame is not a whole number from 0")
@@ -226,9 +275,11 @@ def _pictures(rows: Rows, origin: str) -> list[list[int]]:
     """The rows of each picture, in order."""
     for version in np.unique(rows.integers["schema_version"]).tolist():
         require_version(version, SCHEMA_VERSION, origin)
-    for name in ("picture", "person"):
-        complete = bool((rows.integers[name] != UNKNOWN).all())
-        require(complete, origin, f"the column {name} has an empty cell")
+    complete = bool((rows.integers["picture"] != UNKNOWN).all())
+    require(complete, origin, "the column picture has an empty cell")
+    nobody = rows.integers["person"] == UNKNOWN
+    empty = bool(np.isnan(rows.numbers[nobody]).all())
+    require(empty, origin, "the column person has an empty cell in a row with points")
     pictures: dict[tuple[int, str | None], list[int]] = {}
     for index in np.lexsort((rows.integers["person"], rows.integers["picture"])).tolist():
         key = (int(rows.integers["picture"][index]), rows.sources[index])
@@ -236,19 +287,22 @@ def _pictures(rows: Rows, origin: str) -> list[list[int]]:
     return list(pictures.values())
 
 
-def _picture(rows: Rows, indices: list[int]) -> Poses:
+def _picture(rows: Rows, row_indices: list[int]) -> Poses:
+    persons = rows.integers["person"][row_indices] != UNKNOWN
+    indices = np.array(row_indices, np.int64)[persons]
     boxes, box_scores, points = np.split(rows.numbers[indices], [4, 5], axis=1)
     points = points.reshape(-1, len(rows.layout), 3)
     ids = rows.integers["id"][indices]
-    width, height = (int(rows.integers[side][indices[0]]) for side in ("width", "height"))
+    width, height = (int(rows.integers[side][row_indices[0]]) for side in ("width", "height"))
     return Poses(
         keypoints=np.ascontiguousarray(points[..., :2]),
         scores=np.ascontiguousarray(points[..., 2]),
-        boxes_xyxy=None if np.isnan(boxes).all() else boxes,
-        box_scores=None if np.isnan(box_scores).all() else box_scores[:, 0],
-        ids=None if (ids == UNKNOWN).any() else ids,
+        # Of nobody no column can be unknown, except identities, which few have.
+        boxes_xyxy=None if len(boxes) and np.isnan(boxes).all() else boxes,
+        box_scores=None if len(boxes) and np.isnan(box_scores).all() else box_scores[:, 0],
+        ids=None if not len(ids) or (ids == UNKNOWN).any() else ids,
         image_size=None if UNKNOWN in (width, height) else (width, height),
-        source=rows.sources[indices[0]],
+        source=rows.sources[row_indices[0]],
     )
 
 
@@ -312,6 +366,7 @@ CSV: Final = Format(
     lossless=False,
     description="a table with one row a person",
     encode=encode_csv,
+    write_pictures=write_csv,
     decode=decode_csv,
     decode_clip=decode_csv_clip,
     of_clip="file",

@@ -18,6 +18,7 @@ from dwpose_infer import Predictor, formats
 from dwpose_infer.backends.tensorrt.system import find_driver
 from dwpose_infer.cli import run as cli_run
 from dwpose_infer.cli.infer import main
+from dwpose_infer.cli.run_files import JOURNAL_NAME
 from dwpose_infer.zoo import DEFAULT_DETECTOR
 
 
@@ -106,7 +107,7 @@ def test_every_format_and_drawing(folder):
         "{}_overlay.jpg",
     ]
     expected = [name.format(stem) for stem in ("deep/two", "nobody", "one") for name in names]
-    assert files(folder / "dwpose-out") == sorted([*expected, "poses.csv"])
+    assert files(folder / "dwpose-out") == sorted([*expected, "poses.csv", JOURNAL_NAME])
     openpose = json.loads((folder / "dwpose-out/one_keypoints.json").read_text())
     assert openpose["version"] == 1.3
     (plain,), (packed,) = (formats.load(folder / f"dwpose-out/one.{e}") for e in ("json", "npz"))
@@ -128,10 +129,14 @@ def test_coco_results(folder, astronaut):
     assert {person["image_id"] for person in results} == {12}
 
 
-def test_coco_without_numbers_fails_before_the_work(folder, capsys):
-    assert main(["in/one.jpg", "--format", "coco"]) == 2
-    assert "--annotations" in capsys.readouterr().err
-    assert not (folder / "dwpose-out").exists() or not files(folder / "dwpose-out")
+def test_coco_without_numbers_gives_places_and_names(folder, caplog):
+    assert main(["in", "--format", "coco", "--draw", "none"]) == 0
+    results = json.loads((folder / "dwpose-out/results_coco.json").read_text())
+    assert {(each["image_id"], each["file_name"]) for each in results} == {
+        (1, "two.jpg"),
+        (3, "one.jpg"),
+    }
+    assert "image ids in results_coco.json are the pictures' places in the run" in caplog.text
 
 
 def test_json_on_standard_output(folder, capsys):
@@ -169,8 +174,6 @@ def test_skip_existing(folder, capsys):
     assert main(["in", "--draw", "none", "--skip-existing"]) == 0
     assert (folder / "dwpose-out/one.json").stat().st_mtime_ns == written
     assert "1 skipped" in capsys.readouterr().err
-    assert main(["in", "--format", "csv", "--skip-existing"]) == 2
-    assert "one file holds all pictures" in capsys.readouterr().err
 
 
 @pytest.mark.slow

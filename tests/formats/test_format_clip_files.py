@@ -37,9 +37,11 @@ def test_csv_names_frame_and_time_of_every_person(tmp_path):
     assert [(row["frame"], row["time_s"], row["id"]) for row in rows] == [
         ("10", "0.4", "7"),
         ("10", "0.4", "8"),
+        ("15", "", ""),
         ("20", "", "7"),
     ]
-    first, last = load(path)
+    first, nobody, last = load(path)
+    assert len(nobody) == 0
     np.testing.assert_array_equal(first.keypoints, RESULTS[0].keypoints)
     np.testing.assert_array_equal(last.scores, RESULTS[2].scores)
 
@@ -48,8 +50,8 @@ def test_parquet_names_frame_and_time_of_every_person(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     path = save_clip(RESULTS, tmp_path / "clip.parquet", indices=INDICES, times_s=TIMES_S)
     table = parquet.read_table(path)
-    assert table["frame"].to_pylist() == [10, 10, 20]
-    assert table["time_s"].to_pylist() == [0.4, 0.4, 0.8]
+    assert table["frame"].to_pylist() == [10, 10, 15, 20]
+    assert table["time_s"].to_pylist() == [0.4, 0.4, TIMES_S[1], 0.8]
     assert b"dwpose_infer.schema_version" in table.schema.metadata
     np.testing.assert_array_equal(load(path)[0].keypoints, RESULTS[0].keypoints)
 

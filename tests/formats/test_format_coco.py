@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from dwpose_infer.errors import FormatError, InputError, InvalidArgumentError
 from dwpose_infer.files.json_text import dump, parse
-from dwpose_infer.formats import coco
-from dwpose_infer.formats.image_ids import ImageIds, id_from_name
+from dwpose_infer.formats import coco, load, save
+from dwpose_infer.formats.image_ids import ImageIds, id_from_name, ids_and_names
 from dwpose_infer.results import PoseResult
 
 FIELDS = {
@@ -227,12 +227,41 @@ def test_malformed_annotation_file(tmp_path, text, message):
         coco.to_document([ramp(1, source="1.jpg")], annotations=path)
 
 
+def test_pictures_whose_names_are_no_numbers(tmp_path):
+    results = [full(1, "in/cat.jpg"), PoseResult.empty(source="in/7.jpg"), full(2, "in/dog.jpg")]
+    persons = coco.to_document(results)
+    assert [(each["image_id"], each["file_name"]) for each in persons] == [
+        (1, "cat.jpg"),
+        (3, "dog.jpg"),
+        (3, "dog.jpg"),
+    ]
+    path = save(results, tmp_path / "a.json", format="coco")
+    assert [each.source for each in load(path)] == ["cat.jpg", "dog.jpg"]
+    assert "file_name" not in coco.to_document([ramp(1, source="7.jpg")])[0]
+    (person,) = coco.to_document([ramp(1)])
+    assert (person["image_id"], person["file_name"]) == (1, "1")
+
+
+@pytest.mark.parametrize(
+    ("sources", "ids", "names"),
+    [
+        (["a/1.jpg", "a/b/1.jpg"], [1, 2], ["1.jpg", "b/1.jpg"]),
+        (["/x/a/1.jpg", "/x/b/1.jpg"], [1, 2], ["a/1.jpg", "b/1.jpg"]),
+        (["a/12.jpg", "b/000003.jpg"], [12, 3], ["12.jpg", "000003.jpg"]),
+        (["a/12.jpg", "b/12.png"], [1, 2], ["12.jpg", "12.png"]),
+        ([None, "x.jpg"], [1, 2], ["1", "x.jpg"]),
+        ([], [], []),
+    ],
+)
+def test_ids_and_names_of_a_run(sources, ids, names):
+    assert ids_and_names(sources)[:2] == (ids, names)
+
+
 def test_images_without_an_id(tmp_path):
-    with pytest.raises(InvalidArgumentError, match=r"cat\.jpg is not named by a number: .*ann"):
-        coco.to_document([ramp(1, source="cat.jpg")])
+    known = {"1.jpg": 1, "cat.jpg": 2}
     with pytest.raises(InvalidArgumentError, match="set its source"):
-        coco.to_document([ramp(1)])
+        coco.to_document([ramp(1)], annotations=known)
     with pytest.raises(InvalidArgumentError, match=r"a/1\.jpg and b/1\.jpg both have .* id 1"):
-        coco.to_document([ramp(1, source="a/1.jpg"), ramp(1, source="b/1.jpg")])
+        coco.to_document([ramp(1, source="a/1.jpg"), ramp(1, source="b/1.jpg")], annotations=known)
     with pytest.raises(InputError, match="no such file"):
         coco.to_document([ramp(1, source="1.jpg")], annotations=tmp_path / "none.json")

@@ -9,7 +9,7 @@ from format_samples import alike_results, assert_same, full, ramp
 from hypothesis import given, settings
 
 from dwpose_infer.errors import FormatError, MissingDependencyError
-from dwpose_infer.formats import load, save, table
+from dwpose_infer.formats import FORMATS, codecs, load, save, table
 from dwpose_infer.formats import parquet as parquet_format
 from dwpose_infer.layouts import WHOLEBODY_133
 from dwpose_infer.poses import stack
@@ -45,8 +45,9 @@ def test_columns():
 def test_csv_cells():
     absent = full(2)
     absent.keypoints[1, 0] = np.nan
-    header, *rows = lines(table.encode_csv(stack([ramp(0), absent, ramp(1)])))
+    header, nobody, *rows = lines(table.encode_csv(stack([ramp(0), absent, ramp(1)])))
     assert header == table.columns_of(WHOLEBODY_133)
+    assert nobody == ["1", "0", *[""] * (len(header) - 2)]
     assert rows[0][:15] == [
         "1", "1", "folder/000000000785.jpg", "640", "480", "0", "7",
         "0.1", "0.2", "50.3", "80.4", "0.9", "0.5", "0.25", "0.005",
@@ -74,13 +75,29 @@ def test_nothing_of_a_person_is_lost(kind, results):
 
 
 @pytest.mark.parametrize("kind", CODECS)
-def test_a_picture_with_nobody_has_no_row(kind):
+def test_a_picture_with_nobody_has_a_row(kind):
     encode, decode = CODECS[kind]
     assert decode(encode([]), origin="a") == []
-    assert decode(encode([PoseResult.empty()]), origin="a") == []
-    read = decode(encode([PoseResult.empty(), full(2)]), origin="a")
-    assert len(read) == 1
-    assert_same(read[0], full(2))
+    nobody = PoseResult.empty(image_size=(64, 48), source="n.jpg")
+    results = [nobody, full(2), nobody, PoseResult.empty()]
+    for found, saved in zip(decode(encode(results), origin="a"), results, strict=True):
+        assert_same(found, saved)
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet", "coco", "coco-dataset"])
+def test_written_part_by_part_it_is_the_same_file(name, monkeypatch):
+    monkeypatch.setattr(table, "PICTURES_TOGETHER", 2)
+    results = [full(2, f"{index}.jpg") for index in range(3)]
+    results.insert(1, PoseResult.empty(image_size=(64, 48), source="n.jpg"))
+    for pictures in (results, results[1:2], []):
+        file = io.BytesIO()
+        FORMATS[name].write_pictures(file, pictures)
+        if name != "parquet":  # which has its parts in groups of rows
+            assert file.getvalue() == codecs.encode(pictures, FORMATS[name])
+            continue
+        read = parquet_format.decode_parquet(file.getvalue(), origin="a")
+        for found, saved in zip(read, pictures, strict=True):
+            assert_same(found, saved)
 
 
 def test_names_that_are_no_unicode():
@@ -150,6 +167,7 @@ def csv_with(column: str, cell: str) -> bytes:
         (csv_with("schema_version", "2"), "newer release"),
         (csv_with("schema_version", ""), "expected a whole number"),
         (csv_with("picture", ""), "the column picture has an empty cell"),
+        (csv_with("person", ""), "the column person has an empty cell in a row with points"),
         (csv_with("nose_x", "1,2"), "line 2: 412 cells, expected 411"),
         (csv_with("source", '"a'), "line 2: unexpected end of data"),
     ],

@@ -35,11 +35,12 @@ def test_frames_come_back_with_index_time_and_result(tmp_path, format, name):
 
 
 @pytest.mark.parametrize("format", ["csv", "parquet"])
-def test_tables_have_no_frame_with_nobody(tmp_path, format):
+def test_tables_have_a_row_for_a_frame_with_nobody(tmp_path, format):
     if format == "parquet":
         pytest.importorskip("pyarrow")
     clip = load_clip(written(tmp_path / f"clip.{format}", format=format))
-    assert [(frame.index, frame.time_s) for frame in clip] == [(10, 0.4), (20, 0.8)]
+    assert [(frame.index, frame.time_s) for frame in clip] == [(10, 0.4), (15, None), (20, 0.8)]
+    assert [len(frame.result) for frame in clip][1] == 0
     np.testing.assert_array_equal(clip[0].result.keypoints, full(2).keypoints)
     assert clip.ids.tolist() == [7, 8]
 
