@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from ... import estimator, geometry
 from ...backends.onnxruntime import OrtBackend
+from ...backends.openvino import has_bf16
 from ...detector import PERSON_CLASS, DetectorOptions
 from ...keypoints import NUM_KEYPOINTS
 from ...nms import nms
@@ -46,15 +47,23 @@ MethodName = Literal[
     "official recipe",
     "dwpose_infer, openvino",
     "rtmlib, openvino",
+    "dwpose_infer, openvino bf16",
+    "rtmlib, openvino bf16",
 ]
 
-OURS, RTMLIB, OFFICIAL, OURS_OPENVINO, RTMLIB_OPENVINO = ALL_METHODS = get_args(MethodName)
+ALL_METHODS: tuple[MethodName, ...] = get_args(MethodName)
+OURS, RTMLIB, OFFICIAL, OURS_OPENVINO, RTMLIB_OPENVINO, OURS_BF16, RTMLIB_BF16 = ALL_METHODS
 METHODS = (OURS, RTMLIB, OFFICIAL)
+IN_BF16 = (OURS_BF16, RTMLIB_BF16)
+"""Methods that need not find just what the others do; rtmlib's is what OpenVINO does by itself on
+CPUs with bf16 arithmetic."""
 
 _NEEDED = {
     RTMLIB: ("rtmlib",),
     OURS_OPENVINO: ("openvino",),
     RTMLIB_OPENVINO: ("rtmlib", "openvino"),
+    OURS_BF16: ("openvino",),
+    RTMLIB_BF16: ("rtmlib", "openvino"),
 }
 """Method -> the packages that may not be there."""
 
@@ -66,7 +75,7 @@ RTMLIB_REMEDY = (
 MISSING = "-"
 """Stands in the table for a method that was not measured."""
 
-SHORT_NAMES = {OURS: "ours", OURS_OPENVINO: "ours, openvino"}
+SHORT_NAMES = {OURS: "ours", OURS_OPENVINO: "ours, openvino", OURS_BF16: "ours, openvino bf16"}
 """Method -> its name in the heads of columns, where that is another one."""
 
 
@@ -160,6 +169,7 @@ class Rtmlib:
         *,
         threads: int | None = None,
         score_threshold: float | None = None,
+        bf16: bool = False,
     ) -> None:
         """Loads the networks.
 
@@ -168,6 +178,7 @@ class Rtmlib:
             sessions: Taken instead of its own; None loads them with its OpenVINO backend.
             threads: Threads of OpenVINO, which it has no option for; None leaves them to it.
             score_threshold: Persons score above this; None takes its own, 0.7.
+            bf16: Let OpenVINO calculate in bf16, as it does by itself where the CPU has it.
         """
         from rtmlib import YOLOX, RTMPose
 
@@ -176,7 +187,7 @@ class Rtmlib:
             "backend": "openvino" if sessions is None else "onnxruntime",
         }
         limits = {} if score_threshold is None else {"score_thr": score_threshold}
-        with _loading(sessions and sessions.detector, threads):
+        with _loading(sessions and sessions.detector, threads, bf16):
             self.detector = YOLOX(
                 str(files.detector),
                 model_input_size=files.detector_wh[::-1],  # height first
@@ -184,7 +195,7 @@ class Rtmlib:
                 **limits,
                 **options,
             )
-        with _loading(sessions and sessions.pose, threads):
+        with _loading(sessions and sessions.pose, threads, bf16):
             self.pose = RTMPose(str(files.pose), model_input_size=files.crop_wh, **options)
 
     def __call__(self, picture: Picture) -> Array:
@@ -198,7 +209,7 @@ class Rtmlib:
 
 
 @contextlib.contextmanager
-def _loading(session: Any, threads: int | None) -> Iterator[None]:
+def _loading(session: Any, threads: int | None, bf16: bool) -> Iterator[None]:
     """Rtmlib loads a network: it gets this session, or OpenVINO with so many threads."""
     with contextlib.redirect_stdout(io.StringIO()):  # it prints when it loads
         if session is not None:
@@ -206,7 +217,8 @@ def _loading(session: Any, threads: int | None) -> Iterator[None]:
                 yield
             return
         core = importlib.import_module("openvino").Core()
-        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 where it can
+        # By itself it takes bf16 wherever the CPU has it.
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         core.set_property("CPU", settings)
@@ -283,10 +295,13 @@ class OfficialRecipe:
 
 
 def installed_methods() -> list[MethodName]:
-    """Returns the methods whose packages are installed."""
-    return [
+    """Returns the methods whose packages are installed, those in bf16 where the CPU has it."""
+    there = [
         name for name in ALL_METHODS if all(map(importlib.util.find_spec, _NEEDED.get(name, ())))
     ]
+    if OURS_BF16 in there and not has_bf16():
+        return [name for name in there if name not in IN_BF16]
+    return there
 
 
 def open_method(
@@ -300,16 +315,23 @@ def open_method(
         threads: Threads inside one operator.
         score_threshold: Persons must score above this.
     """
-    if name in (OURS, OURS_OPENVINO):
+    if name in (OURS, OURS_OPENVINO, OURS_BF16):
         return Predictor(
             files.pose,
             files.detector,
             backend="ort" if name == OURS else "openvino",
+            precision="bf16" if name == OURS_BF16 else None,
             threads=threads,
             score_threshold=score_threshold,
         )
-    if name == RTMLIB_OPENVINO:
-        return Rtmlib(files, None, threads=threads, score_threshold=score_threshold)
+    if name in (RTMLIB_OPENVINO, RTMLIB_BF16):
+        return Rtmlib(
+            files,
+            None,
+            threads=threads,
+            score_threshold=score_threshold,
+            bf16=name == RTMLIB_BF16,
+        )
     kind = Rtmlib if name == RTMLIB else OfficialRecipe
     return kind(files, open_sessions(files, threads=threads), score_threshold=score_threshold)
 

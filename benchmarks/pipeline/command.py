@@ -22,10 +22,10 @@ with --constant-networks, what everything outside the networks costs.
 _EPILOG = f"""\
 From decoded picture to keypoints, with real networks, for this package, rtmlib and the official
 ONNX recipe: the same two files, each method in a process of its own, in blocks of calls that take
-turns, with a rest before each; this package and rtmlib with OpenVINO too, where it is installed.
-Before anything is timed, all must find the same persons and the same points. CPU time of a call is
-that of all threads of its process. Then every stage of this package, from picture file to drawn
-picture, and the largest memory of each process.
+turns, with a rest before each; this package and rtmlib with OpenVINO too, where it is installed,
+and in bf16 where the CPU has it. Before anything is timed, all in fp32 must find the same persons
+and the same points. CPU time of a call is that of all threads of its process. Then every stage of
+this package, from picture file to drawn picture, and the largest memory of each process.
 
 The pictures are made of the public-domain crops that come with the package; --pictures takes a
 folder of your own for the last row.

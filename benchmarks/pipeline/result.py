@@ -11,10 +11,15 @@ from ..document import Document
 from ..markdown import markdown_table
 from ..peers.baselines import (
     ALL_METHODS,
-    METHODS,
+    IN_BF16,
     MISSING,
+    OFFICIAL,
     OURS,
+    OURS_BF16,
+    OURS_OPENVINO,
     RTMLIB,
+    RTMLIB_BF16,
+    RTMLIB_OPENVINO,
     RTMLIB_REMEDY,
     SHORT_NAMES,
     MethodName,
@@ -55,7 +60,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         persons_shown: Persons on the made-up picture; None for a folder.
         persons: Persons that the detector finds, on all pictures together; the same for every
             method.
-        agreement: Share of the points that agree, of the method that agrees least.
+        agreement: Share of the points that agree, of the method in fp32 that agrees least.
+        agreements: The same of each method; empty in older results.
         times: Method -> its medians.
         ratios: Baseline -> our whole time as a share of its time.
         outside_ratios: The same of the time outside the networks.
@@ -75,6 +81,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     outside_ratios: dict[MethodName, float]
     stages_ms: dict[str, float]
     peak_mb: dict[MethodName, float]
+    agreements: dict[MethodName, float] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks what the types do not say; msgspec names the place in its message."""
@@ -182,21 +189,46 @@ def _figures(figures: Iterable[float | None], pattern: str) -> list[str]:
 
 
 def summary_table(document: PipelineDocument) -> str:
-    """Returns the short table: whole milliseconds per picture, and how many times as fast."""
-    names = [*METHODS, *(name for name in _present(document) if name not in METHODS)]
-    header = [
-        "picture",
-        *(f"{SHORT_NAMES.get(name, name)}, ms" for name in names),
-        *(f"times as fast as {SHORT_NAMES.get(name, name)}" for name in names[1:]),
-        f"outside the networks, ours / {RTMLIB}",
+    """Returns the short table: milliseconds per picture, and how many times as fast."""
+    rows, present = document.rows, _present(document)
+    with_cpu = any(times.cpu_ms for row in rows for times in row.times.values())
+    lines = [
+        [SHORT_NAMES.get(name, name), *(_wall_and_cpu(row.times.get(name)) for row in rows)]
+        for name in (name for name in _ORDER if name in present)
     ]
-    lines = []
-    for row in document.rows:
-        totals = (row.times[name].total_ms if name in row.times else None for name in names)
-        speeds = (1 / row.ratios[name] if name in row.ratios else None for name in names[1:])
-        outside = _figures([row.outside_ratios.get(RTMLIB)], ".3f")
-        lines.append([_workload(row), *_figures(totals, ".1f"), *_figures(speeds, ".2f"), *outside])
-    return markdown_table(header, lines)
+    for ours, theirs in _COMPARED:
+        if ours in present and theirs in present:
+            title = f"**{SHORT_NAMES[ours]}: times as fast as {theirs}**"
+            lines.append([title, *_figures([_speed(row, ours, theirs) for row in rows], ".2f")])
+    outside = _figures([row.outside_ratios.get(RTMLIB) for row in rows], ".3f")
+    lines.append([f"outside the networks, ours / {RTMLIB}", *outside])
+    title = f"ms per picture{' (CPU time)' if with_cpu else ''}"
+    return markdown_table([title, *map(_workload, rows)], lines)
+
+
+_ORDER = (OURS, OURS_OPENVINO, OURS_BF16, RTMLIB, RTMLIB_OPENVINO, RTMLIB_BF16, OFFICIAL)
+
+_COMPARED = (
+    (OURS, RTMLIB),
+    (OURS_OPENVINO, RTMLIB_OPENVINO),
+    (OURS_BF16, RTMLIB_BF16),
+    (OURS_BF16, RTMLIB),
+    (OURS, OFFICIAL),
+)
+"""Whose times are compared: the same runtime and precision, and the best with the usual."""
+
+
+def _wall_and_cpu(times: Times | None) -> str:
+    if times is None:
+        return MISSING
+    cpu = "" if times.cpu_ms is None else f" ({times.cpu_ms:.1f})"
+    return f"{times.total_ms:.1f}{cpu}"
+
+
+def _speed(row: Row, ours: MethodName, theirs: MethodName) -> float | None:
+    if ours not in row.times or theirs not in row.times:
+        return None
+    return row.times[theirs].total_ms / row.times[ours].total_ms
 
 
 def methods_table(document: PipelineDocument) -> str:
@@ -224,6 +256,9 @@ def methods_table(document: PipelineDocument) -> str:
         lines.append([f"{name}, peak memory in MB", *_figures(peaks, ".0f")])
     agreement = [f"{100 * row.agreement:.1f} %" for row in rows]
     lines.append(["points that agree, at least", *agreement])
+    for name in (name for name in names if name in IN_BF16):
+        shares = _figures([row.agreements.get(name) for row in rows], ".1%")
+        lines.append([f"points of {name} that agree", *shares])
     return markdown_table(["milliseconds per picture", *map(_workload, rows)], lines)
 
 

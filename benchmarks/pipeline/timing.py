@@ -16,8 +16,8 @@ from ...errors import InputError
 from ...inputs import find_pictures
 from ..machine import capture_environment
 from ..network_options import at_least_one, model_name
-from ..peers.agreement import check_found
-from ..peers.baselines import OURS, MethodName, NetworkFiles, installed_methods
+from ..peers.agreement import DisagreementError, check_found
+from ..peers.baselines import IN_BF16, OURS, MethodName, NetworkFiles, installed_methods
 from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH, write_montages
 from ..peers.networks import official_files
@@ -144,7 +144,7 @@ def measure_pictures(
             for name in tqdm(installed_methods(), f"{title}, loading", leave=False, disable=None)
         }
         found = {name: worker.ready for name, worker in workers.items()}
-        agreement = check_all(found, paths, files.crop_wh)
+        agreements = check_all(found, paths, files.crop_wh)
         bar = tqdm(block_sizes(repeats), title, unit="block", leave=False, disable=None)
         for number, calls in enumerate(bar):
             for name, worker in take_turns(workers, number):
@@ -159,7 +159,8 @@ def measure_pictures(
         pictures=len(paths),
         persons_shown=shown,
         persons=sum(map(len, found[OURS].keypoints)),
-        agreement=agreement,
+        agreement=min(share for name, share in agreements.items() if name not in IN_BF16),
+        agreements=agreements,
         times=times,
         ratios=ratios_of({name: each.total_ms for name, each in times.items()}),
         outside_ratios=ratios_of({name: each.outside_ms for name, each in times.items()}),
@@ -173,8 +174,8 @@ def measure_pictures(
 
 def check_all(
     found: Mapping[MethodName, PipelineReady], paths: Sequence[Path], crop_wh: tuple[int, int]
-) -> float:
-    """Checks that all methods found the same persons and the same points.
+) -> dict[MethodName, float]:
+    """Checks that all methods found the same persons and the same points, but for those in bf16.
 
     Args:
         found: Method -> what it found on all pictures.
@@ -182,7 +183,8 @@ def check_all(
         crop_wh: (width, height) of the pose network's input in pixels.
 
     Returns:
-        Share of the points that agree, of the method that agrees least.
+        Method -> share of its points that agree, of the picture where it agrees least; 0 where
+        one in bf16 finds other persons.
 
     Raises:
         DisagreementError: A method finds something else.
@@ -194,18 +196,24 @@ def check_all(
             "the detector finds nobody on the pictures; give another one with --det, or a lower "
             "--score-threshold"
         )
-    return min(
-        check_found(
-            method,
-            np.reshape(each.keypoints[index], (-1, 133, 2)),
-            np.reshape(ours.keypoints[index], (-1, 133, 2)),
-            np.reshape(ours.boxes_xyxy[index], (-1, 4)),
-            crop_wh=crop_wh,
-            name=path.name,
-        )
-        for method, each in found.items()
-        for index, path in enumerate(paths)
-    )
+
+    def share(method: MethodName, index: int) -> float:
+        try:
+            return check_found(
+                method,
+                np.reshape(found[method].keypoints[index], (-1, 133, 2)),
+                np.reshape(ours.keypoints[index], (-1, 133, 2)),
+                np.reshape(ours.boxes_xyxy[index], (-1, 4)),
+                crop_wh=crop_wh,
+                name=paths[index].name,
+                least_share=0 if method in IN_BF16 else None,
+            )
+        except DisagreementError:
+            if method not in IN_BF16:
+                raise
+            return 0.0
+
+    return {method: min(share(method, index) for index in range(len(paths))) for method in found}
 
 
 def _medians(samples: Sequence[Sample], count: int) -> Times:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -21,8 +21,8 @@ from ...errors import InputError
 from ...media import VideoWriter
 from ...predictor import Predictor
 from ...results import PoseResult
-from ..peers.baselines import OURS, MethodName, NetworkFiles, open_method
-from .result import RTMLIB, RTMLIB_OPENVINO, STREAM, VideoMethod
+from ..peers.baselines import OURS, OURS_BF16, MethodName, NetworkFiles, open_method
+from .result import PLAIN_LOOP, STREAM, STREAM_BF16, VideoMethod
 from .scene import FRAME_RATE
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -70,15 +70,20 @@ def open_video_method(
         score_threshold: Persons must score above this.
         threads: Threads inside one operator.
     """
-    peers: dict[VideoMethod, MethodName] = {RTMLIB: "rtmlib", RTMLIB_OPENVINO: "rtmlib, openvino"}
     opened = open_method(
-        peers.get(name, OURS), files, threads=threads, score_threshold=score_threshold
+        picture_method(name), files, threads=threads, score_threshold=score_threshold
     )
     if not isinstance(opened, Predictor):
         return lambda clip, out: _loop(_pose_tracker(opened, detect_every), clip, out)
-    if name == STREAM:
+    if name != PLAIN_LOOP:
         return lambda clip, out: _stream(opened, clip, out, detect_every=detect_every)
     return lambda clip, out: _loop(opened, clip, out)
+
+
+def picture_method(name: VideoMethod) -> MethodName:
+    """Returns the method for single pictures that one for clips stands on."""
+    ours: dict[str, MethodName] = {STREAM: OURS, PLAIN_LOOP: OURS, STREAM_BF16: OURS_BF16}
+    return ours.get(name) or cast("MethodName", name)
 
 
 def _stream(predictor: Predictor, clip: Path, out: Path, *, detect_every: int) -> Round:

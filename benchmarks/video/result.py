@@ -10,13 +10,22 @@ from ..document import Document
 from ..markdown import markdown_table
 from ..peers.baselines import MISSING, RTMLIB_REMEDY
 
-VideoMethod = Literal["stream", "plain loop", "rtmlib", "rtmlib, openvino"]
-"""`Predictor.stream`; a loop of OpenCV's reader and `Predictor`; rtmlib's `PoseTracker`, twice."""
+VideoMethod = Literal[
+    "stream",
+    "plain loop",
+    "rtmlib",
+    "rtmlib, openvino",
+    "stream, openvino bf16",
+    "rtmlib, openvino bf16",
+]
+"""`Predictor.stream`; a loop of OpenCV's reader and `Predictor`; rtmlib's `PoseTracker`."""
 
 STREAM: VideoMethod = "stream"
 PLAIN_LOOP: VideoMethod = "plain loop"
 RTMLIB: VideoMethod = "rtmlib"
 RTMLIB_OPENVINO: VideoMethod = "rtmlib, openvino"
+STREAM_BF16: VideoMethod = "stream, openvino bf16"
+RTMLIB_BF16: VideoMethod = "rtmlib, openvino bf16"
 
 TARGET_ONE_PERSON = 1.5
 """At one person the stream gives at least so many times the frames per second of a plain loop."""
@@ -146,17 +155,23 @@ def origin(document: VideoDocument) -> str:
 def summary_table(document: VideoDocument) -> str:
     """Returns the short table: frames per second, and how many times as fast."""
     names = [STREAM, PLAIN_LOOP, RTMLIB]
-    if any(RTMLIB_OPENVINO in row.fps for row in document.rows):
-        names.append(RTMLIB_OPENVINO)
+    for name in (RTMLIB_OPENVINO, STREAM_BF16, RTMLIB_BF16):
+        if any(name in row.fps for row in document.rows):
+            names.append(name)
+    in_bf16 = STREAM_BF16 in names and RTMLIB_BF16 in names
+    baselines = [name for name in names[1:] if name not in (STREAM_BF16, RTMLIB_BF16)]
     header = [
         "persons",
         *(f"{name}, fps" for name in names),
-        *(f"times as fast as {'the ' if name == PLAIN_LOOP else ''}{name}" for name in names[1:]),
+        *(f"times as fast as {'the ' if name == PLAIN_LOOP else ''}{name}" for name in baselines),
+        *(["bf16: times as fast as rtmlib"] if in_bf16 else []),
     ]
     lines = []
     for row in document.rows:
         rates = [row.fps.get(name) for name in names]
-        speeds = [row.speed.get(name) for name in names[1:]]
+        speeds = [row.speed.get(name) for name in baselines]
+        if in_bf16:
+            speeds.append(row.fps[STREAM_BF16] / row.fps[RTMLIB_BF16])
         lines.append(
             [
                 str(row.persons),

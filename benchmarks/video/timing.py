@@ -6,6 +6,7 @@ import statistics
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import get_args
 
 from tqdm import tqdm
 
@@ -16,11 +17,8 @@ from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH
 from ..peers.networks import official_files
 from ..peers.process import start_worker
-from .methods import Round
+from .methods import Round, picture_method
 from .result import (
-    PLAIN_LOOP,
-    RTMLIB,
-    RTMLIB_OPENVINO,
     STREAM,
     Row,
     Stage,
@@ -133,9 +131,8 @@ def measure_clip(
 
 
 def _installed() -> list[VideoMethod]:
-    peers: list[VideoMethod] = [RTMLIB, RTMLIB_OPENVINO]
     there = installed_methods()
-    return [STREAM, PLAIN_LOOP, *(name for name in peers if name in there)]
+    return [name for name in get_args(VideoMethod) if picture_method(name) in there]
 
 
 def _row(rounds: dict[VideoMethod, list[Round]], persons: int) -> Row:

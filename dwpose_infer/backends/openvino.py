@@ -193,6 +193,15 @@ def _has_bf16(core: Any) -> bool:
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+def has_bf16() -> bool:
+    """Whether this CPU has bf16 arithmetic, as OpenVINO finds its flags.
+
+    Raises:
+        MissingDependencyError: OpenVINO is not installed.
+    """
+    return _has_bf16(_import_openvino().Core())
+
+
 def _read_model(openvino: Any, model_path: Path) -> Any:
     """Reads an ONNX file.
 

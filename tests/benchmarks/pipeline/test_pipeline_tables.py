@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from dwpose_infer.benchmarks.machine import capture_environment
-from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB
+from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, OURS_BF16, RTMLIB
 from dwpose_infer.benchmarks.pipeline import result as tables
 from dwpose_infer.benchmarks.pipeline.command import PIPELINE
 from dwpose_infer.benchmarks.pipeline.result import (
@@ -98,14 +99,36 @@ def test_summary_table():
     )
     lines = tables.summary_table(document_of(*rows)).splitlines()
     assert lines[0] == (
-        "| picture | ours, ms | rtmlib, ms | official recipe, ms | times as fast as rtmlib "
-        "| times as fast as official recipe | outside the networks, ours / rtmlib |"
+        "| ms per picture | 1 person | 4 (of 5) persons | folder: 10 pictures, 55 persons |"
     )
     assert lines[2:] == [
-        "| 1 person | 20.0 | 25.0 | 38.0 | 1.25 | 1.90 | 0.333 |",
-        "| 4 (of 5) persons | 33.0 | - | 38.0 | - | 1.15 | - |",
-        "| folder: 10 pictures, 55 persons | 20.0 | 40.0 | 38.0 | 2.00 | 1.90 | 0.333 |",
+        "| ours | 20.0 | 33.0 | 20.0 |",
+        "| rtmlib | 25.0 | - | 40.0 |",
+        "| official recipe | 38.0 | 38.0 | 38.0 |",
+        "| **ours: times as fast as rtmlib** | 1.25 | - | 2.00 |",
+        "| **ours: times as fast as official recipe** | 1.90 | 1.15 | 1.90 |",
+        "| outside the networks, ours / rtmlib | 0.333 | - | 0.333 |",
     ]
+
+
+def test_cpu_time_and_methods_in_bf16():
+    row = row_of((2.0, 18.0), (6.0, 19.0))
+    quick = Times(total_ms=10.0, networks_ms=8.0, outside_ms=2.0, cpu_ms=19.5)
+    times = {**row.times, OURS_BF16: quick}
+    row = msgspec.structs.replace(
+        row,
+        times=times,
+        ratios=ratios_of({name: each.total_ms for name, each in times.items()}),
+        outside_ratios=ratios_of({name: each.outside_ms for name, each in times.items()}),
+        agreements={OURS_BF16: 0.985},
+    )
+    document = document_of(row)
+    lines = tables.summary_table(document).splitlines()
+    assert lines[0] == "| ms per picture (CPU time) | 1 person |"
+    assert "| ours, openvino bf16 | 10.0 (19.5) |" in lines
+    assert "| **ours, openvino bf16: times as fast as rtmlib** | 2.50 |" in lines
+    agree = "| points of dwpose_infer, openvino bf16 that agree | 98.5% |"
+    assert agree in tables.methods_table(document)
 
 
 def test_all_tables(tmp_path):
