@@ -364,7 +364,19 @@ def _add_formats(group: argparse._ArgumentGroup) -> None:
         type=size_wh,
         metavar="N|WxH",
         help="size of the openpose drawing in pixels: its shorter side, or width x height "
-        "(default: the picture's)",
+        "(default: the picture's); OpenPose JSON is written in pixels of it",
+    )
+    group.add_argument(
+        "--canvas-multiple",
+        type=positive_number,
+        metavar="N",
+        help="round both sides of that drawing to multiples of N: 8 or 64 for diffusion models",
+    )
+    group.add_argument(
+        "--canvas-fit",
+        choices=("margins", "stretch"),
+        help="where it has another aspect ratio than the picture: keep the shape of persons, with "
+        "margins, or fill it (default: margins)",
     )
     group.add_argument(
         "--line-scale", type=float, metavar="X", help="factor on all drawn widths (default: 1)"

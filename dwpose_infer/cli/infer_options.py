@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from ..canvas import CanvasFit
 from ..errors import InvalidArgumentError
 from ..inputs import Clip, Picture, is_sequence
 from ..preference import Preference
@@ -30,7 +31,8 @@ OF_FORMAT = {
     "coco_layout": "coco-dataset",
     "metres_per_pixel": "trc",
 }
-OF_DRAWING = {"boxes": "overlay", "canvas_size": "openpose"}
+OF_DRAWING = {"boxes": "overlay"}
+OF_CANVAS = ("canvas_size", "canvas_multiple", "canvas_fit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,8 @@ class InferOptions:
     annotations: Path | None
     metres_per_pixel: float | None
     canvas_size: int | tuple[int, int] | None
+    canvas_multiple: int = 1
+    canvas_fit: CanvasFit = "margins"
     line_scale: float = 1.0
     boxes: bool
     start: str | None
@@ -156,6 +160,11 @@ def check_outputs(options: InferOptions, *, formats: Sequence[str], styles: Sequ
         for name, kind in needed.items():
             if name in options.stated and kind not in present:
                 raise InvalidArgumentError(f"{_flag(name)} goes with {flag} {kind} only")
+    for name in OF_CANVAS:
+        if name in options.stated and "openpose" not in (*formats, *styles):
+            raise InvalidArgumentError(
+                f"{_flag(name)} goes with --draw openpose or --format openpose only"
+            )
 
 
 def check_inputs(options: InferOptions, pictures: Sequence[Picture], clips: Sequence[Clip]) -> None:

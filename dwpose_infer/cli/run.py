@@ -173,6 +173,9 @@ def _plan(options: InferOptions, *, folder: Path | None) -> OutputPlan | None:
                 "pupils": options.pupils,
                 "confidence": options.openpose_confidence,
                 "source": options.openpose_source,
+                "canvas_size": options.canvas_size,
+                "canvas_multiple": options.canvas_multiple,
+                "canvas_fit": options.canvas_fit,
             },
             "coco": {"annotations": options.annotations},
             "coco-dataset": {"layout": options.coco_layout},
@@ -180,7 +183,13 @@ def _plan(options: InferOptions, *, folder: Path | None) -> OutputPlan | None:
         },
         draw_options={
             "overlay": {**drawn, "boxes": options.boxes},
-            "openpose": {**drawn, "size": options.canvas_size, "parts": options.parts},
+            "openpose": {
+                **drawn,
+                "size": options.canvas_size,
+                "size_multiple": options.canvas_multiple,
+                "fit": options.canvas_fit,
+                "parts": options.parts,
+            },
         },
         clip_names={"openpose": f"{{stem}}_{options.openpose_folder}"},
     )

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from .. import keypoints as kp
+from ..canvas import CanvasFit, canvas_for
 from ..errors import InvalidArgumentError
 from ..openpose_layout import OPENPOSE_18_NAMES, body_points
 from . import strokes
@@ -116,6 +117,8 @@ def draw_openpose(
     parts: Iterable[str] | None = None,
     min_score: float = 0.3,
     size: int | tuple[int, int] | None = None,
+    size_multiple: int = 1,
+    fit: CanvasFit = "margins",
     image_size: tuple[int, int] | None = None,
     background: int = 0,
     line_scale: float = 1.0,
@@ -136,6 +139,9 @@ def draw_openpose(
         size: Size of the canvas in pixels: (width, height), or the shorter side alone at the
             picture's aspect ratio; None takes the picture's. The points are scaled to it before
             anything is drawn.
+        size_multiple: What both sides are rounded to multiples of, 8 or 64 for diffusion models.
+        fit: Where the picture has another aspect ratio than the canvas: "margins" keeps the shape
+            of persons and puts the picture in the middle, "stretch" fills the canvas.
         image_size: (width, height) of the picture in whose pixels the points are; None takes
             `result.image_size`, and where that is unknown too `size`.
         background: Grey level of the canvas, 0 to 255.
@@ -150,13 +156,17 @@ def draw_openpose(
     Raises:
         InvalidArgumentError: A value cannot be used, or no size is known.
     """
-    image_wh, canvas_wh = _canvas_size(result, size, image_size)
+    image_wh = _known_size(result, size, image_size)
+    if size is not None and not isinstance(size, int):
+        size = strokes.checked_size(size, "size")
+    placed = canvas_for(image_wh, size, multiple=size_multiple, fit=fit)
+    canvas_wh = placed.size_wh
     if not 0 <= background <= 255:
         raise InvalidArgumentError(f"background is {background!r}, expected 0 to 255")
     factor = strokes.checked_line_scale(line_scale) * min(canvas_wh) / 512
     sizes = _SIZES_AT_512.times(factor)
     points = strokes.visible_points(
-        result, min_score=min_score, image_wh=image_wh, canvas_wh=canvas_wh
+        placed.place(result), min_score=min_score, image_wh=canvas_wh, canvas_wh=canvas_wh
     )
     if parts is None:
         parts = [part for part in DEFAULT_PARTS if part in result.layout.parts]
@@ -176,29 +186,17 @@ def draw_openpose(
     return canvas
 
 
-def _canvas_size(
-    result: Poses,
-    size: int | tuple[int, int] | None,
-    image_size: tuple[int, int] | None,
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Returns (width, height) of the picture and of the canvas."""
+def _known_size(
+    result: Poses, size: int | tuple[int, int] | None, image_size: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Returns (width, height) of the picture."""
     whole = None if isinstance(size, int) else size
-    known = next(
-        (each for each in (image_size, result.image_size, whole) if each is not None), None
+    for known in (image_size, result.image_size, whole):
+        if known is not None:
+            return strokes.checked_size(known, "image_size")
+    raise InvalidArgumentError(
+        "the size of the picture is not known: pass image_size=(width, height)"
     )
-    if known is None:
-        raise InvalidArgumentError(
-            "the size of the picture is not known: pass image_size=(width, height)"
-        )
-    image_wh = strokes.checked_size(known, "image_size")
-    if size is None:
-        return image_wh, image_wh
-    if not isinstance(size, int):
-        return image_wh, strokes.checked_size(size, "size")
-    if size < 1:
-        raise InvalidArgumentError(f"size is {size!r}, expected at least 1")
-    ratio = size / min(image_wh)
-    return image_wh, (round(image_wh[0] * ratio), round(image_wh[1] * ratio))
 
 
 def _draw_bodies(canvas: strokes.Picture, points: strokes.Float64Array, sizes: _Sizes) -> None:

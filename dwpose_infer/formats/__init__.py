@@ -35,8 +35,9 @@ def save(
         path: File to write; missing folders are made, an existing file is replaced.
         format: A name of `FORMATS`; None takes it from the ending of the path, where .json
             means "json".
-        **options: Options of the format: `body`, `pupils`, `confidence`, `source` and `min_score`
-            of `openpose.result_to_dict`, `annotations` and `bbox` of `coco.to_document`,
+        **options: Options of the format: `body`, `pupils`, `confidence`, `source`, `min_score`
+            and those of a canvas of `openpose.result_to_dict`, `annotations` and `bbox` of
+            `coco.to_document`,
             `min_score` and `layout` of `coco_dataset.to_document`, `compress` of `npz.encode`. The
             others have none.
 

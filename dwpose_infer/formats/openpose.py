@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from .. import keypoints as kp
 from .. import openpose_layout as layout
+from ..canvas import CanvasFit, canvas_for
 from ..errors import InvalidArgumentError
 from ..files.json_text import numbers, require, require_version, shortest_decimals
 from ..layouts import WHOLEBODY_133
@@ -52,6 +53,9 @@ def result_to_dict(
     confidence: Literal["real", "binary"] = "real",
     source: Literal["name", "path"] = "name",
     min_score: float | None = None,
+    canvas_size: int | tuple[int, int] | None = None,
+    canvas_multiple: int = 1,
+    canvas_fit: CanvasFit = "margins",
 ) -> dict[str, Any]:
     """Returns a result as the values of an OpenPose JSON file.
 
@@ -70,10 +74,25 @@ def result_to_dict(
             tell more than a pose file should, and an editor stumbles over what they may hold.
         min_score: Points that score less are written as absent. None stands for 0.3 with
             "binary" and for no limit with "real".
+        canvas_size: With these three, `size`, `size_multiple` and `fit` of a drawing
+            (`dwpose_infer.drawing.draw_openpose`), points and `canvas_width`, `canvas_height` are
+            those of the drawing in place of the picture's.
+        canvas_multiple: See `canvas_size`.
+        canvas_fit: See `canvas_size`.
 
     Raises:
-        InvalidArgumentError: An option has no such value.
+        InvalidArgumentError: An option has no such value, or a canvas is asked for and the size
+            of the picture is not known.
     """
+    if canvas_size is not None or canvas_multiple != 1:
+        if result.image_size is None:
+            raise InvalidArgumentError(
+                "a canvas needs the size of the picture, and this result does not know it"
+            )
+        canvas = canvas_for(
+            result.image_size, canvas_size, multiple=canvas_multiple, fit=canvas_fit
+        )
+        result = canvas.place(result)
     if pupils not in ("zero", "eyes"):
         raise InvalidArgumentError(f'pupils is {pupils!r}, expected "zero" or "eyes"')
     if confidence not in ("real", "binary"):
@@ -185,6 +204,9 @@ def to_document(
     confidence: Literal["real", "binary"] = "real",
     source: Literal["name", "path"] = "name",
     min_score: float | None = None,
+    canvas_size: int | tuple[int, int] | None = None,
+    canvas_multiple: int = 1,
+    canvas_fit: CanvasFit = "margins",
 ) -> dict[str, Any]:
     """Returns the document of the one result given; the options are `result_to_dict`'s.
 
@@ -203,6 +225,9 @@ def to_document(
         confidence=confidence,
         source=source,
         min_score=min_score,
+        canvas_size=canvas_size,
+        canvas_multiple=canvas_multiple,
+        canvas_fit=canvas_fit,
     )
 
 

@@ -234,6 +234,18 @@ def test_drawing_size(folder):
     assert cv2.imread("a/one_openpose.png").shape == (256, 256, 3)
     assert main(["in/one.jpg", "--draw", "openpose", "--canvas-size", "320x200", "--out", "b"]) == 0
     assert cv2.imread("b/one_openpose.png").shape == (200, 320, 3)
+    canvas = ["--draw", "openpose", "--format", "openpose", "--canvas-size", "1000x300"]
+    assert main(["in/one.jpg", *canvas, "--canvas-multiple", "64", "--out", "c"]) == 0
+    drawn = cv2.imread("c/one_openpose.png")
+    assert drawn.shape == (320, 1024, 3)
+    written = json.loads(Path("c/one_keypoints.json").read_text())
+    assert (written["canvas_width"], written["canvas_height"]) == (1024, 320)
+    (result,) = formats.load("c/one_keypoints.json")
+    points = result.keypoints[0][result.scores[0] > 0.5]
+    # The picture is a square of 320 pixels, in the middle.
+    assert (points[:, 0] >= 352 - 20).all() and (points[:, 0] <= 672 + 20).all()
+    columns = np.flatnonzero(drawn.any(axis=(0, 2)))
+    assert 332 < columns.min() < columns.max() < 692
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,10 @@ def folder(tmp_path, astronaut, monkeypatch):
         (["--prefer", "largest"], "--prefer says whom --max-persons keeps"),
         (["--frame-rate", "10"], "--frame-rate is for --sequence"),
         (["--sequence"], "--sequence takes folders and patterns"),
-        (["--canvas-size", "64"], "--canvas-size goes with --draw openpose only"),
+        (
+            ["--canvas-size", "64"],
+            "--canvas-size goes with --draw openpose or --format openpose only",
+        ),
         (["--boxes", "--draw", "openpose"], "--boxes goes with --draw overlay only"),
         (["--boxes", "--json"], "--boxes goes with --draw overlay only"),
         (["--line-scale", "2", "--draw", "none"], "--line-scale is for drawings"),

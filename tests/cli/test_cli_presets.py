@@ -36,7 +36,7 @@ def test_pose_format_finds_nothing_but_pose_files(astronaut, tmp_path):
 
 def test_a_data_set_has_all_points_in_one_list_named_in_its_category(astronaut, tmp_path):
     assert run(astronaut, "--out", tmp_path, "--for", "sleap-io") == 0
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("[!.]*")
     document = json.loads(path.read_text())
     assert len(document["categories"][0]["keypoints"]) == 133
     assert len(document["annotations"][0]["keypoints"]) == 3 * 133

@@ -183,11 +183,20 @@ def test_points_and_strokes_grow_with_the_canvas(factor, standing, make_result):
 
 
 def test_the_canvas_may_have_another_aspect_ratio(standing, make_result):
-    canvas = draw_openpose(make_result(standing), parts=["body"], size=(1024, 256))
+    canvas = draw_openpose(make_result(standing), parts=["body"], size=(1024, 256), fit="stretch")
     for name, (x, y) in JOINTS.items():
         if not name.endswith(("Eye", "Ear")):  # too near each other at half the height
             expected = JOINT_COLORS_RGB[OPENPOSE_18_NAMES.index(name)]
             assert rgb_at(canvas, (2 * x, y / 2)) == expected
+
+
+def test_a_picture_of_another_aspect_ratio_gets_margins(standing, make_result):
+    canvas = draw_openpose(make_result(standing), parts=["body"], size=(2048, 1024))
+    for name, (x, y) in JOINTS.items():
+        expected = JOINT_COLORS_RGB[OPENPOSE_18_NAMES.index(name)]
+        assert rgb_at(canvas, (512 + 2 * x, 2 * y)) == expected
+    assert not canvas[:, :512].any()
+    assert draw_openpose(make_result(standing), size=500, size_multiple=64).shape == (512, 512, 3)
 
 
 @pytest.mark.parametrize(
