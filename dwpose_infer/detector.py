@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .backends.base import Array, Backend, TensorSpec
+from .backends.batching import INPUT_SIZE_ENTRY
 from .errors import InferenceError, InvalidArgumentError, ModelFormatError
 from .letterbox import fitting_size, letterbox
 from .nms import nms
@@ -25,9 +26,6 @@ STRIDES = (8, 16, 32)
 
 PERSON_CLASS = 0
 """Number of the class "person" in COCO, and in detectors that know no other."""
-
-INPUT_SIZE_ENTRY = "dwpose_infer.input_size"
-"""Entry of an exported file's metadata that says its own input size, "416x416", width first."""
 
 DetectorForm = Literal["raw", "sdk", "deploy"]
 

@@ -35,7 +35,7 @@ class FakeBackend:
         assert self.answer is not None
         return self.answer(array)
 
-    def warmup(self) -> None:
+    def warmup(self, up_to=1) -> None:
         self.calls.append(np.zeros(0))
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...detector import INPUT_SIZE_ENTRY
+from ...backends.batching import INPUT_SIZE_ENTRY
 from ...errors import MissingDependencyError, ModelFormatError
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...backends.base import Backend, TensorSpec
+from ...backends.batching import INPUT_SIZE_ENTRY
 from ...backends.device import Device, parse_device
 from ...closing import ClosesOnExit
-from ...detector import INPUT_SIZE_ENTRY
 from ...errors import BackendUnavailableError, InvalidArgumentError, ModelFormatError
 from .networks import Network
 
@@ -44,8 +44,6 @@ class OrtExecutor(Executor):
     """ONNX Runtime with its input and output bound to the device."""
 
     def __init__(self, path: Path, *, device: str, threads: int) -> None:
-        import onnxruntime
-
         from ...backends.onnxruntime import OrtBackend, OrtOptions
 
         place = parse_device(device)
@@ -53,22 +51,15 @@ class OrtExecutor(Executor):
         self._backend = OrtBackend(path, device=place, options=options)
         self.description = self._backend.description
         self.input = single_input(self._backend, path)
-        self._session = self._backend.session
-        self._binding = self._session.io_binding()
-        value = onnxruntime.OrtValue.ortvalue_from_numpy(
-            random_sample(self.input), place.kind, place.index
-        )
-        self._binding.bind_ortvalue_input(self.input.name, value)
-        for spec in self._backend.outputs:
-            self._binding.bind_output(spec.name, place.kind, place.index)
+        self._run = self._backend.bound({self.input.name: random_sample(self.input)})
 
     def execute(self) -> None:
         """Runs the session; ONNX Runtime waits for the device before it returns."""
-        self._session.run_with_iobinding(self._binding)
+        self._run()
 
     def close(self) -> None:
         """Frees the session."""
-        self._binding = self._session = None
+        del self._run
         self._backend.close()
 
 

@@ -69,8 +69,12 @@ class Backend(Protocol):
             InferenceError: The runtime failed or the backend is closed.
         """
 
-    def warmup(self) -> None:
-        """Runs the graph once on zeros, so that the first real call is not slower."""
+    def warmup(self, up_to: int = 1) -> None:
+        """Runs the graph on zeros, so that the first real calls are not slower.
+
+        Args:
+            up_to: Largest batch to come: GPUs prepare every size by itself.
+        """
 
     def close(self) -> None:
         """Frees the graph and its memory; may be called again."""

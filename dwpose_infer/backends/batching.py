@@ -14,6 +14,9 @@ from .base import Array, TensorSpec
 FREE_SIDE = 64
 """Height and width of zeros for graphs that take any: a multiple of every stride there is."""
 
+INPUT_SIZE_ENTRY = "dwpose_infer.input_size"
+"""Entry of an exported file's metadata that says its own input size, "416x416", width first."""
+
 RunOnce = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 
@@ -96,16 +99,36 @@ class ChunkedBackend(ClosesOnExit):
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Runs the graph; see `Backend.run`."""
         batch = check_inputs(inputs, self.inputs)
-        graph_batch = self.inputs[0].shape[0]
-        return run_in_chunks(self._run_once, inputs, batch=batch, graph_batch=graph_batch)
-
-    def warmup(self) -> None:
-        """Runs the graph once on zeros."""
-        self._run_once(
-            {spec.name: np.zeros(_whole_shape(spec), spec.dtype) for spec in self.inputs}
+        return run_in_chunks(
+            self._run_once, inputs, batch=batch, graph_batch=self._batch_for(batch)
         )
 
+    def _batch_for(self, batch: int) -> int | None:
+        """Returns the batch size in which so many samples are run; None where it takes any."""
+        del batch
+        return self.inputs[0].shape[0]
 
-def _whole_shape(spec: TensorSpec) -> list[int]:
+    def warmup(self, up_to: int = 1) -> None:
+        """Runs the graph once on zeros, in every batch size that has to be prepared."""
+        for batch in sorted({self._batch_for(batch) or 1 for batch in range(1, up_to + 1)}):
+            self._run_once(
+                {
+                    spec.name: np.zeros(whole_shape(spec, self.metadata, batch), spec.dtype)
+                    for spec in self.inputs
+                }
+            )
+
+
+def whole_shape(spec: TensorSpec, metadata: Mapping[str, str], batch: int = 1) -> tuple[int, ...]:
+    """Returns a shape that an input takes.
+
+    Args:
+        spec: The input.
+        metadata: That of the file, which knows the own input size of one that takes any.
+        batch: The batch where it is free.
+    """
     first, *others = spec.shape
-    return [first or 1, *(size or FREE_SIDE for size in others)]
+    width, _, height = metadata.get(INPUT_SIZE_ENTRY, "").partition("x")
+    if others[:2] == [None, None] and width.isdigit() and height.isdigit():
+        others[:2] = int(height), int(width)
+    return (first or batch, *(size or FREE_SIDE for size in others))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -24,12 +26,14 @@ from ..errors import (
 )
 from .arena import CallSizes
 from .base import Array, Backend, TensorSpec
-from .batching import ChunkedBackend
+from .batching import ChunkedBackend, whole_shape
+from .cuda_sessions import ShapedSessions, fixed_batch
 from .device import Device
 from .kind import BackendKind, LoadOptions
 from .onnx_file import read_metadata
 from .onnxruntime_options import (
     PROVIDER_NAMES,
+    ConvSearch,
     CudaOptions,
     OrtOptions,
     Provider,
@@ -102,31 +106,74 @@ class OrtBackend(ChunkedBackend):
         ort = _import_onnxruntime()
         provider = _choose_provider(device, options)
         _require_available(ort, provider)
-        self._session: Any = _create_session(ort, model_path, provider, device, options)
-        _require_used(ort, self._session, provider)
-        self.inputs, self.outputs, self.metadata = _read_names(self._session, model_path)
         self.description = f"ONNX Runtime {ort.__version__}, {PROVIDER_NAMES[provider]}, {device}"
-        self._output_names = [spec.name for spec in self.outputs]
         # Where inputs and outputs are bound; on the CPU nothing has to be copied.
         self._gpu_index = device.index if device.kind == "cuda" else None
         self._ort: Any = ort
         self._call_sizes = CallSizes()
+        self._shaped: ShapedSessions | None = None
+        if provider == "cuda":
+            self._open_shaped(model_path, device, options)
+        else:
+            self._session = _create_session(ort, model_path, provider, device, options)
+            self.inputs, self.outputs, self.metadata = _read_names(self._session, model_path)
+        self._output_names = [spec.name for spec in self.outputs]
         logger.debug("loaded %s: %s", model_path, self.description)
+
+    def _open_shaped(self, model_path: Path, device: Device, options: OrtOptions) -> None:
+        """Opens the session for one sample; those for other shapes follow when they are met."""
+        read = _open_for_reading(self._ort, model_path)
+        self.inputs, self.outputs, self.metadata = _read_names(read, model_path)
+
+        chosen = options.cuda
+        half = _computes_in_half(model_path)
+        searches: tuple[ConvSearch, ...] = ("HEURISTIC", "EXHAUSTIVE") if half else ("EXHAUSTIVE",)
+        if chosen.cudnn_conv_algo_search is not None:
+            searches = (chosen.cudnn_conv_algo_search,)
+
+        def open_session(sizes: Mapping[str, int], graph: bool, search: ConvSearch) -> Any:
+            cuda = replace(chosen, graph=chosen.graph and graph, cudnn_conv_algo_search=search)
+            own = replace(options, cuda=cuda)
+            return _create_session(self._ort, model_path, "cuda", device, own, sizes=sizes)
+
+        self._shaped = ShapedSessions(
+            self._ort,
+            open_session,
+            inputs=self.inputs,
+            outputs=self.outputs,
+            free=[[s if isinstance(s, str) else None for s in n.shape] for n in read.get_inputs()],
+            gpu_index=device.index,
+            searches=searches,
+        )
+        self._session = self._shaped.open(
+            tuple(whole_shape(spec, self.metadata) for spec in self.inputs)
+        )
 
     @property
     def session(self) -> Any:
-        """The session of ONNX Runtime, for who binds inputs and outputs; None once closed."""
+        """The session of ONNX Runtime, for who runs it in a way of their own; None once closed.
+
+        With the CUDA provider it is the one for a single sample.
+        """
         return self._session
+
+    def _batch_for(self, batch: int) -> int | None:
+        own = super()._batch_for(batch)
+        return fixed_batch(batch) if own is None and self._shaped is not None else own
 
     def _run_once(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         session = self._session
         if session is None:
             raise InferenceError("this backend is closed; create a new one")
         try:
-            if self._gpu_index is None:
+            if self._shaped is not None:
+                outputs = self._shaped.run(inputs)
+            elif self._gpu_index is None:
                 outputs = session.run(self._output_names, dict(inputs), self._run_options(inputs))
             else:
-                outputs = self._run_bound(session, inputs, self._gpu_index)
+                outputs = self._run_bound(session, inputs)
+        except DwposeError:
+            raise
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise InferenceError(f"{self.description} failed: {error}") from error
         return dict(zip(self._output_names, outputs, strict=True))
@@ -139,20 +186,43 @@ class OrtBackend(ChunkedBackend):
         options.add_run_config_entry(_SHRINK_ARENA, "cpu:0")
         return options
 
-    def _run_bound(self, session: Any, inputs: Mapping[str, Array], index: int) -> list[Array]:
+    def bound(self, inputs: Mapping[str, Array]) -> Callable[[], None]:
+        """Puts inputs where the network reads them; what is returned runs it and copies nothing.
+
+        Args:
+            inputs: As for `run`, of a batch size that the graph takes in one call.
+
+        Raises:
+            InferenceError: The runtime failed.
+        """
+        try:
+            if self._shaped is not None:
+                return self._shaped.bound(inputs)
+            return partial(self._session.run_with_iobinding, self._bind(self._session, inputs))
+        except DwposeError:
+            raise
+        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+            raise InferenceError(f"{self.description} failed: {error}") from error
+
+    def _bind(self, session: Any, inputs: Mapping[str, Array]) -> Any:
+        place = ("cpu", 0) if self._gpu_index is None else ("cuda", self._gpu_index)
+        binding = session.io_binding()
+        for name, array in inputs.items():
+            whole = np.ascontiguousarray(array)
+            value = self._ort.OrtValue.ortvalue_from_numpy(whole, *place)
+            binding.bind_ortvalue_input(name, value)
+        for name in self._output_names:
+            binding.bind_output(name, *place)
+        return binding
+
+    def _run_bound(self, session: Any, inputs: Mapping[str, Array]) -> list[Array]:
         """Runs with inputs and outputs that are bound to the GPU.
 
         Every input is copied there once, before the run; the outputs stay there until all of
         them are copied back together. Each call has a binding of its own: calls of several
         threads do not see one another's.
         """
-        binding = session.io_binding()
-        for name, array in inputs.items():
-            whole = np.ascontiguousarray(array)
-            value = self._ort.OrtValue.ortvalue_from_numpy(whole, "cuda", index)
-            binding.bind_ortvalue_input(name, value)
-        for name in self._output_names:
-            binding.bind_output(name, "cuda", index)
+        binding = self._bind(session, inputs)
         binding.synchronize_inputs()
         session.run_with_iobinding(binding)
         binding.synchronize_outputs()
@@ -162,6 +232,8 @@ class OrtBackend(ChunkedBackend):
     def close(self) -> None:
         """Frees the session; may be called again."""
         self._session = None
+        if self._shaped is not None:
+            self._shaped.close()
 
 
 def _import_onnxruntime() -> Any:
@@ -209,8 +281,15 @@ def _require_available(ort: Any, provider: Provider) -> None:
 
 
 def _create_session(
-    ort: Any, model_path: Path, provider: Provider, device: Device, options: OrtOptions
+    ort: Any,
+    model_path: Path,
+    provider: Provider,
+    device: Device,
+    options: OrtOptions,
+    *,
+    sizes: Mapping[str, int] | None = None,
 ) -> Any:
+    """Opens a session, with free dimensions of the graph set to the sizes given by name."""
     if device.kind == "cuda":
         _require_gpu(device)
     _load_libraries(ort, provider)
@@ -223,6 +302,8 @@ def _create_session(
         settings.inter_op_num_threads = options.inter_op_threads
         settings.execution_mode = ort.ExecutionMode.ORT_PARALLEL
     settings.add_session_config_entry(_STOP_SPINNING, "1")
+    for name, size in (sizes or {}).items():
+        settings.add_free_dimension_override_by_name(name, size)
     try:
         session = ort.InferenceSession(
             str(model_path),
@@ -251,6 +332,7 @@ def _create_session(
             ) from error
         raise ModelFormatError(f"{model_path} is not a usable ONNX model: {error}") from error
     session.disable_fallback()
+    _require_used(ort, session, provider)
     return session
 
 
@@ -288,13 +370,21 @@ def _load_libraries(ort: Any, provider: Provider) -> None:
 
 def _read_inputs(ort: Any, model_path: Path) -> tuple[TensorSpec, ...]:
     """The graph's inputs, before there is a session."""
+    nodes = _open_for_reading(ort, model_path).get_inputs()
+    return tuple(_tensor_spec(node, model_path) for node in nodes)
+
+
+def _open_for_reading(ort: Any, model_path: Path) -> Any:
+    """Returns a session on the CPU that is not to be run: what the file says of itself."""
     settings = ort.SessionOptions()
-    settings.log_severity_level = 3
+    settings.log_severity_level = 4
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(
-        str(model_path), sess_options=settings, providers=[PROVIDER_NAMES["cpu"]]
-    )
-    return tuple(_tensor_spec(node, model_path) for node in session.get_inputs())
+    try:
+        return ort.InferenceSession(
+            str(model_path), sess_options=settings, providers=[PROVIDER_NAMES["cpu"]]
+        )
+    except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+        raise ModelFormatError(f"{model_path} is not a usable ONNX model: {error}") from error
 
 
 def _require_used(ort: Any, session: Any, provider: Provider) -> None:

@@ -35,9 +35,15 @@ class CudaOptions:
         gpu_mem_limit: Bytes that its memory arena may take; None for no limit.
         arena_extend_strategy: How the arena grows: "kNextPowerOfTwo" (None means this) or
             "kSameAsRequested", which takes less memory and more time.
-        cudnn_conv_algo_search: How cuDNN's algorithms are chosen for each new batch size:
-            "EXHAUSTIVE" (None means this) tries all of them, "HEURISTIC" estimates, "DEFAULT"
-            takes always the same.
+        cudnn_conv_algo_search: How cuDNN's algorithms are chosen for each batch size:
+            "EXHAUSTIVE" tries all of them, "HEURISTIC" estimates, "DEFAULT" takes always the
+            same. None: "HEURISTIC" for files that compute in half precision, where it takes half
+            the time once and at most 12 % more with every call (H200), else "EXHAUSTIVE".
+        prefer_nhwc: Convolve with the channels last. None: for files that compute in half
+            precision, which gain 10 to 17 %; others lose as much (H200).
+        graph: Capture every batch size as a CUDA graph and replay it, which takes .3 to .6 of
+            the time for single persons (H200). Networks of which a part is left to the CPU, or
+            whose outputs have no fixed size, do without.
         use_tf32: Let GPUs from Ampere on round float32 to TF32, with 10 bits of mantissa, before
             they multiply. ONNX Runtime does that unless told otherwise. None: on for files that
             compute in half precision, whose own mantissa has no more bits, and off for others,
@@ -49,6 +55,8 @@ class CudaOptions:
     arena_extend_strategy: ArenaGrowth | None = None
     cudnn_conv_algo_search: ConvSearch | None = None
     use_tf32: bool | None = None
+    prefer_nhwc: bool | None = None
+    graph: bool = True
 
     def __post_init__(self) -> None:
         if self.gpu_mem_limit is not None and self.gpu_mem_limit < 1:
@@ -66,10 +74,13 @@ class CudaOptions:
             half: Whether the file computes in half precision.
         """
         tf32 = half if self.use_tf32 is None else self.use_tf32
+        search = self.cudnn_conv_algo_search or ("HEURISTIC" if half else None)
+        nhwc = half if self.prefer_nhwc is None else self.prefer_nhwc
         chosen = {
             "gpu_mem_limit": self.gpu_mem_limit,
             "arena_extend_strategy": self.arena_extend_strategy,
-            "cudnn_conv_algo_search": self.cudnn_conv_algo_search,
+            "cudnn_conv_algo_search": search,
+            "prefer_nhwc": int(nhwc) or None,
         }
         given = {name: value for name, value in chosen.items() if value is not None}
         return {"device_id": device.index, "use_tf32": int(tf32), **given}
@@ -196,17 +207,18 @@ class OrtOptions:
             InvalidArgumentError: An option cannot work here.
         """
         chosen = dict(self.provider_options)
-        if _is_on(chosen.get("enable_cuda_graph")):
+        if provider != "cuda" and _is_on(chosen.get("enable_cuda_graph")):
             raise InvalidArgumentError(
-                "the provider option enable_cuda_graph replays a call at fixed addresses, and "
-                "every call here has memory of its own: leave it out"
+                "the provider option enable_cuda_graph goes with the provider 'cuda' alone, where "
+                "graphs are on anyway: leave it out"
             )
         cpu: tuple[str, dict[str, Any]] = (PROVIDER_NAMES["cpu"], {})
         if provider == "cpu":
             return [(PROVIDER_NAMES["cpu"], chosen)]
         cuda = self.cuda.as_provider_options(device, half=half)
         if provider == "cuda":
-            return [(PROVIDER_NAMES["cuda"], cuda | chosen), cpu]
+            graph = {"enable_cuda_graph": 1} if self.cuda.graph else {}
+            return [(PROVIDER_NAMES["cuda"], cuda | graph | chosen), cpu]
         own = self.tensorrt.as_provider_options(device, inputs, ort_version=ort_version)
         return [(PROVIDER_NAMES["tensorrt"], own | chosen), (PROVIDER_NAMES["cuda"], cuda), cpu]
 

@@ -24,6 +24,7 @@ from .._version import __version__
 from ..errors import InputError, InvalidArgumentError
 from ..formats.codecs import FORMATS
 from ..images import read_picture
+from ..picture_groups import GROUP_PICTURES
 from ..pipeline import Pipeline
 from .answers import (
     Outcome,
@@ -331,9 +332,9 @@ async def _files(request: Request, body: bytes) -> list[Upload]:
 
 def _warm(pipeline: Pipeline) -> None:
     if pipeline.detector is not None:
-        pipeline.detector.warmup()
+        pipeline.detector.backend.warmup(GROUP_PICTURES)
     if pipeline.estimator is not None:
-        pipeline.estimator.backend.warmup()
+        pipeline.estimator.backend.warmup(pipeline.estimator.max_batch)
 
 
 def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ import pytest
 from dwpose_infer.backends import load_backend
 from dwpose_infer.backends import onnxruntime as ort_backend
 from dwpose_infer.backends.base import TensorSpec
+from dwpose_infer.backends.cuda_sessions import MAX_SHAPES, ShapedSessions, fixed_batch
 from dwpose_infer.backends.device import Device
 from dwpose_infer.backends.onnxruntime import CudaOptions, OrtOptions, TensorRtOptions
 from dwpose_infer.backends.tensorrt.system import Driver
@@ -27,7 +29,7 @@ CUDA = Device("cuda", 1)
 
 
 class FakeValue:
-    """An `OrtValue`: a copy on a device."""
+    """An `OrtValue`: an array on a device, at an address of its own."""
 
     def __init__(self, array, device, index):
         self.array, self.place = array.copy(), (device, index)
@@ -36,6 +38,15 @@ class FakeValue:
     def ortvalue_from_numpy(array, device_type="cpu", device_id=0):
         assert array.flags.c_contiguous
         return FakeValue(array, device_type, device_id)
+
+    @staticmethod
+    def ortvalue_from_shape_and_type(shape, element_type, device_type="cpu", device_id=0):
+        return FakeValue(np.full(shape, 99, element_type), device_type, device_id)
+
+    def update_inplace(self, array):
+        assert array.flags.c_contiguous
+        assert (array.shape, array.dtype) == (self.array.shape, self.array.dtype)
+        self.array[...] = array
 
 
 class FakeBinding:
@@ -47,6 +58,9 @@ class FakeBinding:
     def bind_ortvalue_input(self, name, value):
         self.inputs[name] = value
 
+    def bind_ortvalue_output(self, name, value):
+        self.outputs[name] = value
+
     def bind_output(self, name, device_type="cpu", device_id=0):
         self.outputs[name] = (device_type, device_id)
 
@@ -57,18 +71,31 @@ class FakeBinding:
         self.steps.append("outputs are there")
 
     def copy_outputs_to_cpu(self):
-        assert self.steps == ["inputs are there", "run", "outputs are there"]
-        return [self.results[name] for name in self.outputs]
+        return [self.results[name].copy() for name in self.outputs]
+
+    @property
+    def fixed(self):
+        return all(isinstance(output, FakeValue) for output in self.outputs.values())
 
 
 class FakeSession:
-    """A session that claims other providers than the CPU's, and computes on the CPU."""
+    """A session that claims other providers than the CPU's, and computes on the CPU.
 
-    def __init__(self, fake, path, providers):
-        self.real = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        self.fake, self.providers = fake, providers
+    With graphs on it does as ONNX Runtime does: the first run runs, the second captures, and
+    later ones replay what was captured, whatever is bound.
+    """
+
+    def __init__(self, fake, path, settings, providers):
+        names = [name if isinstance(name, str) else name[0] for name in providers]
+        options = {} if isinstance(providers[0], str) else providers[0][1]
+        self.graphs = str(options.get("enable_cuda_graph", 0)) == "1"
+        if self.graphs and fake.leaves_nodes_to_the_cpu:
+            raise RuntimeError("This session cannot use the graph capture feature as requested")
+        self.real = onnxruntime.InferenceSession(path, settings, ["CPUExecutionProvider"])
+        self.fake, self.providers, self.runs, self.captured = fake, names, 0, None
         self.get_inputs, self.get_outputs = self.real.get_inputs, self.real.get_outputs
         self.get_modelmeta = self.real.get_modelmeta
+        self.shapes = set()
 
     def get_providers(self):
         return self.fake.used or self.providers
@@ -86,10 +113,21 @@ class FakeSession:
     def run_with_iobinding(self, binding):
         if self.fake.failure is not None:
             raise self.fake.failure
+        self.runs += 1
+        if self.graphs:
+            assert binding.fixed, "a graph writes where it wrote when it was captured"
+            if self.runs == 2:
+                self.captured = binding
+            binding = self.captured or binding
+        self.shapes.add(tuple(value.array.shape for value in binding.inputs.values()))
+        assert len(self.shapes) == 1, "cuDNN's algorithms are searched anew at every change"
         binding.steps.append("run")
         names = [node.name for node in self.get_outputs()]
         inputs = {name: value.array for name, value in binding.inputs.items()}
-        binding.results = dict(zip(names, self.real.run(names, inputs), strict=True))
+        results = self.real.run(names, inputs)
+        if self.captured is not None:
+            results = [result + self.fake.replay_error for result in results]
+        binding.results = dict(zip(names, results, strict=True))
 
 
 class FakeOrt:
@@ -102,7 +140,8 @@ class FakeOrt:
 
     def __init__(self, used=None):
         self.preloaded, self.used, self.failure = 0, used, None
-        self.bindings, self.requested, self.refusal = [], [], None
+        self.bindings, self.requested, self.sessions, self.refusal = [], [], [], None
+        self.leaves_nodes_to_the_cpu, self.replay_error = False, 0
 
     def preload_dlls(self):
         self.preloaded += 1
@@ -112,13 +151,14 @@ class FakeOrt:
         return list(ort_backend.PROVIDER_NAMES.values())
 
     def InferenceSession(self, path, sess_options, providers, enable_fallback=1):
-        assert not enable_fallback or providers == ["CPUExecutionProvider"]
+        if providers == ["CPUExecutionProvider"]:  # what the file says of itself
+            return onnxruntime.InferenceSession(path, sess_options, providers)
+        assert not enable_fallback
         if self.refusal is not None:
             raise RuntimeError(self.refusal)
         self.requested.append(providers)
-        return FakeSession(
-            self, path, [name if isinstance(name, str) else name[0] for name in providers]
-        )
+        self.sessions.append(FakeSession(self, path, sess_options, providers))
+        return self.sessions[-1]
 
 
 @pytest.fixture
@@ -151,48 +191,162 @@ def test_inputs_and_outputs_are_bound_to_the_gpu_by_name(ort, graph, rng):
         outputs = backend.run({"w": w[:, ::-1], "x": x})
     np.testing.assert_array_equal(outputs["y"], x + w[:, ::-1])
     np.testing.assert_array_equal(outputs["z"], x - w[:, ::-1])
-    (binding,) = ort.bindings
-    assert {value.place for value in binding.inputs.values()} == {("cuda", 1)}
-    assert set(binding.outputs.values()) == {("cuda", 1)}
+    assert len(ort.bindings) == 2  # for one sample and for eight
+    for binding in ort.bindings:
+        places = [value.place for value in (*binding.inputs.values(), *binding.outputs.values())]
+        assert set(places) == {("cuda", 1)}
 
 
-def test_every_call_has_a_binding_of_its_own(ort, graph):
-    backend = load_backend("ort", graph(batch=2), device="cuda")
-    ones = np.ones((5, 2), np.float32)
-    assert (backend.run({"x": ones, "w": ones})["y"] == 2).all()
-    assert len({id(binding) for binding in ort.bindings}) == len(ort.bindings) == 3
+def test_batches_are_filled_up_to_sizes_that_are_prepared_once(ort, graph, rng):
+    backend = load_backend("ort", graph(), device="cuda")
+    for batch in (3, 1, 4, 130, 3, 2, 65):
+        x, w = rng.standard_normal((2, batch, 2)).astype(np.float32)
+        outputs = backend.run({"x": x, "w": w})
+        np.testing.assert_array_equal(outputs["y"], x + w)
+        np.testing.assert_array_equal(outputs["z"], x - w)
+    sizes = sorted(shape[0][0] for session in ort.sessions for shape in session.shapes)
+    assert sizes == [1, 2, 4, 64]
+    assert all(session.captured for session in ort.sessions)
+
+
+@pytest.mark.parametrize(
+    ("batch", "size"), [(1, 1), (2, 2), (3, 4), (5, 8), (16, 16), (17, 32), (64, 64), (65, 64)]
+)
+def test_fixed_batches(batch, size):
+    assert fixed_batch(batch) == size
+
+
+def test_sizes_can_be_prepared_ahead(ort, graph, caplog):
+    backend = load_backend("ort", graph(), device="cuda")
+    with caplog.at_level(logging.INFO):
+        backend.warmup(16)
+    assert [session.runs for session in ort.sessions] == [4] * 5
+    assert "batches of 16" in caplog.text
+    caplog.clear()
+    backend.run({"x": np.ones((11, 2), np.float32), "w": np.ones((11, 2), np.float32)})
+    assert not caplog.text
+
+
+def test_graphs_that_forget_are_an_error(ort, graph):
+    backend = load_backend("ort", graph(), device="cuda")
+    ort.replay_error = 1
+    ones = np.ones((1, 2), np.float32)
+    with pytest.raises(InferenceError, match="enable_cuda_graph"):
+        backend.run({"x": ones, "w": ones})
+
+
+def test_networks_left_to_the_cpu_in_part_do_without_graphs(ort, graph, rng):
+    ort.leaves_nodes_to_the_cpu = True
+    backend = load_backend("ort", graph(), device="cuda")
+    x, w = rng.standard_normal((2, 3, 2)).astype(np.float32)
+    for _ in range(3):
+        np.testing.assert_array_equal(backend.run({"x": x, "w": w})["y"], x + w)
+    assert not any(session.graphs for session in ort.sessions)
+
+
+def test_outputs_of_unknown_size_do_without_graphs(ort, save_graph):
+    path = save_graph(
+        [onnx.helper.make_node("NonZero", ["x"], ["y"])],
+        {"x": (np.float32, ["N", 2])},
+        {"y": (np.int64, [2, "found"])},
+    )
+    backend = load_backend("ort", path, device="cuda")
+    for count in (2, 1):
+        x = np.eye(count, 2, dtype=np.float32)
+        assert backend._shaped.run({"x": x})[0].shape == (2, count)
+    assert not ort.sessions[-1].graphs
+
+
+def test_graphs_can_be_left_out(ort, graph):
+    load_backend("ort", graph(), device="cuda", provider_options={"enable_cuda_graph": 0})
+    assert not ort.sessions[-1].graphs
+    with pytest.raises(InvalidArgumentError, match="enable_cuda_graph"):
+        load_backend(
+            "ort",
+            graph(),
+            device="cuda",
+            provider="tensorrt",
+            provider_options={"enable_cuda_graph": 1},
+        )
+
+
+def test_threads_share_the_prepared_sizes(ort, graph):
+    backend = load_backend("ort", graph(), device="cuda")
+
+    def call(batch):
+        x = np.full((batch, 2), batch, np.float32)
+        return (backend.run({"x": x, "w": x})["y"] == 2 * batch).all()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(call, [1 + index % 7 for index in range(80)]))
+    assert len(ort.sessions) == 4
+
+
+def test_the_shape_not_used_for_longest_makes_room(ort, save_graph):
+    path = save_graph(
+        [onnx.helper.make_node("Neg", ["x"], ["y"])],
+        {"x": (np.float32, ["N", "side"])},
+        {"y": (np.float32, ["N", "side"])},
+    )
+    backend = load_backend("ort", path, device="cuda")
+    for side in (*range(1, MAX_SHAPES + 3), 1):
+        backend.run({"x": np.ones((1, side), np.float32)})
+    assert len(backend._shaped._shaped) == MAX_SHAPES
+
+
+def test_bound_inputs_are_not_copied_again(ort, graph):
+    backend = load_backend("ort", graph(), device="cuda")
+    x = np.ones((2, 2), np.float32)
+    run = backend.bound({"x": x, "w": x})
+    before = ort.sessions[-1].runs
+    run()
+    assert ort.sessions[-1].runs == before + 1
+    assert (ort.bindings[-1].results["y"] == 2).all()
+
+
+def test_a_closed_backend_says_so(ort, graph):
+    backend = load_backend("ort", graph(), device="cuda")
+    backend.close()
+    ones = np.ones((1, 2), np.float32)
+    with pytest.raises(InferenceError, match="closed"):
+        backend.run({"x": ones, "w": ones})
+    backend.close()
 
 
 def test_the_real_bindings_take_and_give_the_same(graph, rng, monkeypatch):
     """What the fake pretends, against the real wheel, whose device is the CPU."""
-    backend = load_backend("ort", graph())
-    real = onnxruntime.OrtValue.ortvalue_from_numpy
+    path = graph()
+    backend = load_backend("ort", path)
     x, w = rng.standard_normal((2, 3, 2)).astype(np.float32)
     expected = backend.run({"x": x, "w": w})
+    backend.bound({"x": x, "w": w})()
+
+    real = onnxruntime.OrtValue.ortvalue_from_shape_and_type
 
     class OnCpu:
-        ortvalue_from_numpy = staticmethod(lambda array, device, index: real(array, "cpu", index))
-
-    class Binding:
-        def __init__(self, session):
-            self.binding = session.io_binding()
-
-        def bind_output(self, name, device, index):
-            self.binding.bind_output(name, "cpu", index)
-
-        def __getattr__(self, name):
-            return getattr(self.binding, name)
-
-    class Session:
-        io_binding = staticmethod(lambda: Binding(backend.session))
-        run_with_iobinding = staticmethod(
-            lambda binding: backend.session.run_with_iobinding(binding.binding)
+        ortvalue_from_shape_and_type = staticmethod(
+            lambda shape, dtype, device, index: real(shape, dtype, "cpu", index)
         )
 
-    monkeypatch.setattr(backend, "_ort", type("Ort", (), {"OrtValue": OnCpu}))
-    outputs = backend._run_bound(Session, {"w": w, "x": x}, 0)
-    for name, output in zip([spec.name for spec in backend.outputs], outputs, strict=True):
-        np.testing.assert_array_equal(output, expected[name])
+    def open_session(sizes, replayed):
+        assert sizes == {"N": 3}
+        settings = onnxruntime.SessionOptions()
+        for name, size in sizes.items():
+            settings.add_free_dimension_override_by_name(name, size)
+        return onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+
+    sessions = ShapedSessions(
+        type("Ort", (), {"OrtValue": OnCpu}),
+        open_session,
+        inputs=backend.inputs,
+        outputs=backend.outputs,
+        free=[("N", None)] * 2,
+        gpu_index=0,
+    )
+    for _ in range(2):
+        outputs = sessions.run({"w": w, "x": x})
+        for spec, output in zip(backend.outputs, outputs, strict=True):
+            np.testing.assert_array_equal(output, expected[spec.name])
 
 
 def test_failure_on_the_gpu_is_chained(ort, graph):
@@ -216,7 +370,10 @@ def test_cuda_provider_is_told_to_be_exact(ort, graph):
     load_backend("ort", graph(), device="cuda:1", provider_options={"gpu_mem_limit": "4"})
     (providers,) = ort.requested
     assert providers == [
-        ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0, "gpu_mem_limit": "4"}),
+        (
+            "CUDAExecutionProvider",
+            {"device_id": 1, "use_tf32": 0, "enable_cuda_graph": 1, "gpu_mem_limit": "4"},
+        ),
         ("CPUExecutionProvider", {}),
     ]
 
@@ -322,16 +479,13 @@ def test_files_in_half_precision_get_the_tensor_cores(ort, save_graph, precision
         metadata={"dwpose_infer.precision": precision} if precision else {"other": "fp16"},
     )
     load_backend("ort", path, device="cuda")
-    assert dict(ort.requested[-1])["CUDAExecutionProvider"]["use_tf32"] == tf32
+    chosen = dict(ort.requested[-1])["CUDAExecutionProvider"]
+    assert chosen["use_tf32"] == tf32
+    assert (chosen.get("prefer_nhwc"), chosen.get("cudnn_conv_algo_search")) == (
+        (1, "HEURISTIC") if tf32 else (None, None)
+    )
     load_backend("ort", path, device="cuda", provider_options={"use_tf32": 0})
     assert dict(ort.requested[-1])["CUDAExecutionProvider"]["use_tf32"] == 0
-
-
-@pytest.mark.parametrize("value", [1, "1", True, "True"])
-def test_cuda_graphs_are_refused(ort, graph, value):
-    with pytest.raises(InvalidArgumentError, match="enable_cuda_graph"):
-        load_backend("ort", graph(), device="cuda", provider_options={"enable_cuda_graph": value})
-    load_backend("ort", graph(), device="cuda", provider_options={"enable_cuda_graph": 0})
 
 
 def test_an_unknown_provider_option_is_not_blamed_on_libraries(ort, graph):
