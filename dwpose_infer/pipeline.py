@@ -7,6 +7,7 @@ the pose network's batches; a picture that cannot be read costs itself alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -76,12 +77,15 @@ class Pipeline(ClosesOnExit):
         drop_weak_hands: Leave out hands that cannot be believed.
         keep_doubtful: Keep persons found by the detector whose points say that nobody is there,
             or that a better one is there already, see `doubtful`.
+        overlap: Search and cut out the next pictures while the pose network works on the last
+            ones, where that runs on a GPU; a CPU has no cores to spare.
     """
 
     detector: Detector | None
     estimator: PoseEstimator | None
     drop_weak_hands: bool = False
     keep_doubtful: bool = False
+    overlap: bool = False
 
     @property
     def layout(self) -> KeypointLayout:
@@ -112,7 +116,7 @@ class Pipeline(ClosesOnExit):
     ) -> Iterator[list[Found | DwposeError]]:
         """Yields what is found, in the order of the pictures, as many together as got ready.
 
-        Only a few pictures and one batch of crops are in memory.
+        Only a few pictures and one batch of crops are in memory, with `overlap` two.
 
         Args:
             pictures: What to work on; an iterator is gone through as far as is read ahead.
@@ -128,16 +132,47 @@ class Pipeline(ClosesOnExit):
             InvalidArgumentError: There is neither detector nor persons.
             InferenceError: A network failed.
         """
+        ready = self._cut_groups(
+            pictures,
+            whole_image=whole_image,
+            on_error=on_error,
+            read_ahead=read_ahead,
+            keep_images=keep_images,
+        )
+        if not self.overlap:
+            for cuts in ready:
+                yield _step(self._place, cuts, on_error)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="keypoints") as worker:
+            before: Future[list[Found | DwposeError]] | None = None
+            for cuts in ready:
+                placed = worker.submit(_step, self._place, cuts, on_error)
+                if before is not None:
+                    yield before.result()
+                before = placed
+            if before is not None:
+                yield before.result()
+
+    def _cut_groups(
+        self,
+        pictures: Iterable[PictureInput],
+        *,
+        whole_image: bool,
+        on_error: OnError,
+        read_ahead: bool,
+        keep_images: bool,
+    ) -> Iterator[list[_Cut | DwposeError]]:
+        """Yields pictures whose persons are cut out, as many as the pose network takes at once."""
         waiting: list[_Cut | DwposeError] = []
         cut = partial(self._cut, whole_image=whole_image, keep_images=keep_images)
         for group in read_groups(pictures, on_error=on_error, ahead=read_ahead):
             waiting += _step(cut, group, on_error)
             crops = sum(len(each.crops) for each in waiting if isinstance(each, _Cut))
             if keep_images or self.estimator is None or crops >= self.estimator.max_batch:
-                yield _step(self._place, waiting, on_error)
+                yield waiting
                 waiting = []
         if waiting:
-            yield _step(self._place, waiting, on_error)
+            yield waiting
 
     def predict(
         self,
@@ -277,7 +312,7 @@ def open_pipeline(
             )
             estimator = PoseEstimator(network, max_batch=runtime.max_batch, flip_test=flip_test)
         on_error.pop_all()
-    return Pipeline(found, estimator, drop_weak_hands, keep_doubtful)
+    return Pipeline(found, estimator, drop_weak_hands, keep_doubtful, overlap=place.kind != "cpu")
 
 
 def detector_options(

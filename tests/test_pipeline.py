@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -189,3 +190,47 @@ def test_leaving_early_ends_the_thread():
     while any("read pictures" in each.name for each in threading.enumerate()):
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("on_error", ["return", "raise"])
+def test_overlap_changes_nothing_but_the_threads(on_error):
+    pictures = [picture(value) for value in range(40)]
+    if on_error == "return":
+        pictures[9] = unreadable("9")
+    threads = set()
+    plain = pipeline()
+    overlapped = replace(pipeline(), overlap=True)
+    place = overlapped.estimator.backend.answer
+
+    def placed(crops):
+        threads.add(threading.current_thread().name)
+        return place(crops)
+
+    overlapped.estimator.backend.answer = placed
+    expected = [each for group in plain.run(pictures, on_error=on_error) for each in group]
+    found = [each for group in overlapped.run(pictures, on_error=on_error) for each in group]
+    assert [type(each) for each in found] == [type(each) for each in expected]
+    assert len(found) == 40
+    for one, other in zip(found, expected, strict=True):
+        if isinstance(one, Found):
+            assert one.result.source == other.result.source
+            np.testing.assert_array_equal(one.result.keypoints, other.result.keypoints)
+    assert all(name.startswith("keypoints") for name in threads)
+
+
+def test_overlap_ends_its_thread_where_nobody_goes_on():
+    groups = replace(pipeline(), overlap=True).run([picture(value) for value in range(40)])
+    next(groups)
+    groups.close()
+    assert not [each for each in threading.enumerate() if each.name.startswith("keypoints")]
+
+
+def test_overlap_raises_what_the_pose_network_raises():
+    broken = replace(pipeline(), overlap=True)
+
+    def fail(_crops):
+        raise InferenceError("the pose network failed")
+
+    broken.estimator.backend.answer = fail
+    with pytest.raises(InferenceError, match="pose network failed"):
+        list(broken.run([picture(value) for value in range(40)]))

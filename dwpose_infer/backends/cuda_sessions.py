@@ -20,6 +20,7 @@ import numpy as np
 from ..closing import ClosesOnExit
 from ..errors import DwposeError, InferenceError
 from .base import Array, TensorSpec
+from .onnxruntime_options import ConvSearch
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ _ALONE = threading.Lock()
 allocations of every other thread of the process, and the graph is lost."""
 
 Shapes = tuple[tuple[int, ...], ...]
-OpenSession = Callable[[Mapping[str, int], bool], Any]
+OpenSession = Callable[[Mapping[str, int], bool, ConvSearch], Any]
 
 
 def fixed_batch(batch: int) -> int:
@@ -54,19 +55,22 @@ class ShapedSessions(ClosesOnExit):
         outputs: Sequence[TensorSpec],
         free: Sequence[Sequence[str | None]],
         gpu_index: int,
+        searches: Sequence[ConvSearch],
     ) -> None:
         """Opens nothing yet.
 
         Args:
             ort: The package onnxruntime.
-            open_session: Opens a session, given the sizes of free dimensions by name and whether
-                it is to capture a graph, which it refuses with "graph capture" in its message
-                where a part of the network is left to the CPU.
+            open_session: Opens a session, given the sizes of free dimensions by name; whether it
+                is to capture a graph, which it refuses with "graph capture" in its message where
+                a part of the network is left to the CPU; and how to search cuDNN's algorithms.
             inputs: The graph's inputs.
             outputs: Its outputs.
             free: The names of the inputs' dimensions; None where a size is fixed or has no name.
             gpu_index: Number of the GPU.
+            searches: Ways to search, the next of which is taken where one finds nothing.
         """
+        self._searches = tuple(searches)
         self._ort, self._open, self._gpu_index = ort, open_session, gpu_index
         self._inputs, self._outputs, self._free = tuple(inputs), tuple(outputs), tuple(free)
         self._shaped: OrderedDict[Shapes, _ShapedSession] = OrderedDict()
@@ -95,32 +99,42 @@ class ShapedSessions(ClosesOnExit):
             return shaped.execute
 
     def _ready(self, inputs: Mapping[str, Array]) -> _ShapedSession:
-        shaped = self._of(tuple(inputs[spec.name].shape for spec in self._inputs))
-        if not shaped.ready:
-            batch = len(next(iter(inputs.values())))
-            logger.info("preparing the GPU for batches of %d, once", batch)
-            began = time.perf_counter()
-            rng = np.random.default_rng(0)
-            shaped.prepare(
-                {
-                    name: rng.integers(0, 256, array.shape).astype(array.dtype)
-                    for name, array in inputs.items()
-                }
-            )
-            logger.debug("that took %.1f s", time.perf_counter() - began)
+        shapes = tuple(inputs[spec.name].shape for spec in self._inputs)
+        shaped = self._of(shapes)
+        if shaped.ready:
+            return shaped
+        logger.info("preparing the GPU for batches of %d, once", shapes[0][0])
+        began = time.perf_counter()
+        rng = np.random.default_rng(0)
+        sample = {
+            name: rng.integers(0, 256, array.shape).astype(array.dtype)
+            for name, array in inputs.items()
+        }
+        for search in (*self._searches[1:], None):
+            try:
+                shaped.prepare(sample)
+                break
+            except Exception as error:
+                # At l-384, half precision and 64 samples HEURISTIC names an engine that cuDNN
+                # then refuses (ONNX Runtime 1.31.1).
+                if search is None or isinstance(error, DwposeError):
+                    raise
+                logger.debug("searching again, %s: %s", search, error)
+                shaped = self._shaped[shapes] = self._new(shapes, search)
+        logger.debug("that took %.1f s", time.perf_counter() - began)
         return shaped
 
     def _of(self, shapes: Shapes) -> _ShapedSession:
         if self._closed:
             raise InferenceError("this backend is closed; create a new one")
         if shapes not in self._shaped:
-            self._shaped[shapes] = self._new(shapes)
+            self._shaped[shapes] = self._new(shapes, self._searches[0])
             if len(self._shaped) > MAX_SHAPES:
                 self._shaped.popitem(last=False)
         self._shaped.move_to_end(shapes)
         return self._shaped[shapes]
 
-    def _new(self, shapes: Shapes) -> _ShapedSession:
+    def _new(self, shapes: Shapes, search: ConvSearch) -> _ShapedSession:
         sizes = {
             name: size
             for names, shape in zip(self._free, shapes, strict=True)
@@ -128,7 +142,7 @@ class ShapedSessions(ClosesOnExit):
             if name is not None
         }
         try:
-            session = self._open(sizes, True)
+            session = self._open(sizes, True, search)
             known = all(
                 isinstance(size, int) for node in session.get_outputs() for size in node.shape
             )
@@ -138,7 +152,7 @@ class ShapedSessions(ClosesOnExit):
             logger.debug("no CUDA graph for %s: %s", shapes, error)
             known = False
         if not known:  # a graph writes to fixed addresses: its outputs have to be of known size
-            session = self._open(sizes, False)
+            session = self._open(sizes, False, search)
         values = {
             spec.name: self._allocate(spec, shape)
             for spec, shape in zip(self._inputs, shapes, strict=True)

@@ -74,12 +74,11 @@ class CudaOptions:
             half: Whether the file computes in half precision.
         """
         tf32 = half if self.use_tf32 is None else self.use_tf32
-        search = self.cudnn_conv_algo_search or ("HEURISTIC" if half else None)
         nhwc = half if self.prefer_nhwc is None else self.prefer_nhwc
         chosen = {
             "gpu_mem_limit": self.gpu_mem_limit,
             "arena_extend_strategy": self.arena_extend_strategy,
-            "cudnn_conv_algo_search": search,
+            "cudnn_conv_algo_search": self.cudnn_conv_algo_search,
             "prefer_nhwc": int(nhwc) or None,
         }
         given = {name: value for name, value in chosen.items() if value is not None}

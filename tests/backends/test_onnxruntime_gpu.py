@@ -89,6 +89,7 @@ class FakeSession:
         names = [name if isinstance(name, str) else name[0] for name in providers]
         options = {} if isinstance(providers[0], str) else providers[0][1]
         self.graphs = str(options.get("enable_cuda_graph", 0)) == "1"
+        self.search = options.get("cudnn_conv_algo_search")
         if self.graphs and fake.leaves_nodes_to_the_cpu:
             raise RuntimeError("This session cannot use the graph capture feature as requested")
         self.real = onnxruntime.InferenceSession(path, settings, ["CPUExecutionProvider"])
@@ -122,6 +123,8 @@ class FakeSession:
         self.shapes.add(tuple(value.array.shape for value in binding.inputs.values()))
         assert len(self.shapes) == 1, "cuDNN's algorithms are searched anew at every change"
         binding.steps.append("run")
+        if self.fake.refused_search == self.search:
+            raise RuntimeError("Failed to initialize CUDNN Frontend")
         names = [node.name for node in self.get_outputs()]
         inputs = {name: value.array for name, value in binding.inputs.items()}
         results = self.real.run(names, inputs)
@@ -141,7 +144,7 @@ class FakeOrt:
     def __init__(self, used=None):
         self.preloaded, self.used, self.failure = 0, used, None
         self.bindings, self.requested, self.sessions, self.refusal = [], [], [], None
-        self.leaves_nodes_to_the_cpu, self.replay_error = False, 0
+        self.leaves_nodes_to_the_cpu, self.replay_error, self.refused_search = False, 0, ""
 
     def preload_dlls(self):
         self.preloaded += 1
@@ -270,6 +273,23 @@ def test_graphs_can_be_left_out(ort, graph):
         )
 
 
+def test_a_search_that_finds_nothing_is_followed_by_the_next(ort, save_graph):
+    path = save_graph(
+        [onnx.helper.make_node("Neg", ["x"], ["y"])],
+        {"x": (np.float32, ["N", 2])},
+        {"y": (np.float32, ["N", 2])},
+        metadata={"dwpose_infer.precision": "fp16"},
+    )
+    x = np.ones((3, 2), np.float32)
+    ort.refused_search = "HEURISTIC"
+    assert (load_backend("ort", path, device="cuda").run({"x": x})["y"] == -1).all()
+    assert ort.sessions[-1].search == "EXHAUSTIVE"
+    ort.refused_search = "EXHAUSTIVE"
+    options = {"cudnn_conv_algo_search": "EXHAUSTIVE"}
+    with pytest.raises(InferenceError, match="CUDNN Frontend"):
+        load_backend("ort", path, device="cuda", provider_options=options).run({"x": x})
+
+
 def test_threads_share_the_prepared_sizes(ort, graph):
     backend = load_backend("ort", graph(), device="cuda")
 
@@ -328,7 +348,7 @@ def test_the_real_bindings_take_and_give_the_same(graph, rng, monkeypatch):
             lambda shape, dtype, device, index: real(shape, dtype, "cpu", index)
         )
 
-    def open_session(sizes, replayed):
+    def open_session(sizes, graph, search):
         assert sizes == {"N": 3}
         settings = onnxruntime.SessionOptions()
         for name, size in sizes.items():
@@ -342,6 +362,7 @@ def test_the_real_bindings_take_and_give_the_same(graph, rng, monkeypatch):
         outputs=backend.outputs,
         free=[("N", None)] * 2,
         gpu_index=0,
+        searches=["EXHAUSTIVE"],
     )
     for _ in range(2):
         outputs = sessions.run({"w": w, "x": x})
@@ -372,7 +393,13 @@ def test_cuda_provider_is_told_to_be_exact(ort, graph):
     assert providers == [
         (
             "CUDAExecutionProvider",
-            {"device_id": 1, "use_tf32": 0, "enable_cuda_graph": 1, "gpu_mem_limit": "4"},
+            {
+                "device_id": 1,
+                "cudnn_conv_algo_search": "EXHAUSTIVE",
+                "use_tf32": 0,
+                "enable_cuda_graph": 1,
+                "gpu_mem_limit": "4",
+            },
         ),
         ("CPUExecutionProvider", {}),
     ]
@@ -482,7 +509,7 @@ def test_files_in_half_precision_get_the_tensor_cores(ort, save_graph, precision
     chosen = dict(ort.requested[-1])["CUDAExecutionProvider"]
     assert chosen["use_tf32"] == tf32
     assert (chosen.get("prefer_nhwc"), chosen.get("cudnn_conv_algo_search")) == (
-        (1, "HEURISTIC") if tf32 else (None, None)
+        (1, "HEURISTIC") if tf32 else (None, "EXHAUSTIVE")
     )
     load_backend("ort", path, device="cuda", provider_options={"use_tf32": 0})
     assert dict(ort.requested[-1])["CUDAExecutionProvider"]["use_tf32"] == 0

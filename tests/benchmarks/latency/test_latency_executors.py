@@ -29,7 +29,7 @@ def test_the_network_is_really_run(small_network, backend, monkeypatch):
         assert executor.input == TensorSpec("x", np.dtype(np.float32), (1, 3, 64, 48))
         executor.execute()
         if backend == "ort":
-            (output,) = executor._binding.copy_outputs_to_cpu()
+            (output,) = executor._run.args[0].copy_outputs_to_cpu()
         else:
             output = executor._request._last.get_output_tensor(0).data
         expected = executor._backend.run({"x": random_sample(executor.input)})["y"]
