@@ -25,7 +25,7 @@ from .estimator import Crops, PoseEstimator, join_crops
 from .given_boxes import given_persons
 from .keypoints import NUM_KEYPOINTS
 from .layouts import WHOLEBODY_133, KeypointLayout
-from .picture_groups import Decoded, OnError, PictureInput, read_groups
+from .picture_groups import GROUP_PICTURES, Decoded, OnError, PictureInput, read_groups
 from .results import PoseResult
 from .runtime import Runtime, open_network
 from .wheels import warn_about_opencv
@@ -139,7 +139,8 @@ class Pipeline(ClosesOnExit):
             read_ahead=read_ahead,
             keep_images=keep_images,
         )
-        if not self.overlap:
+        few = isinstance(pictures, Sequence) and len(pictures) <= GROUP_PICTURES
+        if few or not self.overlap:
             for cuts in ready:
                 yield _step(self._place, cuts, on_error)
             return

@@ -37,8 +37,9 @@ class CudaOptions:
             "kSameAsRequested", which takes less memory and more time.
         cudnn_conv_algo_search: How cuDNN's algorithms are chosen for each batch size:
             "EXHAUSTIVE" tries all of them, "HEURISTIC" estimates, "DEFAULT" takes always the
-            same. None: "HEURISTIC" for files that compute in half precision, where it takes half
-            the time once and at most 12 % more with every call (H200), else "EXHAUSTIVE".
+            same. None: "HEURISTIC" for detectors and for files that compute in half precision,
+            where it takes half the time once and at most 12 % more with every call, else
+            "EXHAUSTIVE" (H200).
         prefer_nhwc: Convolve with the channels last. None: for files that compute in half
             precision, which gain 10 to 17 %; others lose as much (H200).
         graph: Capture every batch size as a CUDA graph and replay it, which takes .3 to .6 of

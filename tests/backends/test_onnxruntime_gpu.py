@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -96,7 +97,7 @@ class FakeSession:
         self.fake, self.providers, self.runs, self.captured = fake, names, 0, None
         self.get_inputs, self.get_outputs = self.real.get_inputs, self.real.get_outputs
         self.get_modelmeta = self.real.get_modelmeta
-        self.shapes = set()
+        self.shapes, self.threads = set(), set()
 
     def get_providers(self):
         return self.fake.used or self.providers
@@ -115,6 +116,8 @@ class FakeSession:
         if self.fake.failure is not None:
             raise self.fake.failure
         self.runs += 1
+        self.threads.add(threading.get_ident())
+        assert len(self.threads) == 1, "graphs belong to the thread that captured them"
         if self.graphs:
             assert binding.fixed, "a graph writes where it wrote when it was captured"
             if self.runs == 2:
@@ -494,6 +497,19 @@ def test_tensorrt_that_fell_to_cuda_is_an_error(ort, graph):
 
 def test_options_of_the_session_stay_as_they_were():
     assert OrtOptions().provider_list("cpu", Device("cpu")) == [("CPUExecutionProvider", {})]
+
+
+def test_detectors_are_not_searched_exhaustively(ort, save_graph):
+    path = save_graph(
+        [onnx.helper.make_node("Neg", ["x"], ["y"])],
+        {"x": (np.float32, ["N", 2])},
+        {"y": (np.float32, ["N", 2])},
+        metadata={"dwpose_infer.kind": "detector"},
+    )
+    load_backend("ort", path, device="cuda")
+    chosen = dict(ort.requested[-1])["CUDAExecutionProvider"]
+    assert chosen["cudnn_conv_algo_search"] == "HEURISTIC"
+    assert "prefer_nhwc" not in chosen
 
 
 @pytest.mark.parametrize(("precision", "tf32"), [("fp16", 1), ("fp16-stored", 0), (None, 0)])
