@@ -148,6 +148,15 @@ def test_a_port_that_is_taken(capsys):
     assert "--port" in said
 
 
+def test_answers_do_not_wait_for_the_client_to_acknowledge_the_last_one():
+    with (
+        cli._listen("127.0.0.1", 0) as place,
+        socket.create_connection(place.getsockname()),
+        place.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
 def test_a_page_that_is_not_there(tmp_path, capsys):
     assert main(["--web", str(tmp_path)]) == 2
     assert "no index.html" in capsys.readouterr().err
