@@ -8,7 +8,7 @@ import pytest
 from dwpose_infer import Predictor
 from dwpose_infer.errors import InvalidArgumentError, ModelFormatError
 from dwpose_infer.images import read_image
-from dwpose_infer.runtime import Runtime, official_form, open_network
+from dwpose_infer.runtime import Runtime, deploy_form, official_form, open_network
 from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
 
 
@@ -65,3 +65,37 @@ def test_a_damaged_file_fails_as_it_does_without(tmp_path):
     path.write_bytes(resolve_model("dwpose-t-bundled").read_bytes()[:10_000])
     with pytest.raises(ModelFormatError, match="not a usable ONNX model"):
         Predictor(path, None, flip_test=True)
+
+
+@pytest.mark.parametrize("name", ["dwpose-t-bundled", DEFAULT_DETECTOR])
+def test_gpus_get_the_deploy_form_of_official_files(name, tmp_path, photos):
+    onnx = pytest.importorskip("onnx")
+    from dwpose_infer.export.sources import load_source
+
+    deploy = resolve_model(name)
+    official = tmp_path / "official.onnx"
+    onnx.save(load_source(deploy).model, official)
+    with deploy_form(deploy) as same:
+        assert same == deploy
+    picture = read_image(photos[0])
+    with deploy_form(official) as converted:
+        (image,) = onnx.load(converted).graph.input
+        assert image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+        results = []
+        for path in (converted, official):
+            networks = (path, None) if "dwpose" in name else ("dwpose-t-bundled", path)
+            with Predictor(*networks, threads=1, square_input=True) as predictor:
+                boxes = [[0, 0, *picture.shape[1::-1]]] if "dwpose" in name else None
+                results.append(predictor(picture, boxes=boxes))
+    assert not converted.exists()
+    assert len(results[0]) >= 1
+    np.testing.assert_allclose(results[0].keypoints, results[1].keypoints, atol=0.51)
+    np.testing.assert_allclose(results[0].scores, results[1].scores, atol=1e-4)
+    np.testing.assert_allclose(results[0].boxes_xyxy, results[1].boxes_xyxy, atol=1e-2)
+
+
+def test_files_that_the_exporter_does_not_know_stay_as_they_are(tmp_path):
+    unknown = tmp_path / "unknown.onnx"
+    unknown.write_bytes(b"no network")
+    with deploy_form(unknown) as same:
+        assert same == unknown
