@@ -299,7 +299,7 @@ def open_pipeline(
         DwposeError: A model cannot be had or cannot be used as asked; see `Predictor`.
     """
     warn_about_opencv()
-    place = check_backend(runtime.backend, runtime.device)
+    place = check_backend(runtime.backend, runtime.device, runtime.provider)
     with ExitStack() as on_error:
         found = estimator = None
         if detector is not None:

@@ -34,8 +34,7 @@ from .runtime import Runtime
 from .zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
 if TYPE_CHECKING:
-    from .backends import Precision
-    from .backends.onnxruntime import Provider
+    from .backends import Precision, Provider
     from .media.frames import Source
     from .media.opening import SourceLike
     from .media.span import Position
@@ -92,13 +91,15 @@ class Predictor(ClosesOnExit):
                 also of a TensorRT engine.
             detector: Name of a detector or path of such a file; None for no detector, then
                 every call needs `boxes` or `whole_image`.
-            backend: Runtime, "ort" for ONNX Runtime, "trt" for TensorRT on NVIDIA GPUs,
-                "openvino" for OpenVINO on the CPU. "trt" builds the engine of an ONNX file when
-                it is used for the first time, here and not in a call; that takes minutes.
+            backend: Runtime, "ort" for ONNX Runtime, "trt" for TensorRT or TensorRT for RTX
+                on NVIDIA GPUs, "openvino" for OpenVINO on the CPU. "trt" builds the engine of an
+                ONNX file when it is used for the first time, here and not in a call; with
+                TensorRT that takes minutes.
             device: "cpu", "cuda" or "cuda:N"; None means "cpu", with "trt" "cuda:0". It is used,
                 or an error says why it cannot be.
             provider: Execution provider of ONNX Runtime, "cpu", "cuda" or "tensorrt"; None
-                takes the one of the device's own name.
+                takes the one of the device's own name. With "trt" the library, "tensorrt" or
+                "tensorrt-rtx" (TensorRT for RTX); None takes the one that is installed.
             provider_options: Further options of the execution provider, in ONNX Runtime's own
                 words.
             threads: CPU threads inside one operator; None leaves it to the runtime.

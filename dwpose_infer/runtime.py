@@ -26,8 +26,7 @@ from .estimator import DEFAULT_MAX_BATCH
 from .picture_groups import GROUP_PICTURES
 
 if TYPE_CHECKING:
-    from .backends import Precision
-    from .backends.onnxruntime import Provider
+    from .backends import Precision, Provider
 
 
 logger = logging.getLogger(__name__)
@@ -40,7 +39,8 @@ class Runtime:
     Attributes:
         backend: Runtime, "ort" for ONNX Runtime, "trt" for TensorRT, "openvino" for OpenVINO.
         device: "cpu", "cuda" or "cuda:N"; None means the backend's own.
-        provider: Execution provider of ONNX Runtime; None takes the one of the device's own name.
+        provider: Execution provider of ONNX Runtime, or which TensorRT; None takes the one of the
+            device's own name, or the one that is installed.
         provider_options: Further options of the provider, in ONNX Runtime's own words.
         threads: CPU threads inside one operator; None leaves it to the runtime.
         precision: What is calculated in; None takes the backend's own, see `load_backend`.
@@ -93,6 +93,7 @@ def _load(path: Path, runtime: Runtime, max_batch: int) -> Backend:
     if runtime.backend != "trt" or path.suffix.lower() in ENGINE_SUFFIXES:
         return load(path, precision=runtime.precision)
     from .backends.tensorrt.engine_record import EngineOptions
+    from .backends.tensorrt.products import choose_product
     from .export.engine_cache import open_engine
 
     options = LoadOptions(
@@ -102,13 +103,15 @@ def _load(path: Path, runtime: Runtime, max_batch: int) -> Backend:
         precision=runtime.precision,
     )
     check_options(runtime.backend, options)
+    product = choose_product(runtime.provider)
     return open_engine(
         path,
-        device=check_backend(runtime.backend, runtime.device),
+        device=check_backend(runtime.backend, runtime.device, runtime.provider),
         load=load,
         options=EngineOptions(
             precision="fp32" if runtime.precision == "fp32" else "fp16", max_batch=max_batch
         ),
+        product=product,
         show_progress=runtime.progress,
     )
 

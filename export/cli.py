@@ -13,18 +13,21 @@ from ..errors import InvalidArgumentError, MissingDependencyError
 from .command_options import CommandOptions, command_parser
 
 if TYPE_CHECKING:
+    from ..backends.device import Device
     from ..backends.tensorrt.engine_record import EngineOptions
     from .engine_exporter import EngineResult
     from .exporter import ExportOptions, ExportResult
     from .metadata import Precision
 
 
-ENGINE_NUMBERS = ("max_batch", "opt_batch", "workspace_mib")
+ENGINE_OPTIONS = ("precision", "max_batch", "opt_batch", "workspace_mib", "capabilities")
 
 GOES_WITH: Mapping[str, tuple[str, ...]] = {
     "max_batch": ("engine", "triton"),
     "opt_batch": ("engine",),
     "workspace_mib": ("engine",),
+    "provider": ("engine",),
+    "capabilities": ("engine",),
     "device": ("engine",),
     "instances": ("triton",),
     "instance_kind": ("triton",),
@@ -104,15 +107,15 @@ def _export_triton(options: CommandOptions) -> tuple[list[str], Path]:
 
 
 def _export_engine(options: CommandOptions) -> tuple[list[str], Path]:
-    from ..backends.device import parse_device
+    from ..backends.tensorrt.products import TENSORRT, choose_product
     from ..backends.tensorrt.system import check_tensorrt
 
     engine = _engine_options(options)
-    device = parse_device(options.device or "cuda")
-    if device.kind != "cuda":
-        raise InvalidArgumentError("an engine is built on a GPU: --device cuda or cuda:N")
-    check_tensorrt()  # names all that is missing at once
-    _require_onnx("trt")
+    product = choose_product(options.provider)
+    device = _gpu(options.device)
+    if product is TENSORRT or device is not None:
+        check_tensorrt(product)  # names all that is missing at once
+    _require_onnx(product.extra)
     from .engine_exporter import export_engine
 
     result = export_engine(
@@ -120,12 +123,24 @@ def _export_engine(options: CommandOptions) -> tuple[list[str], Path]:
         options.out,
         engine,
         _options(options, precision=engine.precision),
+        product=product,
         device=device,
         report=options.report,
         progress=_show(options),
         show_bars=_shows_bars(options),
     )
     return _engine_summary(result), result.path
+
+
+def _gpu(name: str | None) -> Device | None:
+    from ..backends.device import parse_device
+
+    if name is None:
+        return None
+    device = parse_device(name)
+    if device.kind != "cuda":
+        raise InvalidArgumentError("an engine is built on a GPU: --device cuda or cuda:N")
+    return device
 
 
 def _or(value: int | None, default: int) -> int:
@@ -160,7 +175,7 @@ def _engine_options(options: CommandOptions) -> EngineOptions:
         raise InvalidArgumentError(
             "--calibration goes with int8, which is for CPUs; an engine is fp16 or fp32"
         )
-    given = {name: getattr(options, name) for name in ("precision", *ENGINE_NUMBERS)}
+    given = {name: getattr(options, name) for name in ENGINE_OPTIONS}
     return EngineOptions(**{name: value for name, value in given.items() if value is not None})
 
 
@@ -196,15 +211,22 @@ def _summary(result: ExportResult) -> list[str]:
 
 
 def _engine_summary(result: EngineResult) -> list[str]:
+    from ..backends.tensorrt.products import PRODUCTS
+
     record = result.record
     identity = record.identity
-    return [
+    lines = [
         f"{record.name}, {identity.precision}, batches of 1 to {identity.max_batch} (tuned for "
         f"{identity.opt_batch})",
-        f"{record.size_bytes / 1e6:.2f} MB, built in {record.build_s:.0f} s for TensorRT "
-        f"{identity.tensorrt_version} on {identity.gpu_name} ({identity.compute_capability})",
+        f"{record.size_bytes / 1e6:.2f} MB, built in {record.build_s:.0f} s for "
+        f"{PRODUCTS[identity.product].name} {identity.tensorrt_version}, {identity.place}",
         *result.parity.summary(),
     ]
+    if record.compared == "graph":
+        lines.append(
+            "the engine itself has not run: no GPU here runs it; compared was the graph it is of"
+        )
+    return lines
 
 
 _WAYS = {"onnx": _export, "engine": _export_engine, "triton": _export_triton}

@@ -30,6 +30,8 @@ class CommandOptions(NamedTuple):
     max_batch: int | None
     opt_batch: int | None
     workspace_mib: int | None
+    provider: Literal["tensorrt", "tensorrt-rtx"] | None
+    capabilities: tuple[str, ...] | None
     device: str | None
     instances: int | None
     instance_kind: Literal["cpu", "gpu"] | None
@@ -65,6 +67,8 @@ precisions:
 version of TensorRT on it, and writes what it was built for beside it (FILE.json). It needs
 `pip install "dwpose-infer[trt]"` and takes minutes. Use it with --backend trt; without it,
 --backend trt builds its engines by itself, on first use.
+With TensorRT for RTX (`pip install "dwpose-infer[trt-rtx]"`) an engine is built in seconds, on any
+machine, without a GPU: for the compute capabilities that --capabilities names.
 
 --to triton writes a model repository for NVIDIA's Triton Inference Server instead: --out is its
 folder, and in it NAME/1/model.onnx (deploy form) and NAME/config.pbtxt with dynamic batching.
@@ -80,6 +84,7 @@ examples:
   dwpose-export dwpose-l-384 --out l384-int8.onnx --precision int8 --calibration photos/
   dwpose-export my_yolox_s.pth --out s.onnx --input-size 512x384 --verify photos/ --report s.json
   dwpose-export dwpose-l --to engine --out l.engine --max-batch 8
+  dwpose-export dwpose-l --to engine --provider tensorrt-rtx --capabilities 7.5,8.6 --out l.engine
   dwpose-export dwpose-s-bundled --to triton --out repository/ --instances 2
   dwpose-infer photo.jpg --pose l.onnx
 
@@ -170,7 +175,24 @@ def _add_engine_options(group: argparse._ArgumentGroup) -> None:
         metavar="M",
         help="memory its steps may use besides the tensors, in MiB (default: all of the GPU's)",
     )
-    group.add_argument("--device", metavar="cuda[:N]", help="GPU to build for (default: cuda)")
+    group.add_argument(
+        "--provider",
+        choices=("tensorrt", "tensorrt-rtx"),
+        help="library that builds it: TensorRT or TensorRT for RTX (default: the one installed)",
+    )
+    group.add_argument(
+        "--capabilities",
+        type=_listed,
+        metavar="LIST",
+        help="compute capabilities that TensorRT for RTX builds it for: 8.0+ (all but 7.5), or "
+        "some of 7.5, 8.0, 8.6, 8.9, 12.0, 12.1 with commas between them (default: that of the "
+        "GPU, without one 8.0+)",
+    )
+    group.add_argument(
+        "--device",
+        metavar="cuda[:N]",
+        help="GPU to build for (default: cuda; TensorRT for RTX needs none)",
+    )
 
 
 def _add_triton_options(group: argparse._ArgumentGroup) -> None:
@@ -207,6 +229,10 @@ def _add_gate_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--report", type=Path, metavar="FILE", help="write the measurements as JSON, pass or fail"
     )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",")))
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -20,17 +20,18 @@ from ..backends import (
     Backend,
 )
 from ..backends.device import Device
-from ..backends.tensorrt.cuda import Gpu
 from ..backends.tensorrt.engine_record import (
     EngineIdentity,
     EngineOptions,
     EngineRecord,
     read_record,
 )
-from ..backends.tensorrt.library import import_tensorrt, tensorrt_remedy
+from ..backends.tensorrt.library import tensorrt_remedy
+from ..backends.tensorrt.products import TENSORRT, Product, choose_product
 from ..errors import MissingDependencyError, ModelFormatError, OutputError
 from ..files.atomic import remove_stale_parts, sha256_of
 from ..zoo.places import engines_folder
+from .engine_target import find_target
 
 if TYPE_CHECKING:
     import filelock
@@ -52,6 +53,7 @@ def open_engine(
     device: Device,
     load: Callable[[Path], LoadedEngine],
     options: EngineOptions | None = None,
+    product: Product | None = None,
     show_progress: bool = True,
 ) -> LoadedEngine:
     """Loads the engine of a model, building it first where there is none yet.
@@ -64,6 +66,7 @@ def open_engine(
         load: Loads an engine's file; raises `ModelFormatError` where the file is no engine for
             this GPU and this version of TensorRT.
         options: Precision, batch sizes and workspace.
+        product: What builds and runs it; None takes the one that is installed.
         show_progress: Say on standard error what takes minutes, with a bar on a terminal; else
             one line of it goes to the log as a warning.
 
@@ -79,8 +82,8 @@ def open_engine(
         ModelFormatError: The file is not a model that an engine can be made of.
         OutputError: The folder of the engines cannot be written to.
     """
-    options = options or EngineOptions()
-    identity = identity_here(model_path, device, options)
+    options, product = options or EngineOptions(), product or choose_product()
+    identity = identity_here(model_path, device, options, product)
     path = engine_path(identity)
     refused: str | None = None
     problem = find_problem(path, identity)
@@ -88,31 +91,28 @@ def open_engine(
         try:
             return load(path)
         except ModelFormatError as error:
-            refused, problem = _recorded_hash(path), f"TensorRT cannot load it ({error})"
+            refused, problem = _recorded_hash(path), f"{product.name} cannot load it ({error})"
     with alone(path, show_progress=show_progress):
         # Another process may have built it meanwhile; what was just refused does not count.
         if find_problem(path, identity) is not None or _recorded_hash(path) == refused:
             _log_why(model_path, path, identity, problem)
-            _build(model_path, path, device, load, options, show_progress=show_progress)
+            _build(
+                model_path, path, load, options,
+                device=device, product=product, show_progress=show_progress,
+            )  # fmt: skip
     return load(path)
 
 
-def identity_here(model_path: Path, device: Device, options: EngineOptions) -> EngineIdentity:
+def identity_here(
+    model_path: Path, device: Device, options: EngineOptions, product: Product = TENSORRT
+) -> EngineIdentity:
     """Identity of the engine that a model needs on this machine.
 
     Raises:
         MissingDependencyError: TensorRT or a CUDA package is not installed.
         BackendUnavailableError: TensorRT or the GPU cannot be used.
     """
-    trt = import_tensorrt()
-    with Gpu(device.index) as gpu:
-        return EngineIdentity.of(
-            sha256_of(model_path),
-            options,
-            tensorrt_version=str(trt.__version__),
-            gpu_name=gpu.name,
-            compute_capability=gpu.compute_capability,
-        )
+    return find_target(product, options, device).identity(sha256_of(model_path))
 
 
 def engine_path(identity: EngineIdentity) -> Path:
@@ -236,6 +236,7 @@ def _same_purpose(one: EngineIdentity, other: EngineIdentity) -> bool:
             tensorrt_version=other.tensorrt_version,
             gpu_name=other.gpu_name,
             compute_capability=other.compute_capability,
+            product=other.product,
             package_version=other.package_version,
         )
         == other
@@ -245,20 +246,24 @@ def _same_purpose(one: EngineIdentity, other: EngineIdentity) -> bool:
 def _build(
     model_path: Path,
     path: Path,
-    device: Device,
     load: Callable[[Path], Backend],
     options: EngineOptions,
     *,
+    device: Device,
+    product: Product,
     show_progress: bool,
 ) -> None:
     try:
         from .engine_exporter import export_engine
     except ImportError as error:
         raise MissingDependencyError(
-            f"a package that building engines needs is missing ({error}). {tensorrt_remedy()}"
+            f"a package that building engines needs is missing ({error}). "
+            f"{tensorrt_remedy(product)}"
         ) from error
     remove_stale_parts(path.parent)
-    line = f"the TensorRT engine of {model_path.name} is built once for this GPU; takes minutes"
+    patience = "minutes" if product is TENSORRT else "seconds"
+    what = f"the {product.name} engine of {model_path.name}"
+    line = f"{what} is built once for this GPU; takes {patience}"
     if show_progress:
         _say(show_progress, line)
     else:
@@ -267,6 +272,7 @@ def _build(
         model_path,
         path,
         options,
+        product=product,
         device=device,
         load=load,
         progress=lambda line: _say(show_progress, line),

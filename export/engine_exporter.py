@@ -14,22 +14,19 @@ from pathlib import Path
 
 from ..backends.base import Backend
 from ..backends.device import Device
-from ..backends.tensorrt.cuda import Gpu
-from ..backends.tensorrt.engine_record import (
-    EngineIdentity,
-    EngineOptions,
-    EngineRecord,
-    write_record,
-)
-from ..backends.tensorrt.library import import_tensorrt
+from ..backends.tensorrt.engine_record import EngineOptions, EngineRecord, write_record
+from ..backends.tensorrt.products import TENSORRT, Product, choose_product
 from ..errors import OutputError, ParityError
 from ..files.atomic import part_file
 from ..files.document import write_document
 from .engine_source import EngineSource, load_engine_source
+from .engine_target import EngineTarget, find_target
 from .exporter import ExportOptions, gate_samples, require_not_source
-from .parity import check_engine_parity
+from .parity import check_engine_parity, check_parity
 from .parity_report import ParityReport, require_parity
+from .pictures import UInt8Array
 from .to_tensorrt import BuiltEngine, build_engine
+from .turing import to_turing_form
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +59,7 @@ def export_engine(
     engine: EngineOptions | None = None,
     options: ExportOptions | None = None,
     *,
+    product: Product | None = None,
     device: Device | None = None,
     load: EngineLoader | None = None,
     report: str | os.PathLike[str] | None = None,
@@ -70,12 +68,16 @@ def export_engine(
 ) -> EngineResult:
     """Builds an engine and keeps the file only if it does what its source does.
 
+    TensorRT for RTX builds without a GPU. Where none is here that could run the engine, the graph
+    that it is built from is compared instead, and the record says so.
+
     Args:
         source: Checkpoint, name of a model of the store, or ONNX file in official or deploy form.
         out: File to write; it appears whole or not at all, with its record `out`.json.
-        engine: Precision, batch sizes and workspace.
+        engine: Precision, batch sizes, workspace and, for TensorRT for RTX, what to build for.
         options: Everything about the graph but its form and precision.
-        device: GPU to build on and for; None takes the first one.
+        product: What builds it; None takes the one that is installed, see `choose_product`.
+        device: GPU that has to run it; None takes the first one, see `find_target`.
         load: How to load the engine; None takes `TensorRtBackend`.
         report: Also write the measurements there, as JSON; also when the gate is not passed.
         progress: Called with a line before each step.
@@ -91,88 +93,119 @@ def export_engine(
         OutputError: The file cannot be written.
         InvalidArgumentError: Options contradict each other or the source.
     """
-    engine, device = engine or EngineOptions(), device or Device("cuda")
+    target = find_target(product or choose_product(), engine or EngineOptions(), device)
+    engine = target.options
     options = replace(
         options or ExportOptions(), form="deploy", precision=engine.precision, fixed_size=True
     )
-    load = load or _loader(device)
     say = progress or (lambda _line: None)
-    trt = import_tensorrt()
-    with Gpu(device.index) as gpu:
-        gpu_name, capability = gpu.name, gpu.compute_capability
-    warn_about_gpu(gpu_name, engine)
+    warn_about_gpu(target)
     say(f"reading {os.fspath(source)}")
     graph = load_engine_source(source, options, download_bar=show_bars)
-    target = Path(out)
-    require_not_source(target, graph.source)
+    path = Path(out)
+    require_not_source(path, graph.source)
+    if "7.5" in engine.capabilities:
+        graph = replace(graph, model=to_turing_form(graph.model))
     samples = gate_samples(graph.source, options)
-    label = f"{graph.source.name}, TensorRT {trt.__version__}, {engine.precision}"
-    say(f"building the TensorRT engine for {label}, on {gpu_name}; takes minutes")
+    library = f"{target.product.name} {target.version}"
+    label = f"{graph.source.name}, {library}, {engine.precision}"
+    patience = "minutes" if target.product is TENSORRT else "seconds"
+    say(f"building the engine of {label}, for {target.words}; takes {patience}")
     built = build_engine(
-        graph.model.SerializeToString(), engine, device=device, label=label, show_bar=show_bars
+        graph.model.SerializeToString(),
+        engine,
+        product=target.product,
+        device=target.device,
+        label=label,
+        show_bar=show_bars,
     )
-    with _part_of(target, built.plan) as part:
-        say(f"comparing with the source on {len(samples)} pictures")
-        with load(part) as backend:
-            parity = check_engine_parity(
-                graph.source,
-                backend.run,
-                samples,
-                precision=engine.precision,
-                allow_undecided=options.allow_undecided,
-            )
-        identity = EngineIdentity.of(
-            graph.source.sha256,
-            engine,
-            tensorrt_version=str(trt.__version__),
-            gpu_name=gpu_name,
-            compute_capability=capability,
-        )
-        record = _record(identity, graph, built, engine, parity)
+    with _part_of(path, built.plan) as part:
+        run = load or _loader(target.device, target.product) if target.device else None
+        parity = _compare(graph, part, run, samples, options, progress=say)
+        record = _record(target, graph, built, parity)
         if report is not None:
             write_document(report, record)
         _require_parity(parity, engine)
-    write_record(target, record)  # whoever finds the engine beside an older one knows by its hash
-    return EngineResult(target, record, parity)
+    write_record(path, record)  # whoever finds the engine beside an older one knows by its hash
+    return EngineResult(path, record, parity)
 
 
-def warn_about_gpu(gpu_name: str, engine: EngineOptions) -> None:
-    """Logs a warning where half precision is known to misbehave."""
-    if engine.precision == "fp16" and _NO_TENSOR_CORES.search(gpu_name):
-        logger.warning(
-            "%s has no tensor cores: half precision is slow on it and known to give wrong "
-            "numbers; use --precision fp32 (precision='fp32')",
-            gpu_name,
+def _compare(
+    graph: EngineSource,
+    part: Path,
+    load: EngineLoader | None,
+    samples: UInt8Array,
+    options: ExportOptions,
+    *,
+    progress: Callable[[str], None],
+) -> ParityReport:
+    """Compares an engine with its source; without a way to load it, the graph it was built from."""
+    if load is None:
+        progress(f"comparing the graph on {len(samples)} pictures: no GPU here runs the engine")
+        return check_parity(
+            graph.source,
+            graph.model,
+            samples,
+            form=options.form,
+            precision=options.precision,
+            allow_undecided=options.allow_undecided,
+        )
+    progress(f"comparing with the source on {len(samples)} pictures")
+    with load(part) as backend:
+        return check_engine_parity(
+            graph.source,
+            backend.run,
+            samples,
+            precision="fp32" if options.precision == "fp32" else "fp16",
+            allow_undecided=options.allow_undecided,
         )
 
 
-def _loader(device: Device) -> EngineLoader:
+def warn_about_gpu(target: EngineTarget) -> None:
+    """Logs a warning where half precision is known to misbehave."""
+    if target.options.precision != "fp16":
+        return
+    if _NO_TENSOR_CORES.search(target.gpu_name):
+        logger.warning(
+            "%s has no tensor cores: half precision is slow on it and known to give wrong "
+            "numbers; use --precision fp32 (precision='fp32')",
+            target.gpu_name,
+        )
+    elif "7.5" in target.options.capabilities:
+        logger.warning(
+            "GPUs of the GTX 16 series, of compute capability 7.5 too, have no tensor cores: half "
+            "precision is slow on them and known to give wrong numbers; for those use --precision "
+            "fp32 (precision='fp32')"
+        )
+
+
+def _loader(device: Device, product: Product) -> EngineLoader:
     from ..backends.tensorrt.backend import TensorRtBackend
 
     def load(path: Path) -> Backend:
-        return TensorRtBackend(path, device=device)
+        return TensorRtBackend(path, device=device, product=product)
 
     return load
 
 
 def _record(
-    identity: EngineIdentity,
+    target: EngineTarget,
     graph: EngineSource,
     built: BuiltEngine,
-    engine: EngineOptions,
     parity: ParityReport,
 ) -> EngineRecord:
     now = datetime.datetime.now(datetime.timezone.utc)
     return EngineRecord(
-        identity=identity,
+        identity=target.identity(graph.source.sha256),
         name=graph.source.name,
         engine_sha256=hashlib.sha256(built.plan).hexdigest(),
         size_bytes=len(built.plan),
-        workspace_mib=engine.workspace_mib,
+        workspace_mib=target.options.workspace_mib,
         built_at=now.isoformat(timespec="seconds"),
         build_s=round(built.build_s, 3),
         metadata={entry.key: entry.value for entry in graph.model.metadata_props},
         parity=parity.to_json(),
+        compared="graph" if target.device is None else "engine",
     )
 
 

@@ -9,8 +9,15 @@ from typing import Literal
 
 from .._version import __version__
 from ..backends.tensorrt.cuda import Gpu
-from ..backends.tensorrt.engine_record import EngineRecord, read_record, record_path
+from ..backends.tensorrt.engine_record import (
+    EngineIdentity,
+    EngineRecord,
+    read_record,
+    record_path,
+)
 from ..backends.tensorrt.library import import_tensorrt
+from ..backends.tensorrt.products import PRODUCTS, runs_on
+from ..backends.tensorrt.rtx import CACHE_SUFFIX
 from ..errors import DwposeError, ModelFormatError, OutputError
 from ..zoo.places import engines_folder
 from .engine_cache import ENGINE_SUFFIX, LOCK_SUFFIX, alone, find_problem
@@ -27,7 +34,7 @@ class CachedEngine:
         size_bytes: Size of the file and of what belongs to it.
         record: What is recorded about it; None where that cannot be read.
         state: "usable" here, "stale" (for another version or GPU), "damaged", or "unknown": the
-            file is whole, but TensorRT or the GPU that it was built for cannot be asked.
+            file is whole, but the library or the GPU that it was built for cannot be asked.
         reason: Why it is not usable, or nothing.
     """
 
@@ -40,10 +47,10 @@ class CachedEngine:
 
 @dataclass(frozen=True, slots=True)
 class _Here:
-    """TensorRT and the GPUs of this machine; None where that cannot be found out."""
+    """Libraries (key -> version, where usable) and GPUs; None where those cannot be asked."""
 
-    tensorrt_version: str | None
-    gpus: frozenset[tuple[str, str]] | None
+    versions: dict[str, str]
+    gpus: frozenset[tuple[str, tuple[int, int]]] | None
 
 
 def list_engines() -> list[CachedEngine]:
@@ -79,7 +86,7 @@ def clean_engines(*, stale_only: bool) -> list[Path]:
             kept = stale_only and path.exists() and _inspect(path, here).state in _KEPT
             if not kept:
                 existed = path.exists()
-                _remove([path, record_path(path)])
+                _remove([path, record_path(path), *_kernels_of(path)])
                 removed += [path] if existed else []
             _remove(_parts_of(path))
         if not path.exists():
@@ -106,6 +113,10 @@ def _parts_of(path: Path) -> list[Path]:
     return list(path.parent.glob(f".{path.name}.*.part"))
 
 
+def _kernels_of(path: Path) -> list[Path]:
+    return list(path.parent.glob(f"{path.name}.*{CACHE_SUFFIX}"))
+
+
 def _remove(paths: list[Path]) -> None:
     for path in paths:
         try:
@@ -119,7 +130,8 @@ def _inspect(path: Path, here: _Here) -> CachedEngine:
         record = read_record(path)
     except ModelFormatError:
         record = None
-    size_bytes = sum(file.stat().st_size for file in (path, record_path(path)) if file.is_file())
+    files = (path, record_path(path), *_kernels_of(path))
+    size_bytes = sum(file.stat().st_size for file in files if file.is_file())
     problem = find_problem(path)
     if problem is not None or record is None:
         return CachedEngine(path, size_bytes, record, "damaged", problem or "")
@@ -131,33 +143,42 @@ def _judge(record: EngineRecord, here: _Here) -> tuple[EngineState, str]:
     identity = record.identity
     if identity.package_version != __version__:
         return "stale", f"built by dwpose-infer {identity.package_version}"
-    if here.tensorrt_version not in (None, identity.tensorrt_version):
-        return "stale", f"TensorRT {here.tensorrt_version} is installed"
-    gpu = (identity.gpu_name, identity.compute_capability)
-    if here.gpus is not None and gpu not in here.gpus:
+    product = PRODUCTS[identity.product]
+    version = here.versions.get(identity.product)
+    if version not in (None, identity.tensorrt_version):
+        return "stale", f"{product.name} {version} is installed"
+    if here.gpus is not None and not any(_is_for(identity, *gpu) for gpu in here.gpus):
         return "stale", "no such GPU is here"
-    if here.tensorrt_version is None:
-        return "unknown", "TensorRT is not usable here"
+    if version is None:
+        return "unknown", f"{product.name} is not usable here"
     if here.gpus is None:
         return "unknown", "no GPU is usable here"
     return "usable", ""
 
 
+def _is_for(identity: EngineIdentity, gpu_name: str, capability: tuple[int, int]) -> bool:
+    if identity.product == "tensorrt-rtx":
+        return runs_on(identity.compute_capability.split(", "), capability)
+    own = (gpu_name, ".".join(map(str, capability)))
+    return own == (identity.gpu_name, identity.compute_capability)
+
+
 def _look_around() -> _Here:
-    version: str | None = None
-    with contextlib.suppress(DwposeError):
-        version = str(import_tensorrt().__version__)
-    return _Here(version, _gpus())
+    versions: dict[str, str] = {}
+    for product in PRODUCTS.values():
+        with contextlib.suppress(DwposeError):
+            versions[product.key] = str(import_tensorrt(product).__version__)
+    return _Here(versions, _gpus())
 
 
-def _gpus() -> frozenset[tuple[str, str]] | None:
+def _gpus() -> frozenset[tuple[str, tuple[int, int]]] | None:
     """Name and compute capability of every GPU; None where the first one cannot be opened."""
-    found: set[tuple[str, str]] = set()
+    found: set[tuple[str, tuple[int, int]]] = set()
     index = 0
     while True:
         try:
             with Gpu(index) as gpu:
-                found.add((gpu.name, ".".join(map(str, gpu.compute_capability))))
+                found.add((gpu.name, gpu.compute_capability))
         except DwposeError:
             return frozenset(found) if found else None
         index += 1

@@ -16,20 +16,27 @@ What TensorRT asks of a graph, and how the graphs of `dwpose_infer.export.deploy
 * a Slice's axes are stored in the graph: they are constants there;
 * every other operator of the two networks is on the list in float32, float16 and, for indices,
   int64.
+
+TensorRT for RTX has the same calls. It builds for compute capabilities, not for a GPU, and needs
+neither one nor a driver for it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..backends.device import Device
 from ..backends.tensorrt.cuda import Gpu
 from ..backends.tensorrt.engine_record import EngineOptions
 from ..backends.tensorrt.library import MessageLog, create_logger, import_tensorrt, tensorrt_remedy
+from ..backends.tensorrt.products import TENSORRT, Product
+from ..backends.tensorrt.rtx import set_capabilities
 from ..errors import (
     BackendUnavailableError,
     EngineBuildError,
@@ -62,19 +69,27 @@ class BuiltEngine:
 
 
 def build_engine(
-    model: bytes, options: EngineOptions, *, device: Device, label: str, show_bar: bool
+    model: bytes,
+    options: EngineOptions,
+    *,
+    device: Device | None,
+    label: str,
+    show_bar: bool,
+    product: Product = TENSORRT,
 ) -> BuiltEngine:
-    """Builds an engine; takes minutes.
+    """Builds an engine; takes minutes, with TensorRT for RTX seconds.
 
     TensorRT works in a thread of its own, so that Ctrl-C arrives at once; the build then ends
     after TensorRT's current step.
 
     Args:
         model: A serialised ONNX model in which every tensor has the type to compute in.
-        options: Batch sizes and workspace; the precision is that of the graph.
-        device: GPU to build on and for.
+        options: Batch sizes, workspace and, for TensorRT for RTX, compute capabilities; the
+            precision is that of the graph.
+        device: GPU to build on and for; None where TensorRT for RTX builds without one.
         label: Words before the progress bar.
         show_bar: Draw the bar on standard error.
+        product: What builds it.
 
     Raises:
         MissingDependencyError: TensorRT or a CUDA package is not installed.
@@ -83,10 +98,13 @@ def build_engine(
         EngineBuildError: The build failed.
         KeyboardInterrupt: It was interrupted.
     """
-    trt = import_tensorrt()
+    trt = import_tensorrt(product)
     with BuildProgress(label, visible=show_bar) as progress:
         start = time.perf_counter()
-        plan = _in_thread(lambda: _build(trt, model, options, device, progress), progress)
+        build = partial(
+            _build, trt, model, options, product=product, device=device, progress=progress
+        )
+        plan = _in_thread(build, progress)
         progress.complete()
         return BuiltEngine(plan, time.perf_counter() - start)
 
@@ -105,37 +123,49 @@ def _in_thread(build: Callable[[], bytes], progress: BuildProgress) -> bytes:
 
 
 def _build(
-    trt: Any, model: bytes, options: EngineOptions, device: Device, progress: BuildProgress
+    trt: Any,
+    model: bytes,
+    options: EngineOptions,
+    *,
+    product: Product,
+    device: Device | None,
+    progress: BuildProgress,
 ) -> bytes:
-    with Gpu(device.index) as gpu, gpu.active():  # TensorRT builds for the thread's current GPU
-        return _build_here(trt, model, options, progress)
+    with contextlib.ExitStack() as held:
+        if device is not None:  # TensorRT builds for the thread's current GPU
+            held.enter_context(held.enter_context(Gpu(device.index)).active())
+        return _build_here(trt, model, options, product, progress)
 
 
-def _build_here(trt: Any, model: bytes, options: EngineOptions, progress: BuildProgress) -> bytes:
+def _build_here(
+    trt: Any, model: bytes, options: EngineOptions, product: Product, progress: BuildProgress
+) -> bytes:
     """Builds for the current GPU; TensorRT's objects are freed while it still is."""
     log = MessageLog()
     logger = create_logger(trt, log)
-    builder = create_builder(trt, logger, log)
+    builder = create_builder(trt, logger, log, product)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
-        raise ModelFormatError(_parser_message(trt, parser, log))
+        raise ModelFormatError(_parser_message(trt, parser, log, product))
     config = builder.create_builder_config()
     # TF32 would round float32 to 10 bits of mantissa wherever float32 is asked for.
     config.clear_flag(trt.BuilderFlag.TF32)
     if options.workspace_mib is not None:
         pool = trt.MemoryPoolType.WORKSPACE
         config.set_memory_pool_limit(pool, options.workspace_mib * MIB)
+    if product is not TENSORRT:
+        set_capabilities(trt, config, options.capabilities)
     monitor = create_monitor(trt, progress)
     config.progress_monitor = monitor
     _add_profile(builder, network, config, options)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise EngineBuildError(_build_message(trt, options, log))
+        raise EngineBuildError(_build_message(trt, options, log, product))
     return bytes(plan)
 
 
-def create_builder(trt: Any, logger: Any, log: MessageLog) -> Any:
+def create_builder(trt: Any, logger: Any, log: MessageLog, product: Product = TENSORRT) -> Any:
     """Returns TensorRT's builder.
 
     Raises:
@@ -146,8 +176,8 @@ def create_builder(trt: Any, logger: Any, log: MessageLog) -> Any:
     except Exception as error:  # pybind11 raises TypeError where the library gives no builder
         reason = "; ".join(log.take_errors()) or str(error)
         raise BackendUnavailableError(
-            f"TensorRT {trt.__version__} does not work here: {reason}. The NVIDIA driver may be "
-            f"too old for it. {tensorrt_remedy()}"
+            f"{product.name} {trt.__version__} does not work here: {reason}. The NVIDIA driver may "
+            f"be too old for it. {tensorrt_remedy(product)}"
         ) from error
 
 
@@ -176,7 +206,7 @@ def _add_profile(builder: Any, network: Any, config: Any, options: EngineOptions
         )
 
 
-def _parser_message(trt: Any, parser: Any, log: MessageLog) -> str:
+def _parser_message(trt: Any, parser: Any, log: MessageLog, product: Product) -> str:
     reasons = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)
@@ -184,15 +214,15 @@ def _parser_message(trt: Any, parser: Any, log: MessageLog) -> str:
         place = f"{operator} node {name!r}: " if operator or name else ""
         reasons.append(f"{place}{error.desc()}")
     reasons = reasons or log.take_errors() or ["no reason given"]
-    return f"TensorRT {trt.__version__} cannot read the graph: {'; '.join(reasons)}"
+    return f"{product.name} {trt.__version__} cannot read the graph: {'; '.join(reasons)}"
 
 
-def _build_message(trt: Any, options: EngineOptions, log: MessageLog) -> str:
+def _build_message(trt: Any, options: EngineOptions, log: MessageLog, product: Product) -> str:
     reasons = "; ".join(log.take_errors()) or "no reason given"
     remedy = "free memory on the GPU or choose a smaller largest batch (--max-batch)"
     if options.workspace_mib is not None:
         remedy += f", or allow more workspace than {options.workspace_mib} MiB (--workspace-mib)"
     return (
-        f"TensorRT {trt.__version__} could not build the engine: {reasons}. If memory ran out: "
-        f"{remedy}"
+        f"{product.name} {trt.__version__} could not build the engine: {reasons}. If memory ran "
+        f"out: {remedy}"
     )

@@ -32,6 +32,7 @@ def install_tensorrt(monkeypatch, machine: FakeMachine | None = None) -> FakeMac
     gpu = fake_cuda.FakeGpu(machine.gpu_name, machine.compute_capability)
     fake_cuda.install(monkeypatch, gpus=(gpu,))
     monkeypatch.setitem(sys.modules, "tensorrt", make_tensorrt(machine))
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     return machine
 
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from ..errors import InvalidArgumentError
 from .base import Backend, TensorSpec
 from .device import Device, parse_device
-from .kind import BackendKind, LoadOptions, Precision
-
-if TYPE_CHECKING:
-    from .onnxruntime import Provider
+from .kind import BackendKind, LoadOptions, Precision, Provider
 
 __all__ = [
     "BACKENDS",
@@ -27,6 +24,7 @@ __all__ = [
     "Device",
     "LoadOptions",
     "Precision",
+    "Provider",
     "TensorSpec",
     "backend_kind",
     "check_backend",
@@ -64,12 +62,13 @@ def default_device(backend: str) -> str:
     return backend_kind(backend).default_device
 
 
-def check_backend(name: str, device: str | None = None) -> Device:
+def check_backend(name: str, device: str | None = None, provider: Provider | None = None) -> Device:
     """Finds out what can be found out before there is a model, which may have to be downloaded.
 
     Args:
         name: Name of the backend.
         device: "cpu", "cuda" or "cuda:N"; None means the backend's default.
+        provider: What it is to run with, as for `load_backend`.
 
     Returns:
         The device.
@@ -88,7 +87,7 @@ def check_backend(name: str, device: str | None = None) -> Device:
             f"backend {name!r} does not run on device {str(place)!r}; use {words}, or another "
             f"backend: {_listed(others)}"
         )
-    kind.check()
+    kind.check(provider)
     return place
 
 
@@ -114,11 +113,13 @@ def load_backend(
     """Loads a model file into a runtime.
 
     Args:
-        name: "ort" for ONNX Runtime, "trt" for TensorRT, "openvino" for OpenVINO.
+        name: "ort" for ONNX Runtime, "trt" for TensorRT or TensorRT for RTX, "openvino"
+            for OpenVINO.
         model_path: ONNX file; for "trt" a TensorRT engine, whose name ends in .engine or .plan.
         device: "cpu", "cuda" or "cuda:N"; None means "cpu", for "trt" the first GPU.
         provider: Execution provider of ONNX Runtime, "cpu", "cuda" or "tensorrt"; None takes
-            the one of the device's own name.
+            the one of the device's own name. With "trt" the library, "tensorrt" or
+            "tensorrt-rtx"; None takes the one that built the engine.
         provider_options: Further options of the execution provider, in ONNX Runtime's own words.
         threads: CPU threads inside one operator; None leaves it to the runtime.
         precision: What is calculated in. "trt": "fp16" where it is safe (None means this), or
@@ -146,7 +147,7 @@ def load_backend(
         max_batch=max_batch,
     )
     check_options(name, options)
-    return backend_kind(name).load(model_path, check_backend(name, device), options)
+    return backend_kind(name).load(model_path, check_backend(name, device, provider), options)
 
 
 def check_options(name: str, options: LoadOptions) -> None:
@@ -162,6 +163,12 @@ def check_options(name: str, options: LoadOptions) -> None:
                 f"{option} {value!r} does not go with backend {name!r}; it is an option of "
                 f"{_listed(takers)}"
             )
+    providers = backend_kind(name).providers
+    if options.provider not in (None, *providers):
+        raise InvalidArgumentError(
+            f"provider {options.provider!r} does not go with backend {name!r}, whose providers "
+            f"are {', '.join(map(repr, providers))}"
+        )
     known = backend_kind(name).precisions
     if options.precision not in (None, "auto", *known):
         others = [each for each in BACKENDS if options.precision in backend_kind(each).precisions]

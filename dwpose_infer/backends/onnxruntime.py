@@ -10,7 +10,7 @@ from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 import numpy as np
 
@@ -458,8 +458,9 @@ KIND: Final = BackendKind(
     default_device="cpu",
     options=frozenset({"provider", "provider_options", "threads", "precision"}),
     precisions=("fp32", "fp16"),
+    providers=get_args(Provider),
     load=_load,
-    check=lambda: None,  # is found out as it is imported, with the model
+    check=lambda _provider: None,  # is found out as it is imported, with the model
     probes=("cpu", "cuda"),
     versions=_versions,
 )

@@ -30,7 +30,8 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
         "--backend",
         choices=("ort", "trt", "openvino"),
         default="ort",
-        help="runtime: ort (ONNX Runtime), trt (TensorRT) or openvino (default: ort)",
+        help="runtime: ort (ONNX Runtime), trt (TensorRT or TensorRT for RTX) or openvino "
+        "(default: ort)",
     )
     group.add_argument(
         "--device",
@@ -40,8 +41,10 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--provider",
-        choices=("cpu", "cuda", "tensorrt"),
-        help="execution provider of ONNX Runtime (default: the device's own)",
+        choices=("cpu", "cuda", "tensorrt", "tensorrt-rtx"),
+        help="execution provider of ONNX Runtime: cpu, cuda or tensorrt (default: the device's "
+        "own); library of --backend trt: tensorrt or tensorrt-rtx, TensorRT for RTX (default: the "
+        "one that is installed)",
     )
     group.add_argument(
         "--provider-option",

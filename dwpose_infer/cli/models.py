@@ -231,7 +231,7 @@ def _list_engines(*, as_json: bool) -> int:
     if as_json:
         print(json.dumps([{**asdict(e), "path": str(e.path)} for e in engines], indent=2))
         return 0
-    header = ("name", "precision", "batch", "MB", "TensorRT", "GPU", "built", "state")
+    header = ("name", "precision", "batch", "MB", "library", "GPU", "built", "state")
     if engines:
         print("\n".join(_table([header, *(_engine_row(engine) for engine in engines)])))
     total_mb = sum(engine.size_bytes for engine in engines) / 1e6
@@ -245,14 +245,16 @@ def _engine_row(engine: CachedEngine) -> tuple[str, ...]:
     record = engine.record
     if record is None:
         return (engine.path.name, "-", "-", size, "-", "-", "-", state)
+    from ..backends.tensorrt.products import PRODUCTS
+
     identity = record.identity
     return (
         record.name,
         identity.precision,
         f"1-{identity.max_batch}",
         size,
-        identity.tensorrt_version,
-        f"{identity.gpu_name} ({identity.compute_capability})",
+        f"{PRODUCTS[identity.product].name} {identity.tensorrt_version}",
+        identity.place,
         record.built_at[:10],
         state,
     )

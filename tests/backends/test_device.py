@@ -47,7 +47,7 @@ def test_options_that_do_not_go_with_the_backend(tmp_path):
 
 @pytest.mark.parametrize("backend", ["openvino", "trt"])
 def test_options_of_onnx_runtime_only(tmp_path, backend):
-    for options in ({"provider": "cpu"}, {"provider_options": {"device_id": 1}}):
+    for options in ({"provider": "cuda"}, {"provider_options": {"device_id": 1}}):
         with pytest.raises(InvalidArgumentError, match=f"does not go with backend '{backend}'"):
             load_backend(backend, tmp_path / "model.onnx", **options)
 
@@ -58,12 +58,18 @@ def test_options_of_onnx_runtime_only(tmp_path, backend):
         ({"device": "cpu"}, "does not run on device 'cpu'"),
         ({"threads": 2}, "threads 2 does not go with backend 'trt'"),
         ({"precision": "bf16"}, "'fp16' or 'fp32'"),
+        ({"provider": "cuda"}, "whose providers are 'tensorrt', 'tensorrt-rtx'"),
         ({"max_batch": 0}, "must be at least 1"),
     ],
 )
 def test_options_that_tensorrt_has_not(tmp_path, options, message):
     with pytest.raises(InvalidArgumentError, match=message):
         load_backend("trt", tmp_path / "model.onnx", **options)
+
+
+def test_a_provider_of_tensorrt_only(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="whose providers are 'cpu', 'cuda', 'tensorrt'"):
+        load_backend("ort", tmp_path / "model.onnx", provider="tensorrt-rtx")
 
 
 def test_unknown_backend(tmp_path):

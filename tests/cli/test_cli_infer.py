@@ -280,7 +280,7 @@ def test_tensorrt_without_a_gpu_names_what_is_missing_before_any_download(folder
     assert main(["in/one.jpg", "--backend", "trt", *models]) == 3
     message = capsys.readouterr().err
     assert "(1) no NVIDIA driver" in message
-    if find_spec("tensorrt") is None:
+    if find_spec("tensorrt") is None and find_spec("tensorrt_rtx") is None:
         assert 'TensorRT is not installed: pip install "dwpose-infer[trt]"' in message
     assert not files(folder / "dwpose-out")
 

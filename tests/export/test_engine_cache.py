@@ -344,6 +344,7 @@ def test_old_tensorrt_and_none(monkeypatch, model):
     with pytest.raises(BackendUnavailableError, match=r"TensorRT 8\.6\.1 is installed"):
         open_here(model)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     with pytest.raises(MissingDependencyError, match=r"dwpose-infer\[trt\]"):
         open_here(model)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -217,6 +218,7 @@ def test_without_tensorrt_the_command_says_what_is_missing(monkeypatch, tmp_path
 
     if importlib.util.find_spec("tensorrt") is not None:
         pytest.skip("TensorRT is installed here")
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     out = tmp_path / "x.engine"
     assert main([DETECTOR, "--to", "engine", "--out", str(out)]) == 3
     message = capsys.readouterr().err

@@ -35,6 +35,7 @@ HERE = {
     "gpu_name": "NVIDIA L4",
     "compute_capability": "8.9",
     "package_version": __version__,
+    "product": "tensorrt",
 }
 
 
@@ -213,7 +214,7 @@ def test_the_list_for_people(machine, capsys):
         "precision",
         "batch",
         "MB",
-        "TensorRT",
+        "library",
         "GPU",
         "built",
         "state",

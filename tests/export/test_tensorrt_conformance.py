@@ -1,7 +1,8 @@
 """Every name, method, number of arguments and enum member that the package uses of TensorRT is
-compared with the vendor's own Python modules, of versions 10 and 11.
+compared with the vendor's own Python modules, of versions 10 and 11, and of TensorRT for RTX.
 
-The modules are small and load with any libraries of the right names; those are made here, empty.
+The modules of TensorRT are small and load with any libraries of the right names; those are made
+here, empty. TensorRT for RTX is taken where it is installed.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
+
+from fake_tensorrt_rtx import RTX_ONLY, install_rtx
+from tensorrt_introspection import find_fault
 
 import dwpose_infer
 import dwpose_infer.export
@@ -135,6 +139,13 @@ def use_everything(tmp_path: Path) -> None:
             export_engine("yolox-nano-person-bundled", tmp_path / "y.engine")
         with pytest.raises(ModelFormatError):
             build_engine(b"bad", engine, device=Device("cuda"), label="bad", show_bar=False)
+        install_rtx(monkeypatch, gpu=fake_cuda.FakeGpu())
+        capabilities = replace(engine, capabilities=("7.5", "8.9"))
+        export_engine("yolox-nano-person-bundled", tmp_path / "rtx.engine", capabilities)
+        with TensorRtBackend(tmp_path / "rtx.engine", device=Device("cuda")) as backend:
+            backend.warmup()
+        with TensorRtBackend(tmp_path / "rtx.engine", device=Device("cuda")) as backend:
+            backend.warmup()
     finally:
         monkeypatch.undo()
 
@@ -158,7 +169,8 @@ def recorded_uses(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(bindings, syntax_uses, recorded_uses):
     folder, _ = bindings
-    uses = [asdict(use) for use in sorted(syntax_uses | recorded_uses)]
+    both = sorted(syntax_uses | recorded_uses)
+    uses = [asdict(use) for use in both if not {use.owner, use.name} & RTX_ONLY]
     done = run(
         *(sys.executable, str(TESTS / "tensorrt_introspection.py"), str(folder)),
         input=json.dumps(uses),
@@ -188,6 +200,13 @@ def test_a_run_covers_what_the_source_says(syntax_uses, recorded_uses):
 def test_the_vendors_module_has_everything_that_is_used(bindings, report):
     assert report["version"] == bindings[1]
     assert report["faults"] == {}
+
+
+def test_tensorrt_for_rtx_has_everything_that_is_used(syntax_uses, recorded_uses):
+    rtx = pytest.importorskip("tensorrt_rtx")
+    assert {"get_engine_validity", "set_compute_capability"} <= {use.name for use in recorded_uses}
+    faults = {use: find_fault(rtx, asdict(use)) for use in syntax_uses | recorded_uses}
+    assert {use: fault for use, fault in faults.items() if fault is not None} == {}
 
 
 def test_the_comparison_finds_faults(bindings):

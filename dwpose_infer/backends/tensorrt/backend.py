@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 
@@ -16,18 +16,19 @@ from ...errors import InferenceError, InvalidArgumentError
 from ..base import Array, Backend
 from ..batching import ChunkedBackend, check_inputs
 from ..device import Device
-from ..kind import BackendKind, LoadOptions
+from ..kind import BackendKind, LoadOptions, Provider
 from .cuda import Gpu
 from .engine import LoadedEngine
 from .engine_record import EngineRecord, read_record
 from .library import MessageLog, create_logger, import_tensorrt
+from .products import PRODUCTS, Product, ProductKey, choose_product
 from .system import check_tensorrt, gpu_versions
 
 logger = logging.getLogger(__name__)
 
 
 class TensorRtBackend(ChunkedBackend):
-    """An engine of TensorRT 10 or 11 on one GPU.
+    """An engine of TensorRT 10 or 11, or of TensorRT for RTX, on one GPU.
 
     Calls of several threads run one after the other. Besides `run` there are its three parts, for
     measuring: `upload`, `execute`, `download`.
@@ -36,17 +37,22 @@ class TensorRtBackend(ChunkedBackend):
         max_batch: Largest batch of one call of the engine; `run` splits larger ones.
     """
 
-    def __init__(self, engine_path: Path, *, device: Device) -> None:
+    def __init__(
+        self, engine_path: Path, *, device: Device, product: Product | None = None
+    ) -> None:
         """Loads an engine and allocates its memory for the largest batch.
 
         Args:
             engine_path: Engine file, built by the same version of TensorRT for the same kind of
                 GPU. Metadata is read from the JSON file beside it, where there is one.
             device: GPU to run on.
+            product: The library that built it; None takes what the JSON file says, else the one
+                that is installed.
 
         Raises:
             MissingDependencyError: TensorRT, or a package that speaks to CUDA, is not installed.
             BackendUnavailableError: TensorRT or the GPU cannot be used.
+            InvalidArgumentError: Another library built the engine.
             ModelFormatError: The file is no engine that can be run here.
             DeviceMemoryError: The GPU has too little free memory.
         """
@@ -54,7 +60,12 @@ class TensorRtBackend(ChunkedBackend):
         self.metadata = dict(record.metadata) if record else {}
         # Calls of one thread may be nested: `run` is made of the other ones.
         self._lock = threading.RLock()
-        self._engine: LoadedEngine | None = LoadedEngine(engine_path, device)
+        self._engine: LoadedEngine | None = LoadedEngine(
+            engine_path,
+            device,
+            product=_product_of(engine_path, record, product),
+            keep_kernels=record is not None,
+        )
         # Frees the memory also where nobody closes; calling it again does nothing.
         self._free = weakref.finalize(self, self._engine.close)
         self.inputs = self._engine.inputs
@@ -149,9 +160,21 @@ class TensorRtBackend(ChunkedBackend):
 def _describe(engine: LoadedEngine, device: Device, record: EngineRecord | None) -> str:
     precision = f"{record.identity.precision}, " if record else ""
     return (
-        f"TensorRT {engine.version}, {precision}batches up to {engine.max_batch}, "
+        f"{engine.library}, {precision}batches up to {engine.max_batch}, "
         f"{engine.gpu.name} ({device}), {engine.gpu.binding_name}"
     )
+
+
+def _product_of(engine_path: Path, record: EngineRecord | None, wanted: Product | None) -> Product:
+    if record is None:
+        return wanted or choose_product()
+    built_by = PRODUCTS[record.identity.product]
+    if wanted not in (None, built_by):
+        raise InvalidArgumentError(
+            f"{engine_path} was built by {built_by.name}: leave --provider away, or build another "
+            "one from the ONNX file"
+        )
+    return built_by
 
 
 def _load(engine_path: Path, device: Device, options: LoadOptions) -> Backend:
@@ -166,17 +189,24 @@ def _load(engine_path: Path, device: Device, options: LoadOptions) -> Backend:
             f"{engine_path} was built for precision {record.identity.precision!r}, not for "
             f"{options.precision!r}; build another one from the ONNX file"
         )
-    return TensorRtBackend(engine_path, device=device)
+    product = None if options.provider is None else choose_product(options.provider)
+    return TensorRtBackend(engine_path, device=device, product=product)
+
+
+def _check(provider: Provider | None) -> None:
+    check_tensorrt(choose_product(provider))
 
 
 def _probe(device: str) -> str:
     """Opens the library and the GPU: an engine takes minutes to build."""
-    check_tensorrt()
-    trt = import_tensorrt()
+    product = choose_product()
+    check_tensorrt(product)
+    trt = import_tensorrt(product)
     with Gpu() as gpu, gpu.active():
+        product.require_served(gpu.name, gpu.compute_capability)
         trt.Runtime(create_logger(trt, MessageLog()))
         return (
-            f"TensorRT {trt.__version__} on {gpu.name} (cuda:0) through {gpu.binding_name}; "
+            f"{product.name} {trt.__version__} on {gpu.name} (cuda:0) through {gpu.binding_name}; "
             "the engine of a model is built when it is used for the first time"
         )
 
@@ -185,10 +215,11 @@ KIND: Final = BackendKind(
     name="trt",
     devices=("cuda",),
     default_device="cuda:0",
-    options=frozenset({"precision"}),
+    options=frozenset({"precision", "provider"}),
     precisions=("fp16", "fp32"),
+    providers=get_args(ProductKey),
     load=_load,
-    check=check_tensorrt,
+    check=_check,
     probes=("cuda",),
     probe=_probe,
     versions=gpu_versions,

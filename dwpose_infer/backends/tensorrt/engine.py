@@ -16,6 +16,8 @@ from ..base import Array, TensorSpec
 from ..device import Device
 from .cuda import Buffer, Gpu, Stream
 from .library import MessageLog, create_logger, import_tensorrt
+from .products import TENSORRT, TENSORRT_RTX, Product
+from .rtx import CompiledKernels, kernels_path, require_valid
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +55,29 @@ class LoadedEngine:
         inputs: The engine's inputs; the batch is None where it may be anything up to `max_batch`.
         outputs: The engine's outputs.
         max_batch: Largest batch of one call.
-        version: Version of TensorRT.
+        library: Name and version of the library, "TensorRT 10.16.1.11".
         gpu: The GPU it runs on.
     """
 
-    def __init__(self, engine_path: Path, device: Device) -> None:
-        """Loads an engine; see `TensorRtBackend`."""
-        trt = import_tensorrt()
-        self.version = str(trt.__version__)
+    def __init__(
+        self,
+        engine_path: Path,
+        device: Device,
+        *,
+        product: Product = TENSORRT,
+        keep_kernels: bool = False,
+    ) -> None:
+        """Loads an engine; see `TensorRtBackend`.
+
+        Args:
+            engine_path: Engine file.
+            device: GPU to run on.
+            product: The library that built it.
+            keep_kernels: Keep what TensorRT for RTX compiles in a file beside the engine.
+        """
+        trt = import_tensorrt(product)
+        self.library = f"{product.name} {trt.__version__}"
+        self._kernels: CompiledKernels | None = None
         self._log = MessageLog()
         self._batch: int | None = None
         self._context: Any = None
@@ -68,35 +85,44 @@ class LoadedEngine:
         self._runtime: Any = None
         with ExitStack() as on_error:
             self.gpu = on_error.enter_context(Gpu(device.index))
+            product.require_served(self.gpu.name, self.gpu.compute_capability)
             with self.gpu.active(), ExitStack() as held:  # what is to be freed, as it is made
                 held.callback(self._drop)
-                self._load(trt, engine_path)
+                self._load(trt, engine_path, product, keep_kernels=keep_kernels)
                 self.inputs, self.outputs = self._read_tensors(trt, engine_path)
                 self._allocate(held)
                 self._held = held.pop_all()
             on_error.pop_all()
 
-    def _load(self, trt: Any, engine_path: Path) -> None:
+    def _load(self, trt: Any, engine_path: Path, product: Product, *, keep_kernels: bool) -> None:
         try:
             plan = engine_path.read_bytes()
         except OSError as error:
             raise ModelFormatError(f"{engine_path} cannot be read ({error})") from error
         self._logger = create_logger(trt, self._log)
         self._runtime = trt.Runtime(self._logger)
+        if product is TENSORRT_RTX:
+            require_valid(trt, self._runtime, plan, engine_path, self.gpu)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             self._refuse(
-                f"{engine_path} is no engine for TensorRT {self.version} on {self.gpu.name}",
+                f"{engine_path} is no engine for {self.library} on {self.gpu.name}",
                 "Remedy: build it on this machine, with `dwpose-export --to engine`, or give the "
                 "ONNX file to --backend trt, which builds it",
             )
-        self._context = self._engine.create_execution_context()
+        if product is TENSORRT_RTX:
+            kept = kernels_path(engine_path, self.gpu.name) if keep_kernels else None
+            self._kernels = CompiledKernels(trt, self._engine, kept)
+            self._context = self._kernels.create_context(self._engine)
+        else:
+            self._context = self._engine.create_execution_context()
         if self._context is None:
             self._refuse(f"{engine_path} cannot be prepared to run")
 
     def _drop(self) -> None:
         """Frees TensorRT's objects, each before the one that it was made by."""
         self._context = None
+        self._kernels = None
         self._engine = None
         self._runtime = None
 
@@ -223,7 +249,7 @@ class LoadedEngine:
     def _fail(self, what: str) -> NoReturn:
         """Raises for a failure while running, with the reasons that TensorRT logged."""
         reasons = self._reasons(what)
-        raise InferenceError(f"TensorRT {self.version}: {what}: {reasons}")
+        raise InferenceError(f"{self.library}: {what}: {reasons}")
 
     def _refuse(self, what: str, remedy: str = "") -> NoReturn:
         """Raises for an engine that cannot be loaded, with the reasons that TensorRT logged."""
@@ -252,6 +278,8 @@ class LoadedEngine:
         """
         try:
             with self.gpu, self.gpu.active():
+                if self._kernels is not None:
+                    self._kernels.save()
                 self._held.close()
         except InferenceError as error:
             logger.warning("the memory of a TensorRT engine cannot be freed: %s", error)

@@ -1,4 +1,4 @@
-"""TensorRT's Python module: found and new enough, or an error that says what to install."""
+"""TensorRT's Python modules: found and new enough, or an error that says what to install."""
 
 from __future__ import annotations
 
@@ -8,45 +8,42 @@ import threading
 from typing import Any
 
 from ...errors import BackendUnavailableError, MissingDependencyError
+from .products import TENSORRT, Product
 
 logger = logging.getLogger(__name__)
 
-MIN_MAJOR = 10
-"""Oldest TensorRT: the first one with strongly typed networks and with the calls (tensors bound by
-name, `execute_async_v3`) that TensorRT 11 still has. 8.6 has neither in this form."""
 
-MODULE = "tensorrt"
-
-
-def tensorrt_remedy() -> str:
+def tensorrt_remedy(product: Product = TENSORRT) -> str:
     """Returns the sentence that tells how to get TensorRT."""
     from .system import find_driver, tensorrt_command
 
     return (
-        f"Remedy: {tensorrt_command(find_driver())}, on Linux or Windows with an NVIDIA GPU and "
-        "its driver (see nvidia-smi)"
+        f"Remedy: {tensorrt_command(find_driver(), product)}, on Linux or Windows with an NVIDIA "
+        "GPU and its driver (see nvidia-smi)"
     )
 
 
-def import_tensorrt() -> Any:
-    """Imports TensorRT.
+def import_tensorrt(product: Product = TENSORRT) -> Any:
+    """Imports TensorRT, or TensorRT for RTX.
 
     Raises:
         MissingDependencyError: It is not installed, or its libraries cannot be loaded.
-        BackendUnavailableError: It is older than version 10.
+        BackendUnavailableError: It is too old.
     """
     try:
-        trt = importlib.import_module(MODULE)
+        trt = importlib.import_module(product.module)
     except (ImportError, OSError) as error:  # its libraries are loaded with ctypes: OSError
         raise MissingDependencyError(
-            f"TensorRT is not installed or not usable ({error}). {tensorrt_remedy()}"
+            f"{product.name} is not installed or not usable ({error}). {tensorrt_remedy(product)}"
         ) from error
     version = str(getattr(trt, "__version__", "of unknown version"))
-    major = version.split(".", maxsplit=1)[0]
-    if not major.isdecimal() or int(major) < MIN_MAJOR:
+    numbers = version.split(".")[:2]
+    known = len(numbers) == 2 and all(number.isdecimal() for number in numbers)
+    if not known or tuple(map(int, numbers)) < product.oldest:
+        oldest = ".".join(map(str, product.oldest)).removesuffix(".0")
         raise BackendUnavailableError(
-            f"TensorRT {version} is installed, but at least {MIN_MAJOR} is needed (older ones have "
-            f"no strongly typed networks). {tensorrt_remedy()}"
+            f"{product.name} {version} is installed, but at least {oldest} is needed "
+            f"({product.why_not_older}). {tensorrt_remedy(product)}"
         )
     return trt
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from ...errors import BackendUnavailableError, MissingDependencyError
 from ...wheels import installed, join_wheels
 from .cuda_bindings import installed_binding, is_installed
+from .products import TENSORRT, TENSORRT_RTX, Product
 
 CUDA_RUNTIME_WHEELS = (
     "nvidia-cuda-runtime",
@@ -24,6 +25,7 @@ CUDA_RUNTIME_WHEELS = (
 )
 CUDNN_WHEELS = ("nvidia-cudnn-cu13", "nvidia-cudnn-cu12", "nvidia-cudnn-cu11")
 TENSORRT_WHEELS = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11")
+TENSORRT_RTX_WHEELS = ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu12")
 BINDING_WHEELS = ("pycuda", "cuda-python", "cuda-bindings")
 
 PROC_VERSION = Path("/proc/driver/nvidia/version")
@@ -114,6 +116,7 @@ def gpu_versions() -> dict[str, str]:
         "CUDA": join_wheels(installed(CUDA_RUNTIME_WHEELS), _toolkit()),
         "cuDNN": join_wheels(installed(CUDNN_WHEELS), _system_cudnn()),
         "TensorRT": join_wheels(installed(TENSORRT_WHEELS), _tensorrt_without_wheel()),
+        "TensorRT for RTX": join_wheels(installed(TENSORRT_RTX_WHEELS)),
         "CUDA bindings": join_wheels(installed(BINDING_WHEELS)),
     }
 
@@ -187,7 +190,7 @@ def _tensorrt_without_wheel() -> str | None:
     return "module tensorrt, without a wheel of that name"
 
 
-def tensorrt_problems() -> list[str]:
+def tensorrt_problems(product: Product) -> list[str]:
     """Returns all that TensorRT lacks on this machine, in the order in which to put it right."""
     problems = []
     driver = find_driver()
@@ -206,42 +209,53 @@ def tensorrt_problems() -> list[str]:
             "no GPU to be seen: nvidia-smi has to list it, and the variable CUDA_VISIBLE_DEVICES "
             "must not hide it"
         )
-    missing = not is_installed("tensorrt")
+    missing = not is_installed(product.module)
+    command = tensorrt_command(driver, product)
     if missing:
-        problems.append(f"TensorRT is not installed: {tensorrt_command(driver)}")
+        problems.append(f"{product.name} is not installed: {command}{_smaller(product)}")
     if installed_binding() is None:
-        command = "the same command brings" if missing else f"{tensorrt_command(driver)} brings"
+        brings = "the same command brings" if missing else f"{command} brings"
         problems.append(
-            f"neither cuda-python nor pycuda is installed: {command} cuda-python "
+            f"neither cuda-python nor pycuda is installed: {brings} cuda-python "
             '("dwpose-infer[trt-pycuda]" compiles pycuda instead)'
         )
     return problems
 
 
-def tensorrt_command(driver: Driver | None) -> str:
+def _smaller(product: Product) -> str:
+    if product is TENSORRT_RTX:
+        return ""
+    return (
+        f"; or, on a GeForce or RTX card, the smaller {TENSORRT_RTX.name}: pip install "
+        f'"dwpose-infer[{TENSORRT_RTX.extra}]"'
+    )
+
+
+def tensorrt_command(driver: Driver | None, product: Product = TENSORRT) -> str:
     """Returns the command that installs TensorRT for a driver.
 
-    The wheels of the names "tensorrt" and "cuda-python" are for the newest CUDA, 13; a driver of
-    CUDA 12 needs those for CUDA 12.
+    The wheels that the extras name are for the newest CUDA, 13; a driver of CUDA 12 needs those
+    for CUDA 12.
     """
     if driver is not None and driver.cuda_version[0] == 12:
-        wheels = '"tensorrt-cu12>=10" "cuda-python>=12.6,<13"'
+        oldest = ".".join(map(str, product.oldest)).removesuffix(".0")
+        wheels = f'"{product.key}-cu12>={oldest}" "cuda-python>=12.6,<13"'
         return f'pip install {wheels} "dwpose-infer[cpu]" onnx filelock'
-    return 'pip install "dwpose-infer[trt]"'
+    return f'pip install "dwpose-infer[{product.extra}]"'
 
 
-def check_tensorrt() -> None:
+def check_tensorrt(product: Product) -> None:
     """Raises unless everything that TensorRT needs is there; names all that is missing at once.
 
     Raises:
         BackendUnavailableError: There is no usable driver or GPU.
         MissingDependencyError: Only Python packages are missing.
     """
-    problems = tensorrt_problems()
+    problems = tensorrt_problems(product)
     if not problems:
         return
     listed = "; ".join(f"({number}) {problem}" for number, problem in enumerate(problems, 1))
-    message = f"TensorRT cannot be used here: {listed}"
+    message = f"{product.name} cannot be used here: {listed}"
     driver = find_driver()
     if driver is None or driver.problem or not driver.gpus:
         raise BackendUnavailableError(

@@ -8,6 +8,7 @@ import pytest
 import fake_cuda
 from dwpose_infer.backends.tensorrt import backend
 from dwpose_infer.backends.tensorrt import system as gpu
+from dwpose_infer.backends.tensorrt.products import TENSORRT
 from dwpose_infer.backends.tensorrt.system import Driver
 from dwpose_infer.cli import env as report
 from dwpose_infer.errors import BackendUnavailableError, MissingDependencyError
@@ -29,7 +30,7 @@ def with_driver(monkeypatch, driver):
 def test_all_that_is_missing_is_named_at_once_in_order(nothing, monkeypatch):
     with_driver(monkeypatch, None)
     with pytest.raises(BackendUnavailableError) as caught:
-        gpu.check_tensorrt()
+        gpu.check_tensorrt(TENSORRT)
     message = str(caught.value)
     places = [
         message.index(words)
@@ -46,14 +47,14 @@ def test_all_that_is_missing_is_named_at_once_in_order(nothing, monkeypatch):
 
 def test_only_packages_are_missing(nothing):
     with pytest.raises(MissingDependencyError, match=r"\(1\) TensorRT is not installed") as caught:
-        gpu.check_tensorrt()
+        gpu.check_tensorrt(TENSORRT)
     assert "NVIDIA driver" not in str(caught.value)
     assert caught.value.exit_code == 3
 
 
 def test_only_the_binding_is_missing(nothing, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", fake_cuda.make_module("tensorrt"))
-    (problem,) = gpu.tensorrt_problems()
+    (problem,) = gpu.tensorrt_problems(TENSORRT)
     assert 'pip install "dwpose-infer[trt]" brings cuda-python' in problem
 
 
@@ -66,15 +67,15 @@ def test_only_the_binding_is_missing(nothing, monkeypatch):
 )
 def test_drivers_that_are_of_no_use(nothing, monkeypatch, driver, problem):
     with_driver(monkeypatch, driver)
-    assert problem in gpu.tensorrt_problems()[0]
+    assert problem in gpu.tensorrt_problems(TENSORRT)[0]
     with pytest.raises(BackendUnavailableError, match="Without an NVIDIA GPU"):
-        gpu.check_tensorrt()
+        gpu.check_tensorrt(TENSORRT)
 
 
 def test_nothing_is_missing(monkeypatch):
     fake_cuda.install(monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", fake_cuda.make_module("tensorrt"))
-    gpu.check_tensorrt()
+    gpu.check_tensorrt(TENSORRT)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,8 @@ def test_toolkit(monkeypatch, tmp_path):
 def test_report_of_a_machine_with_everything(monkeypatch):
     fake_cuda.install(monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", make_tensorrt(FakeMachine()))
-    monkeypatch.setattr(backend, "check_tensorrt", lambda: None)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+    monkeypatch.setattr(backend, "check_tensorrt", lambda _product: None)
     monkeypatch.setattr(gpu, "driver_version", lambda: "580.65.06")
     found = report.inspect_environment()
     status = {each.name: each for each in found.backends}["--backend trt --device cuda"]

@@ -70,8 +70,9 @@ def test_driver_is_asked_for_its_gpus(paper_driver):
 @pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is installed")
 def test_a_driver_of_cuda_12_gets_the_wheels_for_it(paper_driver):
     script = (
+        "from dwpose_infer.backends.tensorrt.products import TENSORRT; "
         "from dwpose_infer.backends.tensorrt.system import tensorrt_problems; "
-        "print(tensorrt_problems())"
+        "print(tensorrt_problems(TENSORRT))"
     )
     problems = run(paper_driver, "-c", script)
     assert '"tensorrt-cu12>=10" "cuda-python>=12.6,<13"' in problems
