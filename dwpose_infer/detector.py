@@ -17,6 +17,7 @@ from .errors import InferenceError, InvalidArgumentError, ModelFormatError
 from .letterbox import fitting_size, letterbox
 from .nms import nms
 from .preference import Preference, check_preference, merits
+from .tiles import is_whole, tile_windows
 
 Float32Array = npt.NDArray[np.float32]
 UInt8Array = npt.NDArray[np.uint8]
@@ -26,6 +27,12 @@ STRIDES = (8, 16, 32)
 
 PERSON_CLASS = 0
 """Number of the class "person" in COCO, and in detectors that know no other."""
+
+LEAST_TILE_SIDE = 64
+"""Least side of a tile in pixels: less would be thousands of tiles."""
+
+TILES_TOGETHER = 8
+"""Tiles of a picture in one batch at most, as many as pictures are searched together."""
 
 DetectorForm = Literal["raw", "sdk", "deploy"]
 
@@ -52,6 +59,8 @@ class DetectorOptions:
         person_threshold: After the pose network, persons stay whose box score times the mean
             score of their body's points is at least this; 0 asks for nothing. The detector by
             itself takes no notice.
+        tile_side: Search pictures that are larger than this in tiles of this side, too, in pixels;
+            two to four times as large as the persons is right. None searches the whole alone.
     """
 
     score_threshold: float = 0.3
@@ -60,6 +69,7 @@ class DetectorOptions:
     prefer: Preference = "score"
     square_input: bool = False
     person_threshold: float = 0.0
+    tile_side: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("score_threshold", "nms_threshold", "person_threshold"):
@@ -68,6 +78,10 @@ class DetectorOptions:
                 raise InvalidArgumentError(f"{name} is {value}, must be between 0 and 1")
         if self.max_persons is not None and self.max_persons < 1:
             raise InvalidArgumentError(f"max_persons is {self.max_persons}, must be at least 1")
+        if self.tile_side is not None and self.tile_side < LEAST_TILE_SIDE:
+            raise InvalidArgumentError(
+                f"tile_side is {self.tile_side}, must be at least {LEAST_TILE_SIDE} pixels"
+            )
         check_preference(self.prefer)
 
 
@@ -124,6 +138,38 @@ class Detector:
         Returns:
             One `Detections` per picture.
         """
+        find = self._find_in_tiles if self.options.tile_side else self._find_all
+        found = find(images_bgr)
+        return [self._wanted(*each) for each in zip(found, images_bgr, strict=True)]
+
+    def times_shrunk(self, image_bgr: UInt8Array) -> float:
+        """Returns how many times larger a picture is than what the network sees of it at most."""
+        height, width = image_bgr.shape[:2]
+        if self.options.tile_side is not None:
+            width, height = min(width, self.options.tile_side), min(height, self.options.tile_side)
+        return float(max(width / self.input_size_wh[0], height / self.input_size_wh[1]))
+
+    def _find_in_tiles(self, images_bgr: Sequence[UInt8Array]) -> list[Detections]:
+        """Finds persons in pictures and in their tiles; boxes that a tile cuts off are left out."""
+        found = self._find_all(images_bgr)
+        for index, image in enumerate(images_bgr):
+            image_wh = (image.shape[1], image.shape[0])
+            windows = tile_windows(image_wh, self.options.tile_side or max(image_wh))
+            parts = [found[index]]
+            for start in range(0, len(windows), TILES_TOGETHER):
+                group = windows[start : start + TILES_TOGETHER]
+                tiles = self._find_all([image[y0:y1, x0:x1] for x0, y0, x1, y1 in group])
+                for window, tile in zip(group, tiles, strict=True):
+                    boxes = tile.boxes_xyxy + np.array([*window[:2], *window[:2]], np.float32)
+                    kept = is_whole(boxes, window, image_wh)
+                    parts.append(Detections(boxes[kept], tile.scores[kept]))
+            boxes = np.concatenate([part.boxes_xyxy for part in parts])
+            scores = np.concatenate([part.scores for part in parts])
+            kept_rows = nms(boxes, scores, iou_threshold=self.options.nms_threshold)
+            found[index] = Detections(boxes[kept_rows], scores[kept_rows])
+        return found
+
+    def _find_all(self, images_bgr: Sequence[UInt8Array]) -> list[Detections]:
         groups: dict[tuple[int, int], list[int]] = {}
         for index, image in enumerate(images_bgr):
             groups.setdefault(self._canvas_wh(image), []).append(index)
@@ -131,7 +177,7 @@ class Detector:
         for size_wh, indices in groups.items():
             persons = self._find([images_bgr[index] for index in indices], size_wh)
             found.update(zip(indices, persons, strict=True))
-        return [self._wanted(found[index], image) for index, image in enumerate(images_bgr)]
+        return [found[index] for index in range(len(images_bgr))]
 
     def warmup(self) -> None:
         """Runs the network once, so that the first real call is not slower."""

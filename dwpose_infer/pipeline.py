@@ -34,6 +34,9 @@ from .zoo import StrPath, find_spec
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
+MUCH_SHRUNK = 8.0
+"""Times that the detector may shrink a picture before its result has a note on that."""
+
 _Before = TypeVar("_Before")
 _After = TypeVar("_After")
 
@@ -212,8 +215,9 @@ class Pipeline(ClosesOnExit):
         for each in decoded:
             height, width = each.image_bgr.shape[:2]
             detections = each.picture.persons
-            searched = detections is None
+            searched, notes = detections is None, each.notes
             if detections is None:
+                notes = (*notes, *self._shrunk(each.image_bgr))
                 detections = next(found, _NOBODY)
                 if whole_image and not len(detections):
                     searched = False
@@ -230,11 +234,21 @@ class Pipeline(ClosesOnExit):
                     crops=crops,
                     image_size=(width, height),
                     source=each.picture.source,
-                    notes=each.notes,
+                    notes=notes,
                     image_bgr=each.image_bgr if keep_images else None,
                 )
             )
         return cuts
+
+    def _shrunk(self, image_bgr: UInt8Array) -> tuple[str, ...]:
+        """What there is to say of a picture of which the detector sees little."""
+        times = 0.0 if self.detector is None else self.detector.times_shrunk(image_bgr)
+        if times <= MUCH_SHRUNK:
+            return ()
+        return (
+            f"searched for persons at 1/{times:.0f} of its size, where small ones do not show; "
+            "tiles are a closer look (tile_side=, --tile-side)",
+        )
 
     def _place(self, cuts: Sequence[_Cut]) -> list[Found]:
         if self.estimator is None:

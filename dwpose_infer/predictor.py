@@ -76,6 +76,7 @@ class Predictor(ClosesOnExit):
         max_persons: int | None = None,
         prefer: Preference = "score",
         square_input: bool = False,
+        tile_side: int | None = None,
         drop_weak_hands: bool = False,
         keep_doubtful: bool = False,
         flip_test: bool = False,
@@ -89,8 +90,7 @@ class Predictor(ClosesOnExit):
         Args:
             pose: Name of a pose model (see `list_models`) or path of an ONNX file, with "trt"
                 also of a TensorRT engine.
-            detector: Name of a detector or path of such a file; None for no detector, then
-                every call needs `boxes` or `whole_image`.
+            detector: The same of a detector; None for none: calls need `boxes` or `whole_image`.
             backend: Runtime, "ort" for ONNX Runtime, "trt" for TensorRT or TensorRT for RTX
                 on NVIDIA GPUs, "openvino" for OpenVINO on the CPU. "trt" builds the engine of an
                 ONNX file when it is used for the first time, here and not in a call; with
@@ -100,8 +100,7 @@ class Predictor(ClosesOnExit):
             provider: Execution provider of ONNX Runtime, "cpu", "cuda" or "tensorrt"; None
                 takes the one of the device's own name. With "trt" the library, "tensorrt" or
                 "tensorrt-rtx" (TensorRT for RTX); None takes the one that is installed.
-            provider_options: Further options of the execution provider, in ONNX Runtime's own
-                words.
+            provider_options: Further options of it, in ONNX Runtime's own words.
             threads: CPU threads inside one operator; None leaves it to the runtime.
             precision: What is calculated in. "trt": "fp16" where it is safe (None means this),
                 or "fp32". "openvino": "fp32" (None means this), "bf16" where the CPU has it, or
@@ -110,19 +109,19 @@ class Predictor(ClosesOnExit):
             score_threshold: Boxes of persons must score above this; None takes the model's own
                 rule: above 0.3, and with the bundled detector a product of box score and mean
                 score of the body's points of at least 0.09.
-            nms_threshold: Of two boxes whose IoU is above this the better one stays; None
-                takes 0.45.
+            nms_threshold: Of two boxes whose IoU exceeds this the better stays; None takes 0.45.
             max_persons: Keep at most so many persons of a picture.
             prefer: Which ones then: "score" those the detector is most sure of, "largest" the
                 largest boxes, "center" those nearest to the middle of the picture.
             square_input: Give the detector every picture on its whole square, as the official
                 code does. Off, a detector that takes inputs of any size, as the bundled one,
                 gets a canvas cut to the picture, on CPUs.
+            tile_side: Search larger pictures in overlapping tiles of this side too, in pixels, two
+                to four times as large as the persons: for pictures the detector shrinks a lot.
             keep_doubtful: Keep what the detector found even where the points say that nobody is
                 there (mean score of the body below 0.1), or that a better one is there already
                 (OKS of the body from 0.9); off, these are left out. Of given boxes none is.
-            drop_weak_hands: Leave out hands that cannot be believed, see
-                `PoseResult.without_weak_hands`.
+            drop_weak_hands: Leave out doubtful hands, see `PoseResult.without_weak_hands`.
             flip_test: Look at every person's mirror image too, in the same batch, and decode the
                 mean: a little more accurate for about twice the time of the pose network. A
                 model in deploy form, as the bundled ones are, is converted for it, for which the
@@ -163,6 +162,7 @@ class Predictor(ClosesOnExit):
             max_persons=max_persons,
             prefer=prefer,
             square_input=square_input,
+            tile_side=tile_side,
         )
         self._pipeline = open_pipeline(
             pose,

@@ -60,6 +60,7 @@ class InferOptions:
     score_threshold: float | None
     nms_threshold: float | None
     max_persons: int | None
+    tile_side: int | None
     prefer: Preference = "score"
     whole_image: bool
     flip_test: bool
@@ -100,7 +101,7 @@ class InferOptions:
         names = (
             *("drop_weak_hands", "score_threshold", "nms_threshold", "max_persons", "prefer"),
             *("whole_image", "square_input", "detect_every", "start", "end", "stride"),
-            *("frame_rate", "flip_test", "keep_doubtful"),
+            *("frame_rate", "flip_test", "keep_doubtful", "tile_side"),
         )
         values = {
             "pose": self.pose or DEFAULT_POSE,

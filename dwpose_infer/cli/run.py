@@ -226,6 +226,7 @@ def _open_pipeline(options: InferOptions) -> Pipeline:
             nms_threshold=options.nms_threshold,
             prefer=options.prefer,
             square_input=options.square_input,
+            tile_side=options.tile_side,
         ),
         flip_test=options.flip_test,
         drop_weak_hands=options.drop_weak_hands,
