@@ -24,6 +24,7 @@ from .files.atomic import read_bytes
 from .files.json_text import decode
 from .formats.coco import FIELD_OF_PART, PERSON_CATEGORY
 from .keypoints import NUM_KEYPOINTS, PARTS
+from .layouts import HALPE_26, WHOLEBODY_133, KeypointLayout, layout_of
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ POINTS_IN_ONE_LIST: Final[Mapping[int, tuple[str, ...]]] = {
     NUM_KEYPOINTS: tuple(PARTS),
 }
 """Number of points that `keypoints` may hold beside the body's 17 -> the parts they are of."""
+
+AreaRule = Literal["labels", "boxes", "mixed"]
+"""Where the persons' areas come from: the field `area`, or the boxes where it is missing."""
 
 KeypointDtype = Literal["float32", "float64"]
 
@@ -62,9 +66,11 @@ class Annotations:
         image_indices: (P,) int32, index of the person's picture in the arrays above.
         keypoints: (P, 133, 3) float32 or float64: x, y in pixels of the picture, then v
             (0 not labelled, 1 hidden, 2 visible; other positive numbers occur in faces and hands).
+            (P, 26, 3) where a file has Halpe's 26 points.
         boxes_xywh: (P, 4) float64, left, top, width, height in pixels, as in the file; zeros
             where there is no box.
         areas: (P,) float64, square pixels; the box's where the file does not say.
+        area_rule: Where these come from.
         is_crowd: (P,) bool.
         num_keypoints: (P,) int32, the file's number of labelled body points; counted where the
             file does not say.
@@ -87,9 +93,37 @@ class Annotations:
     num_keypoints: npt.NDArray[np.int32]
     valid: npt.NDArray[np.bool_]
     labels: npt.NDArray[np.str_]
+    area_rule: AreaRule = "labels"
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def layout(self) -> KeypointLayout:
+        """Names, parts and order of the points."""
+        return layout_of(self.keypoints.shape[1])
+
+    def in_layout(self, layout: KeypointLayout) -> Annotations:
+        """Returns the same labels with the points of another layout.
+
+        Those that the labels do not have are not labelled; those that the layout does not have
+        are left out, which is logged.
+        """
+        if layout is self.layout:
+            return self
+        places = self.layout.places_of(layout)
+        left_out = [name for name in self.layout.point_names if name not in layout.point_names]
+        if left_out:
+            some = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
+            logger.warning(
+                "%s: %d of its %d points are left out (%s), for the others are those of %s",
+                *(self.path, len(left_out), len(self.layout), some, layout.name),
+            )
+        keypoints = np.zeros((len(self), len(layout), 3), self.keypoints.dtype)
+        for place, own in enumerate(places):
+            if own is not None:
+                keypoints[:, place] = self.keypoints[:, own]
+        return replace(self, keypoints=keypoints)
 
     def file_name(self, image_index: int) -> str:
         """Returns the name of a picture relative to the folder of pictures."""
@@ -221,10 +255,11 @@ def _persons(
     origin: str,
 ) -> dict[str, Any]:
     count = len(entries)
+    layout = _layout_of_file(entries, origin)
     arrays: dict[str, Any] = {
         "ids": np.zeros(count, np.int64),
         "image_indices": np.zeros(count, np.int32),
-        "keypoints": np.zeros((count, NUM_KEYPOINTS, 3), dtype),
+        "keypoints": np.zeros((count, len(layout), 3), dtype),
         "boxes_xywh": np.zeros((count, 4), np.float64),
         "areas": np.zeros(count, np.float64),
         "is_crowd": np.zeros(count, np.bool_),
@@ -240,23 +275,44 @@ def _persons(
             continue
         origin_id = f"{origin}: annotation number {number}"
         where = f"{origin}: annotation {_whole_number(person.get('id'), origin_id, 'id')}"
-        for name, value in _person(person, index_of_id, where, missing).items():
+        for name, value in _person(person, layout, index_of_id, where, missing).items():
             arrays[name][row] = value
         labels.append(str(person.get("label", "")))
         row += 1
     _say_what_is_missing(missing, row, origin)
     found = {name: array[:row] for name, array in arrays.items()}
-    return {**found, "labels": np.array(labels, np.str_)}
+    rule: AreaRule = "labels"
+    if row and missing["area"]:
+        rule = "boxes" if missing["area"] == row else "mixed"
+    return {**found, "labels": np.array(labels, np.str_), "area_rule": rule}
+
+
+def _layout_of_file(entries: Sequence[Any], origin: str) -> KeypointLayout:
+    """Halpe's where the first person with points has its 26 in one list; else the 133."""
+    for number, entry in enumerate(entries):
+        person = _object(entry, f"{origin}: annotation number {number}")
+        if _is_list(person.get("keypoints")) and person["keypoints"]:
+            halpe = len(person["keypoints"]) == 3 * len(HALPE_26)
+            return HALPE_26 if halpe and not _other_lists(person) else WHOLEBODY_133
+    return WHOLEBODY_133
+
+
+def _other_lists(person: Mapping[str, Any]) -> set[str]:
+    return {field for part, field in FIELD_OF_PART.items() if part != "body" and field in person}
 
 
 def _person(
-    person: Mapping[str, Any], index_of_id: Mapping[int, int], where: str, missing: Counter[str]
+    person: Mapping[str, Any],
+    layout: KeypointLayout,
+    index_of_id: Mapping[int, int],
+    where: str,
+    missing: Counter[str],
 ) -> dict[str, Any]:
     image_id = _whole_number(person.get("image_id"), where, "image_id")
     if image_id not in index_of_id:
         raise FormatError(f"{where}: there is no image {image_id}")
-    keypoints, present = _keypoints(person, where)
-    missing.update(FIELD_OF_PART.keys() - present)
+    keypoints, present = _halpe(person, where) if layout is HALPE_26 else _keypoints(person, where)
+    missing.update(layout.parts.keys() - present)
     missing.update({"area"} - person.keys())
     box = _numbers(person.get("bbox") or [0, 0, 0, 0], 4, where, "bbox")
     body = keypoints[PARTS["body"], 2]
@@ -277,6 +333,14 @@ def _person(
     }
 
 
+def _halpe(person: Mapping[str, Any], where: str) -> tuple[npt.NDArray[np.float64], frozenset[str]]:
+    """Returns (26, 3) x, y, v, zeros where nothing is labelled, and the parts that have a field."""
+    if not person.get("keypoints"):
+        return np.zeros((len(HALPE_26), 3)), frozenset()
+    flat = _numbers(person["keypoints"], 3 * len(HALPE_26), where, "keypoints")
+    return flat.reshape(-1, 3), frozenset(HALPE_26.parts)
+
+
 def _keypoints(
     person: Mapping[str, Any], where: str
 ) -> tuple[npt.NDArray[np.float64], frozenset[str]]:
@@ -295,7 +359,8 @@ def _keypoints(
     if present == {"body"} and count.is_integer() and count not in (0, PARTS["body"].stop):
         raise FormatError(
             f"{where}: keypoints has {count:g} points; the body's 17, body and feet (23) or all "
-            f"{NUM_KEYPOINTS} in COCO-WholeBody's order are understood"
+            f"{NUM_KEYPOINTS} in COCO-WholeBody's order, or Halpe's 26 of every person, are "
+            "understood"
         )
     for part in present:
         span, field = PARTS[part], FIELD_OF_PART[part]

@@ -10,6 +10,7 @@ import pytest
 
 from dwpose_infer.annotations import read_annotations
 from dwpose_infer.errors import FormatError, InputError
+from dwpose_infer.layouts import WHOLEBODY_133
 
 SIZES = {
     "keypoints": 17,
@@ -173,8 +174,10 @@ def test_points_in_one_list(tmp_path, document, caplog, points, parts):
 def test_other_numbers_of_points_are_refused(tmp_path, document):
     entry = document["annotations"][0]
     flat = [value for field in SIZES for value in entry.pop(field)]
-    entry["keypoints"] = flat[: 3 * 26]
-    with pytest.raises(FormatError, match=r"annotation 1: keypoints has 26 points.*17.*23.*133"):
+    entry["keypoints"] = flat[: 3 * 14]
+    with pytest.raises(
+        FormatError, match=r"annotation 1: keypoints has 14 points.*17.*23.*133.*26"
+    ):
         read_annotations(save(tmp_path, document))
 
 
@@ -218,3 +221,32 @@ def test_values_that_no_array_holds(tmp_path, image, message):
     path.write_text(json.dumps({"images": [entry], "annotations": []}))
     with pytest.raises(FormatError, match=message):
         read_annotations(path)
+
+
+def test_labels_of_halpe_points(tmp_path, document, caplog):
+    index = np.arange(26.0)
+    for number, entry in enumerate(document["annotations"]):
+        for field in SIZES:
+            entry.pop(field, None)
+        triples = np.stack([index, index + 100 * number, np.full(26, 2.0)], axis=1)
+        entry["keypoints"] = triples.ravel().tolist()
+    path = save(tmp_path, document)
+    labels = read_annotations(path)
+    assert labels.keypoints.shape == (2, 26, 3) and labels.layout.name == "halpe-26"
+    assert "no points of the part" not in caplog.text
+    whole = labels.in_layout(WHOLEBODY_133)
+    assert whole.keypoints[0, 17:23, 0].tolist() == [20, 22, 24, 21, 23, 25]
+    assert not whole.keypoints[:, 23:].any()
+    assert "3 of its 26 points are left out (head, neck, hip)" in caplog.text
+    document["annotations"][1]["keypoints"] = [1.0, 2.0, 2.0] * 17
+    with pytest.raises(FormatError, match="annotation 2: keypoints has 51 numbers, expected 78"):
+        read_annotations(save(tmp_path, document))
+
+
+def test_whose_areas_are_taken(tmp_path, document):
+    assert read_annotations(save(tmp_path, document)).area_rule == "mixed"  # only one has it
+    document["annotations"][0]["area"] = 700
+    assert read_annotations(save(tmp_path, document)).area_rule == "labels"
+    for entry in document["annotations"]:
+        del entry["area"]
+    assert read_annotations(save(tmp_path, document)).area_rule == "boxes"

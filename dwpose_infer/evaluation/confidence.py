@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..annotations import VALID_FIELD_OF_PART, Annotations
-from ..keypoints import LEFT_HAND, PARTS, RIGHT_HAND
 from .matching import Matches
 
 DoubtfulKind = Literal["labelled_outside", "hand_outside", "predicted_outside", "part_not_valid"]
@@ -29,11 +28,11 @@ def doubtful_points(
     Args:
         annotations: P labelled persons.
         matches: What was found of them.
-        outside: (P, 133) bool, points known to lie outside the picture, beside those whose
+        outside: (P, K) bool, points known to lie outside the picture, beside those whose
             labels do; None for no others.
 
     Returns:
-        Kind -> (P, 133) bool: `labelled_outside`, points whose true place is outside the
+        Kind -> (P, K) bool: `labelled_outside`, points whose true place is outside the
         picture; `hand_outside`, those of them that belong to hands; `predicted_outside`, points
         placed outside it; `part_not_valid`, points of feet, face and hands that the labels mark
         as not valid.
@@ -45,10 +44,14 @@ def doubtful_points(
     if outside is not None:
         true_outside |= outside
     of_hands = np.zeros(found.shape, np.bool_)
-    of_hands[:, LEFT_HAND.start : RIGHT_HAND.stop] = True
+    parts = annotations.layout.parts
+    for hand in ("left_hand", "right_hand"):
+        if hand in parts:
+            of_hands[:, parts[hand]] = True
     not_valid = np.zeros(found.shape, np.bool_)
     for column, part in enumerate(VALID_FIELD_OF_PART):
-        not_valid[:, PARTS[part]] = ~annotations.valid[:, column, None]
+        if part in parts:
+            not_valid[:, parts[part]] = ~annotations.valid[:, column, None]
     return {
         "labelled_outside": found & true_outside,
         "hand_outside": found & true_outside & of_hands,
@@ -83,7 +86,7 @@ def confident_shares(
 def _is_outside(
     points: npt.NDArray[np.floating], sizes_wh: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.bool_]:
-    """(P, 133) bool; pictures of unknown size have no outside at the right and below."""
+    """(P, K) bool; pictures of unknown size have no outside at the right and below."""
     limits = np.where(sizes_wh > 0, sizes_wh, np.inf)[:, None]
     beyond: npt.NDArray[np.bool_] = (points < 0) | (points >= limits)
     return beyond[..., 0] | beyond[..., 1]

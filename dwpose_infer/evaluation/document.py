@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from .._version import __version__
+from ..annotations import AreaRule
 from ..files.atomic import sha256_of
 from ..wheels import MEASURED_WHEELS, installed
 from .confidence import DoubtfulKind
@@ -217,11 +218,25 @@ class PredictionSettings(
     provider_options: dict[str, str] = {}
 
 
-class LabelCounts(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Pictures and persons of the annotation file that took part."""
+class LabelCounts(
+    _Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What of the annotation file took part.
+
+    Attributes:
+        pictures: Pictures.
+        persons: Persons.
+        keypoint_order: Layout of the points that were compared: those of the network and of the
+            labels, or what both have, see `dwpose_infer.layouts`. None in files of earlier
+            versions, which knew the 133 points alone.
+        areas: Whose area OKS takes: "labels", the field `area`; "boxes", those of the boxes,
+            where no person has the field; or "mixed". None in files of earlier versions.
+    """
 
     pictures: int
     persons: int
+    keypoint_order: str | None = None
+    areas: AreaRule | None = None
 
 
 class Software(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files.atomic import write_bytes
-from ..keypoints import BODY, FEET
+from ..keypoints import FACE
 from ..results import PoseResult
 from .groups import Comparison
 from .per_person import worst_first
@@ -75,6 +75,6 @@ def draw_person(comparison: Comparison, person: int, image_bgr: _Image) -> _Imag
     for index in np.flatnonzero(~np.isnan(errors)):
         place = np.rint(comparison.annotations.keypoints[person, index, :2]).astype(int).tolist()
         color = HIT_BGR if errors[index] <= comparison.pck_threshold else MISSED_BGR
-        large = BODY.start <= index < BODY.stop or FEET.start <= index < FEET.stop
+        large = index < FACE.start or len(errors) < FACE.stop
         cv2.circle(canvas, place, 4 if large else 1, color, 1, cv2.LINE_AA)
     return canvas

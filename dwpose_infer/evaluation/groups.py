@@ -30,7 +30,7 @@ class Comparison:
         annotations: P labelled persons.
         matches: What was found of each.
         errors: Distances of their points.
-        outside: (P, 133) bool, labelled points known to lie outside the picture; None for none.
+        outside: (P, K) bool, labelled points known to lie outside the picture; None for none.
         pck_threshold: See `points.PCK_THRESHOLD`.
         confident_score: See `confidence.CONFIDENT_SCORE`.
     """

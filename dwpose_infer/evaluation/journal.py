@@ -29,8 +29,8 @@ class PicturePersons(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         boxes_xyxy: Left, top, right, bottom of each, in pixels.
         box_scores: Score of each box.
         areas: Area of the region cropped for each, square pixels; empty for the task "detector".
-        keypoints: x and y of the 133 points of each in turn; empty for the task "detector".
-        scores: Scores of the 133 points of each; empty for the task "detector".
+        keypoints: x and y of the points of each in turn; empty for the task "detector".
+        scores: Scores of the points of each; empty for the task "detector".
     """
 
     image_id: int
@@ -162,11 +162,12 @@ def to_predictions(pictures: Sequence[PicturePersons]) -> Predictions:
         return np.array(values, np.float32).reshape(len(values), *shape)
 
     counts = [len(picture.ids) for picture in pictures]
+    points = next((len(row) for picture in pictures for row in picture.scores), NUM_KEYPOINTS)
     image_ids = np.array([picture.image_id for picture in pictures], np.int64)
     return Predictions(
         image_ids=np.repeat(image_ids, counts),
-        keypoints=joined("keypoints", NUM_KEYPOINTS, 2),
-        scores=joined("scores", NUM_KEYPOINTS),
+        keypoints=joined("keypoints", points, 2),
+        scores=joined("scores", points),
         box_scores=joined("box_scores"),
         areas=joined("areas"),
         ids=np.array([person for picture in pictures for person in picture.ids], np.int64),

@@ -19,8 +19,8 @@ class Matches:
     """One predicted person, or none, for each labelled one.
 
     Attributes:
-        keypoints: (P, 133, 2) float64, pixels of the picture; NaN where there is none.
-        scores: (P, 133) float64; NaN where there is none.
+        keypoints: (P, K, 2) float64, pixels of the picture; NaN where there is none.
+        scores: (P, K) float64; NaN where there is none.
         ious: (P,) float64, IoU of the predicted and the labelled box; 0 where there is none.
     """
 

@@ -13,7 +13,7 @@ from ..errors import InvalidArgumentError
 from ..files.atomic import write_bytes
 from ..files.document import write_document
 from .groups import FOUND_IOU, Comparison
-from .points import POINT_PARTS, part_errors
+from .points import part_errors
 
 SCHEMA_VERSION = 1
 """Version of the layout of the JSON file."""
@@ -78,10 +78,10 @@ def person_rows(comparison: Comparison) -> list[dict[str, Any]]:
         figures = part_errors(
             comparison.errors.select([person]), threshold=comparison.pck_threshold
         )
-        for part in POINT_PARTS:
-            row[f"{part}_points"] = figures[part].points
-            row[f"{part}_pck"] = figures[part].pck
-            row[f"{part}_mean_error_px"] = figures[part].mean_error_px
+        for part, figure in figures.items():
+            row[f"{part}_points"] = figure.points
+            row[f"{part}_pck"] = figure.pck
+            row[f"{part}_mean_error_px"] = figure.mean_error_px
         rows.append(row)
     return rows
 

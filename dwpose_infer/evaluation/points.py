@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..annotations import Annotations
 from ..errors import InvalidArgumentError
-from ..keypoints import NUM_KEYPOINTS, PARTS
+from ..layouts import MIDLINE, WHOLEBODY_133, KeypointLayout, layout_of
 from .predictions import Float64Array, FloatArray
 
 PCK_THRESHOLD: Final = 0.05
@@ -25,18 +25,32 @@ PCK_THRESHOLD: Final = 0.05
 The measure of the bundled models' card: on a person who stands it is 5 % of the height.
 """
 
-PointPart = Literal["body", "feet", "face", "left_hand", "right_hand", "hands", "all"]
+PointPart = Literal["body", "feet", "face", "left_hand", "right_hand", "hands", "midline", "all"]
 
-POINT_PARTS: Final[Mapping[PointPart, tuple[slice, ...]]] = {
-    "body": (PARTS["body"],),
-    "feet": (PARTS["feet"],),
-    "face": (PARTS["face"],),
-    "left_hand": (PARTS["left_hand"],),
-    "right_hand": (PARTS["right_hand"],),
-    "hands": (PARTS["left_hand"], PARTS["right_hand"]),
-    "all": (slice(0, NUM_KEYPOINTS),),
+_PARTS_OF: Final[Mapping[PointPart, tuple[str, ...]]] = {
+    "body": ("body",),
+    "feet": ("feet",),
+    "face": ("face",),
+    "left_hand": ("left_hand",),
+    "right_hand": ("right_hand",),
+    "hands": ("left_hand", "right_hand"),
+    "midline": (MIDLINE,),
 }
-"""Part of the figures -> its ranges in the 133 keypoints."""
+
+
+def point_parts(layout: KeypointLayout) -> dict[PointPart, npt.NDArray[np.intp]]:
+    """Returns each part of the figures -> places of its points in a layout."""
+    places = np.arange(len(layout))
+    found: dict[PointPart, npt.NDArray[np.intp]] = {
+        name: np.concatenate([places[layout.parts[part]] for part in parts])
+        for name, parts in _PARTS_OF.items()
+        if set(parts) <= layout.parts.keys()
+    }
+    return found | {"all": places}
+
+
+POINT_PARTS: Final[Mapping[PointPart, npt.NDArray[np.intp]]] = point_parts(WHOLEBODY_133)
+"""Those of the 133 keypoints."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +58,9 @@ class PointErrors:
     """Distances of predicted points from labelled ones.
 
     Attributes:
-        pixels: (P, 133) float64, pixels of the picture; NaN where not labelled, infinite where
+        pixels: (P, K) float64, pixels of the picture; NaN where not labelled, infinite where
             the person was not found.
-        relative: (P, 133) float64, the same in longer sides of the labelled box.
+        relative: (P, K) float64, the same in longer sides of the labelled box.
     """
 
     pixels: Float64Array
@@ -82,14 +96,14 @@ def point_errors(keypoints: FloatArray, annotations: Annotations) -> PointErrors
     """Compares one predicted person with each labelled one.
 
     Args:
-        keypoints: (P, 133, 2), x then y, pixels of the picture: row i is the prediction for
+        keypoints: (P, K, 2), x then y, pixels of the picture: row i is the prediction for
             person i of the annotations; NaN where there is none.
         annotations: P labelled persons.
 
     Raises:
         InvalidArgumentError: The numbers of persons differ.
     """
-    expected = (len(annotations), NUM_KEYPOINTS, 2)
+    expected = (len(annotations), len(annotations.layout), 2)
     if keypoints.shape != expected:
         raise InvalidArgumentError(
             f"keypoints have the shape {keypoints.shape}, expected {expected}: one prediction for "
@@ -108,19 +122,15 @@ def point_errors(keypoints: FloatArray, annotations: Annotations) -> PointErrors
 def part_errors(
     errors: PointErrors, *, threshold: float = PCK_THRESHOLD
 ) -> dict[PointPart, PartErrors]:
-    """Returns the figures of every part of `POINT_PARTS`.
+    """Returns the figures of every part of `point_parts`.
 
     Args:
         errors: Of any persons, see `point_errors`.
         threshold: See `PCK_THRESHOLD`.
     """
     return {
-        part: _figures(
-            np.concatenate([errors.pixels[:, span] for span in spans], axis=1),
-            np.concatenate([errors.relative[:, span] for span in spans], axis=1),
-            threshold,
-        )
-        for part, spans in POINT_PARTS.items()
+        part: _figures(errors.pixels[:, places], errors.relative[:, places], threshold)
+        for part, places in point_parts(layout_of(errors.pixels.shape[1])).items()
     }
 
 
@@ -130,7 +140,7 @@ def pck(
     """Returns the share of labelled points of each part that are hit, None where there are none.
 
     Args:
-        keypoints: (P, 133, 2), see `point_errors`.
+        keypoints: (P, K, 2), see `point_errors`.
         annotations: P labelled persons.
         threshold: See `PCK_THRESHOLD`.
     """

@@ -44,7 +44,7 @@ class Portraits:
         annotations: Pictures with one upright person each; sizes and boxes end at the cut, boxes
             are as wide as what is left of the person, and points below the cut are not labelled
             any more.
-        outside: (P, 133) bool, the labelled points below the cut.
+        outside: (P, K) bool, the labelled points below the cut.
         heights: Image id -> height of the picture after the cut, in pixels.
     """
 

@@ -15,16 +15,14 @@ import numpy.typing as npt
 
 from ..errors import InvalidArgumentError
 from ..formats.coco import KEYPOINT_SCORE_THRESHOLD
-from ..keypoints import NUM_KEYPOINTS, SIGMAS
+from ..keypoints import NUM_KEYPOINTS
+from ..layouts import LAYOUTS, KeypointLayout, layout_of
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Float64Array = npt.NDArray[np.float64]
 
 OKS_NMS_THRESHOLD: Final = 0.9
 """Of two persons whose OKS is above this the better one stays; mmpose's CocoMetric, nms_thr."""
-
-OKS_SIGMAS: Final[npt.NDArray[np.float32]] = np.array(SIGMAS, np.float32)
-"""Spread of each keypoint; float32, as mmpose hands them to its evaluation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +31,8 @@ class Predictions:
 
     Attributes:
         image_ids: (N,) int64, id of the picture that each person is in.
-        keypoints: (N, 133, 2) float, x then y, pixels of the picture; no NaN.
-        scores: (N, 133) float, score of each keypoint.
+        keypoints: (N, K, 2) float, x then y, pixels of the picture; no NaN.
+        scores: (N, K) float, score of each keypoint.
         box_scores: (N,) float; 1 for boxes of the ground truth.
         areas: (N,) float, square pixels: the product of the sides of the padded region that was
             cropped (`geometry.box_to_center_scale`), which is what mmpose's OKS-NMS takes.
@@ -59,6 +57,11 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.image_ids)
 
+    @property
+    def layout(self) -> KeypointLayout:
+        """Names, parts and order of the K points."""
+        return layout_of(self.keypoints.shape[1])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankedPredictions:
@@ -66,8 +69,8 @@ class RankedPredictions:
 
     Attributes:
         image_ids: (N,) int64, id of the picture that each person is in.
-        keypoints: (N, 133, 2) float, x then y, pixels of the picture; no NaN.
-        scores: (N, 133) float, score of each keypoint; plays no part in the comparison.
+        keypoints: (N, K, 2) float, x then y, pixels of the picture; no NaN.
+        scores: (N, K) float, score of each keypoint; plays no part in the comparison.
         instance_scores: (N,) float.
         boxes_xyxy: (N, 4) float, left, top, right, bottom in pixels of the picture; None where
             unknown.
@@ -84,6 +87,11 @@ class RankedPredictions:
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    @property
+    def layout(self) -> KeypointLayout:
+        """Names, parts and order of the K points."""
+        return layout_of(self.keypoints.shape[1])
 
 
 AnyPredictions = TypeVar("AnyPredictions", bound=Predictions | RankedPredictions)
@@ -141,12 +149,12 @@ def oks_nms(
 ) -> npt.NDArray[np.intp]:
     """Finds the persons of one picture that stay when near duplicates of better ones go.
 
-    The similarity of two persons is OKS over all 133 points with the mean of their two areas;
+    The similarity of two persons is OKS over all points with the mean of their two areas;
     scores of keypoints play no part. Of equal scores the later person is tried first, and
     similarities are compared in float32: both as in mmpose's `oks_nms`.
 
     Args:
-        keypoints: (N, 133, 2), pixels.
+        keypoints: (N, K, 2), pixels.
         instance_scores: (N,).
         areas: (N,), square pixels.
         threshold: See `OKS_NMS_THRESHOLD`.
@@ -154,7 +162,7 @@ def oks_nms(
     Returns:
         (M,) indices of those that stay, best first.
     """
-    variances = (OKS_SIGMAS * 2) ** 2
+    variances = (oks_sigmas(layout_of(keypoints.shape[1])) * 2) ** 2
     order = np.argsort(instance_scores, kind="stable")[::-1]
     kept = []
     while order.size:
@@ -176,12 +184,27 @@ def of_images(persons: AnyPredictions, image_ids: npt.NDArray[np.int64]) -> AnyP
     )
 
 
-def nobody() -> Predictions:
-    """Returns predictions without any person."""
+def in_layout(persons: AnyPredictions, layout: KeypointLayout) -> AnyPredictions:
+    """Returns the persons with the points of another layout, of which they have all."""
+    if layout is persons.layout:
+        return persons
+    places = [place for place in persons.layout.places_of(layout) if place is not None]
+    return replace(
+        persons, keypoints=persons.keypoints[:, places], scores=persons.scores[:, places]
+    )
+
+
+def oks_sigmas(layout: KeypointLayout) -> npt.NDArray[np.float32]:
+    """Returns the spread of each keypoint; float32, as mmpose hands them to its evaluation."""
+    return np.array(layout.sigmas, np.float32)
+
+
+def nobody(points: int = NUM_KEYPOINTS) -> Predictions:
+    """Returns predictions without any person, by a network of so many points."""
     return Predictions(
         image_ids=np.zeros(0, np.int64),
-        keypoints=np.zeros((0, NUM_KEYPOINTS, 2)),
-        scores=np.zeros((0, NUM_KEYPOINTS)),
+        keypoints=np.zeros((0, points, 2)),
+        scores=np.zeros((0, points)),
         box_scores=np.zeros(0),
         areas=np.zeros(0),
         boxes_xyxy=np.zeros((0, 4)),
@@ -205,9 +228,11 @@ def _by_image(predictions: Predictions) -> list[npt.NDArray[np.intp]]:
 
 def _check(persons: Predictions | RankedPredictions) -> None:
     count = len(persons.image_ids)
+    points = persons.keypoints.shape[1] if persons.keypoints.ndim == 3 else 0
+    points = points if points in LAYOUTS else NUM_KEYPOINTS
     shapes: dict[str, tuple[int, ...]] = {
-        "keypoints": (NUM_KEYPOINTS, 2),
-        "scores": (NUM_KEYPOINTS,),
+        "keypoints": (points, 2),
+        "scores": (points,),
         "boxes_xyxy": (4,),
     }
     for field in fields(persons):

@@ -23,6 +23,7 @@ def to_markdown(document: EvaluationDocument) -> str:
     tables = []
     if document.parts is not None:
         tables.append(precision_table([document]))
+        tables.append(_what_was_compared(document))
     if document.groups:
         tables.append(points_table([document], groups=document.groups))
         tables.append(_confidence_line(document))
@@ -119,7 +120,8 @@ def points_table(
         for group in groups or _card_groups(document):
             if group.by != "all" and group.persons < LEAST_PERSONS:
                 continue
-            shares = (group.parts[part].pck for part in CARD_PARTS)
+            figures = (group.parts.get(part) for part in CARD_PARTS)
+            shares = (None if each is None else each.pck for each in figures)
             name = group.name or "all"
             head = f"{what(document)}, {name}" if groups is None else name
             rows.append([head, str(group.persons), *map(_optional, shares)])
@@ -158,6 +160,16 @@ def what(document: EvaluationDocument) -> str:
     return f"{pose} on {origin}{cut}{flip}"
 
 
+def _what_was_compared(document: EvaluationDocument) -> str:
+    areas = {
+        "labels": "areas of persons: the field area of the labels",
+        "boxes": "areas of persons: those of their boxes, for the labels have no field area",
+        "mixed": "areas of persons: the field area, and those of the boxes where it is missing",
+        None: "areas of persons: not recorded",
+    }[document.labels.areas]
+    return f"Points: {document.labels.keypoint_order or 'coco-wholebody-133'}; {areas}."
+
+
 def _confidence_line(document: EvaluationDocument) -> str:
     everyone = document.groups[0]
     words = {
@@ -177,13 +189,15 @@ def _confidence_line(document: EvaluationDocument) -> str:
 
 def _point_thresholds_table(document: EvaluationDocument) -> str:
     rows = []
+    parts = [part for part in CARD_PARTS if part in document.thresholds[0].parts]
     for threshold in document.thresholds:
         if not _is_tenth(threshold.score):
             continue
-        shares = (threshold.parts[part] for part in CARD_PARTS)
+        shares = (threshold.parts[part] for part in parts)
         pairs = [f"{_optional(each.shown)} / {_optional(each.right)}" for each in shares]
         rows.append([f"{threshold.score:g}", *pairs])
-    return _table(["score above: labelled points shown / of these right", *CARD_PARTS], rows)
+    first = "score above: labelled points shown / of these right"
+    return _table([first, *parts], rows)
 
 
 def _box_thresholds_table(figures: DetectorFigures) -> str:

@@ -4,7 +4,8 @@ Two layouts are read, and told apart by their fields. A results list, as mmpose 
 `dwpose-infer --format coco` write it, has `image_id`, the parts' points as x, y, score in turn and
 `score`; its persons are scored and suppressed already, and are taken as they are. A list of raw
 predictions has `img_id`, `keypoints` (133 pairs), `scores`, `bbox_score`, `area` and `id`; it is
-what mmpose's metric collects before scoring.
+what mmpose's metric collects before scoring. The points may also be the body's alone, body and
+feet, or Halpe's 26 in `keypoints`; the first person tells for the whole file.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 from ..errors import FormatError, InputError
 from ..files.atomic import read_bytes, write_bytes
 from ..files.json_text import decode, dump, require, shortest_decimals
-from ..formats.coco import FIELD_OF_PART, PERSON_CATEGORY
-from ..keypoints import NUM_KEYPOINTS, PARTS
+from ..formats.coco import FIELD_OF_PART, PERSON_CATEGORY, fields_of, layout_of_list
+from ..layouts import LAYOUTS, WHOLEBODY_133, KeypointLayout, PartIndex, known_layouts
 from .predictions import Float64Array, Predictions, RankedPredictions, nobody
 
 
@@ -107,19 +108,14 @@ def write_results(path: Path, persons: RankedPredictions) -> Path:
     Raises:
         OutputError: The file cannot be written.
     """
-    points = np.concatenate([persons.keypoints, persons.scores[..., None]], axis=2)
-    flat = (shortest_decimals(points) if points.dtype == np.float32 else points).reshape(
-        len(persons), -1
-    )
-    spans = {field: PARTS[part] for part, field in FIELD_OF_PART.items()}
+    flat = np.concatenate([persons.keypoints, persons.scores[..., None]], axis=2)
+    flat = shortest_decimals(flat) if flat.dtype == np.float32 else flat
+    fields = fields_of(persons.layout)
     entries = [
         {
             "image_id": int(persons.image_ids[row]),
             "category_id": PERSON_CATEGORY,
-            **{
-                field: flat[row, 3 * span.start : 3 * span.stop].tolist()
-                for field, span in spans.items()
-            },
+            **{field: flat[row, points].reshape(-1).tolist() for field, points in fields.items()},
             "score": float(persons.instance_scores[row]),
         }
         for row in range(len(persons))
@@ -128,7 +124,8 @@ def write_results(path: Path, persons: RankedPredictions) -> Path:
 
 
 def _ranked(entries: list[Any], origin: str) -> RankedPredictions:
-    triples = np.zeros((len(entries), NUM_KEYPOINTS, 3))
+    layout, fields = _layout_of_results(entries, origin)
+    triples = np.zeros((len(entries), len(layout), 3))
     image_ids = np.zeros(len(entries), np.int64)
     instance_scores = np.zeros(len(entries))
     boxes = np.zeros((len(entries), 4))
@@ -136,17 +133,16 @@ def _ranked(entries: list[Any], origin: str) -> RankedPredictions:
     for row, entry in enumerate(entries):
         where = f"{origin}: person {row}"
         person = decode(entry, _Result, where)
-        for part, field in FIELD_OF_PART.items():
-            span = PARTS[part]
+        for field, points in fields.items():
             values = getattr(person, field)
-            count = 3 * (span.stop - span.start)
+            count = triples[row, points].size
             if values is None or len(values) != count:
                 raise FormatError(
                     f"{where}: {field} has {len(values or ())} numbers, expected {count}; "
-                    "whole-body results have keypoints, foot_kpts, face_kpts, lefthand_kpts and "
-                    "righthand_kpts"
+                    f"as person 0 has {', '.join(fields)}; whole-body results have keypoints, "
+                    "foot_kpts, face_kpts, lefthand_kpts and righthand_kpts"
                 )
-            triples[row, span] = np.reshape(values, (-1, 3))
+            triples[row, points] = np.reshape(values, (-1, 3))
         image_ids[row], instance_scores[row] = person.image_id, person.score
         all_boxes &= person.bbox is not None and len(person.bbox) == 4
         boxes[row] = person.bbox if all_boxes else 0.0
@@ -161,14 +157,31 @@ def _ranked(entries: list[Any], origin: str) -> RankedPredictions:
     )
 
 
+def _layout_of_results(
+    entries: list[Any], origin: str
+) -> tuple[KeypointLayout, dict[str, PartIndex]]:
+    """The layout of a results list, by what its first person has, and which field holds what."""
+    person = decode(entries[0], _Result, f"{origin}: person 0")
+    layout = layout_of_list(person.keypoints)
+    if layout is not None:
+        return layout, {"keypoints": slice(len(layout))}
+    given = {part for part, field in FIELD_OF_PART.items() if getattr(person, field) is not None}
+    for layout in LAYOUTS.values():
+        if layout.parts.keys() == given:
+            return layout, fields_of(layout)
+    return WHOLEBODY_133, fields_of(WHOLEBODY_133)
+
+
 def _raw(entries: list[Any], origin: str) -> Predictions:
     persons = [decode(entry, _Raw, f"{origin}: person {row}") for row, entry in enumerate(entries)]
+    expected = len(persons[0].keypoints)
+    require(expected in LAYOUTS, f"{origin}: person 0", f"{expected} keypoints; {known_layouts()}")
     for row, person in enumerate(persons):
         counts = (len(person.keypoints), len(person.scores))
         require(
-            counts == (NUM_KEYPOINTS, NUM_KEYPOINTS),
+            counts == (expected, expected),
             f"{origin}: person {row}",
-            f"{counts[0]} keypoints and {counts[1]} scores, expected {NUM_KEYPOINTS}",
+            f"{counts[0]} keypoints and {counts[1]} scores, expected {expected}",
         )
     boxes = [person.bbox_xyxy for person in persons if person.bbox_xyxy is not None]
     known = len(boxes) == len(persons) and all(len(box) == 4 for box in boxes)

@@ -13,6 +13,7 @@ import numpy as np
 from ..annotations import Annotations, read_annotations
 from ..files.document import write_document
 from ..images import read_image
+from ..layouts import KeypointLayout
 from .detection import evaluate_detector
 from .document import (
     CocoFigures,
@@ -32,7 +33,7 @@ from .options import EvaluationOptions
 from .per_person import write_per_person
 from .portraits import Portraits, cut_portraits
 from .prediction import boxed_tasks, labelled_tasks, predict
-from .predictions import Predictions, RankedPredictions, of_images, rank
+from .predictions import Predictions, RankedPredictions, in_layout, of_images, rank
 from .results_file import read_boxes, read_results, write_results
 from .selection import chosen_images, is_evaluated, require_pictures
 from .thresholds import point_thresholds
@@ -47,6 +48,16 @@ class _Labels:
     used: Annotations
     portraits: Portraits | None
     facts: FileFacts
+
+    def in_layout(self, layout: KeypointLayout) -> _Labels:
+        """Returns the labels that take part with the points of a layout alone."""
+        if layout is self.used.layout:
+            return self
+        places = [place for place in self.used.layout.places_of(layout) if place is not None]
+        portraits = self.portraits
+        if portraits is not None:
+            portraits = replace(portraits, outside=portraits.outside[:, places])
+        return replace(self, used=self.used.in_layout(layout), portraits=portraits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,23 +169,31 @@ def _evaluate(
     options: EvaluationOptions, labels: _Labels, found: _Found
 ) -> tuple[EvaluationDocument, Comparison | None]:
     parts, ranked, detector, comparison = None, None, None, None
+    layout = labels.used.layout
     if found.persons is None:
         detector = evaluate_detector(labels.used, *_all_boxes(found.pictures))
         predicted = detector.detections
     else:
         ranked = _ranked(found.persons)
+        layout = layout.common(ranked.layout)
+        labels = labels.in_layout(layout)
         metrics = evaluate_wholebody(labels.used, ranked, progress=options.shows_progress)
         parts = {
             part: msgspec.convert(figures, CocoFigures) for part, figures in metrics.parts.items()
         }
-        comparison = _compare(options, labels, found.persons, found.settings)
+        comparison = _compare(options, labels, in_layout(found.persons, layout), found.settings)
         predicted = len(found.persons)
     document = EvaluationDocument(
         command=options.command,
         annotations=labels.facts,
         results=found.results,
         prediction=found.settings,
-        labels=LabelCounts(pictures=len(labels.used.image_ids), persons=len(labels.used)),
+        labels=LabelCounts(
+            pictures=len(labels.used.image_ids),
+            persons=len(labels.used),
+            keypoint_order=None if found.persons is None else layout.name,
+            areas=labels.everything.area_rule,
+        ),
         predicted_persons=predicted,
         ranked_persons=None if ranked is None else len(ranked),
         pck_threshold=options.pck_threshold,

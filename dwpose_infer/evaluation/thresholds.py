@@ -9,7 +9,7 @@ import numpy as np
 
 from .document import BoxThreshold, PointThreshold, ShownPoints
 from .groups import Comparison
-from .points import POINT_PARTS, PointPart
+from .points import PointPart, point_parts
 
 SCORE_THRESHOLDS: Final = tuple(step / 20 for step in range(1, 19))
 """Thresholds that are tried: 0.05 to 0.9 in steps of 0.05."""
@@ -29,8 +29,7 @@ def point_thresholds(comparison: Comparison) -> tuple[PointThreshold, ...]:
     for threshold in SCORE_THRESHOLDS:
         shown = labelled & (scores > threshold)
         parts: dict[PointPart, ShownPoints] = {}
-        for part, spans in POINT_PARTS.items():
-            columns = np.r_[spans]
+        for part, columns in point_parts(comparison.annotations.layout).items():
             known, visible = int(labelled[:, columns].sum()), int(shown[:, columns].sum())
             right = int((shown & hit)[:, columns].sum())
             parts[part] = ShownPoints(shown=_share(visible, known), right=_share(right, visible))

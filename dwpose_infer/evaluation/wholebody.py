@@ -1,6 +1,6 @@
 """The COCO-WholeBody protocol: average precision and recall by part, through pycocotools.
 
-Each part is a keypoint task of its own, with the sigmas of its points (`keypoints.SIGMAS`). An
+Each part is a keypoint task of its own, with the sigmas of its points. An
 annotation takes part in it with the number of the part's points that are labelled, so persons
 without any do not count. The area of a person found, which decides whether an unmatched one
 counts among the middle-sized or the large, is that of the box around its 17 body points for
@@ -22,25 +22,43 @@ from tqdm import tqdm
 
 from ..annotations import Annotations
 from ..errors import InvalidArgumentError, MissingDependencyError
-from ..keypoints import BODY, NUM_KEYPOINTS, PARTS
-from .predictions import OKS_SIGMAS, Predictions, RankedPredictions, rank
+from ..keypoints import BODY
+from ..layouts import WHOLEBODY_133, KeypointLayout, PartIndex
+from .predictions import Predictions, RankedPredictions, in_layout, oks_sigmas, rank
 
 logger = logging.getLogger(__name__)
 
 PERSON: Final = 1
 """COCO's category of persons."""
 
-EvaluatedPart = Literal["body", "foot", "face", "lefthand", "righthand", "wholebody"]
+EvaluatedPart = Literal["body", "foot", "face", "lefthand", "righthand", "wholebody", "all"]
 
-EVALUATED_PARTS: Final[Mapping[EvaluatedPart, slice]] = {
-    "body": PARTS["body"],
-    "foot": PARTS["feet"],
-    "face": PARTS["face"],
-    "lefthand": PARTS["left_hand"],
-    "righthand": PARTS["right_hand"],
-    "wholebody": slice(0, NUM_KEYPOINTS),
+_PART_OF: Final[Mapping[EvaluatedPart, str]] = {
+    "body": "body",
+    "foot": "feet",
+    "face": "face",
+    "lefthand": "left_hand",
+    "righthand": "right_hand",
 }
-"""Part as the protocol calls it -> its range in the 133 keypoints."""
+
+
+def evaluated_parts(layout: KeypointLayout) -> dict[EvaluatedPart, PartIndex]:
+    """Returns each part as the protocol calls it -> its points in a layout.
+
+    The whole is "wholebody" for the 133 points, and "all" for fewer of more than one part.
+    """
+    parts: dict[EvaluatedPart, PartIndex] = {
+        name: layout.parts[part] for name, part in _PART_OF.items() if part in layout.parts
+    }
+    if layout is WHOLEBODY_133:
+        parts["wholebody"] = slice(0, len(layout))
+    elif len(layout.parts) > 1:
+        parts["all"] = slice(0, len(layout))
+    return parts
+
+
+EVALUATED_PARTS: Final[Mapping[EvaluatedPart, PartIndex]] = evaluated_parts(WHOLEBODY_133)
+"""Those of the 133 keypoints."""
 
 METRIC_NAMES: Final = (
     "AP",
@@ -62,7 +80,7 @@ class WholeBodyMetrics:
     """Average precision and recall of each part.
 
     Attributes:
-        parts: Part of `EVALUATED_PARTS` -> name of `METRIC_NAMES` -> value from 0 to 1, or -1
+        parts: Part of `evaluated_parts` -> name of `METRIC_NAMES` -> value from 0 to 1, or -1
             where nothing is labelled that it could be taken from.
         persons: Persons found that took part, after suppression.
     """
@@ -79,6 +97,8 @@ def evaluate_wholebody(
 ) -> WholeBodyMetrics:
     """Compares persons found with labelled ones, on all pictures of the annotation file.
 
+    Where labels and persons have different points, those are compared that both have.
+
     Args:
         annotations: The labels; read them with `dtype="float64"`, for float32 moves points by
             up to 3e-5 px.
@@ -94,9 +114,12 @@ def evaluate_wholebody(
     _require_areas(annotations)
     ranked = rank(predictions) if isinstance(predictions, Predictions) else predictions
     require_known_images(annotations, ranked.image_ids)
+    layout = annotations.layout.common(ranked.layout)
+    annotations, ranked = annotations.in_layout(layout), in_layout(ranked, layout)
     coco, evaluator_class = import_pycocotools()
     parts: dict[EvaluatedPart, dict[str, float]] = {}
-    bar = tqdm(EVALUATED_PARTS.items(), unit="part", desc="evaluate", disable=not progress)
+    sigmas = oks_sigmas(layout)
+    bar = tqdm(evaluated_parts(layout).items(), unit="part", desc="evaluate", disable=not progress)
     for name, span in bar:
         with contextlib.redirect_stdout(io.StringIO()):
             evaluator = evaluator_class(
@@ -104,7 +127,7 @@ def evaluate_wholebody(
                 _results(coco, annotations, ranked, span),
                 "keypoints",
             )
-            evaluator.params.kpt_oks_sigmas = OKS_SIGMAS[span]
+            evaluator.params.kpt_oks_sigmas = sigmas[span]
             evaluator.evaluate()
             evaluator.accumulate()
             evaluator.summarize()
@@ -162,7 +185,7 @@ def coco_index(coco: Any, annotations: Annotations, entries: list[dict[str, Any]
     return index
 
 
-def _labels(coco: Any, annotations: Annotations, span: slice) -> Any:
+def _labels(coco: Any, annotations: Annotations, span: PartIndex) -> Any:
     points = annotations.keypoints[:, span]
     labelled = (points[..., 2] > 0).sum(axis=1).tolist()
     image_ids = annotations.image_ids[annotations.image_indices].tolist()
@@ -184,7 +207,9 @@ def _labels(coco: Any, annotations: Annotations, span: slice) -> Any:
     return coco_index(coco, annotations, entries)
 
 
-def _results(coco: Any, annotations: Annotations, ranked: RankedPredictions, span: slice) -> Any:
+def _results(
+    coco: Any, annotations: Annotations, ranked: RankedPredictions, span: PartIndex
+) -> Any:
     body = ranked.keypoints[:, BODY]
     sides = (body.max(axis=1) - body.min(axis=1)).astype(np.float64)
     points = np.concatenate([ranked.keypoints, ranked.scores[..., None]], axis=2)[:, span]

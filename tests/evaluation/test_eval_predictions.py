@@ -111,7 +111,7 @@ def test_persons_of_some_pictures():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("keypoints", np.zeros((2, 17, 2)), "keypoints has the shape"),
+        ("keypoints", np.zeros((2, 14, 2)), "keypoints has the shape"),
         ("areas", np.zeros(3), "areas has the shape"),
         ("scores", np.full((2, 133), np.nan), "scores holds numbers that are not finite"),
         ("boxes_xyxy", np.zeros((2, 5)), "boxes_xyxy has the shape"),

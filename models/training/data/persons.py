@@ -19,6 +19,7 @@ from tqdm import tqdm
 from ....annotations import Annotations, read_annotations
 from ....errors import FormatError, InputError
 from ....evaluation.selection import clipped_boxes_xyxy
+from ....layouts import WHOLEBODY_133
 from ..settings.data import DataSource
 
 BoolArray = npt.NDArray[np.bool_]
@@ -137,7 +138,7 @@ def read_persons(
     parts: list[Persons] = []
     bar = tqdm(sources, "reading labels", unit="source", disable=not show_progress)
     for number, (path, source) in enumerate(zip(paths, bar, strict=True)):
-        labels = read.pop(path) if path in read else read_annotations(path)
+        labels = read.pop(path) if path in read else read_annotations(path).in_layout(WHOLEBODY_133)
         if path in paths[number + 1 :]:
             read[path] = labels
         parts.append(_keep(labels, source, root / source.images))

@@ -12,6 +12,7 @@ from ....errors import InputError
 from ....evaluation.results_file import read_boxes
 from ....evaluation.selection import chosen_images, keep_images, require_pictures
 from ....evaluation.wholebody import require_known_images
+from ....layouts import WHOLEBODY_133
 from ..settings.data import DataSettings, DataSource
 from . import ValidationBoxes, labelled_boxes
 
@@ -51,7 +52,7 @@ def open_validation_set(data: DataSettings) -> ValidationSet | None:
         return None
     root, source = Path(data.root), data.validation
     everything = read_annotations(root / source.annotations, dtype="float64")
-    annotations = select_source(everything, source)
+    annotations = select_source(everything.in_layout(WHOLEBODY_133), source)
     folder = root / source.images
     require_pictures(annotations, folder)
     if data.validation_boxes is None:
