@@ -60,12 +60,16 @@ def figures(path: Path) -> dict:
 
 
 @pytest.mark.slow
-def test_predict_and_write(network, tmp_path):
+def test_predict_and_write(network, tmp_path, capsys):
     formats = "openpose,npz,json,coco-dataset"
     command = [*(str(PHOTOS / name) for name in NAMES), "--pose", str(network), "--format", formats]
     common = [*command, "--draw", "openpose", "--keep-doubtful", "--out", str(tmp_path), "--quiet"]
     assert infer(common) == 2  # the five lists have no place for head, neck and hip
     assert infer([*common, "--coco-layout", "one-list"]) == 0
+    plain = [*command, "--draw", "none", "--coco-layout", "one-list", "--out", str(tmp_path)]
+    assert infer(plain) == 0
+    said = capsys.readouterr().err
+    assert "--format openpose: head, neck, hip have no place there and are left out" in said
     (found,) = load(tmp_path / "astronaut.npz")
     assert found.keypoints.shape == (1, 26, 2)
     assert figures(tmp_path / "astronaut.json")["keypoint_order"] == "halpe-26"

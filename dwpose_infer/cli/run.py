@@ -14,8 +14,10 @@ from itertools import chain
 from pathlib import Path
 
 from ..errors import DwposeError, InvalidArgumentError
+from ..formats import FORMATS
 from ..images import MAX_PIXELS, ReadPicture, read_picture
 from ..inputs import STDIN, Clip, Picture, find_inputs
+from ..keypoints import KEYPOINT_INDEX
 from ..picture_groups import PictureInput
 from ..picture_url import short, without_password
 from ..pipeline import Found, Pipeline, detector_options, open_pipeline
@@ -238,8 +240,17 @@ def _check_points(options: InferOptions, plan: OutputPlan | None, pipeline: Pipe
     """Finds out whether the network has the parts, and the formats a place for its points."""
     for part in options.parts or ():
         pipeline.layout.part(part)
-    if plan is not None:
-        plan.check_points(pipeline.layout)
+    if plan is None:
+        return
+    plan.check_points(pipeline.layout)
+    lost = [name for name in pipeline.layout.point_names if name not in KEYPOINT_INDEX]
+    without = [name for name in plan.formats if FORMATS[name].wholebody_only]
+    if lost and without and not options.quiet:
+        print(
+            f"--format {', '.join(without)}: {', '.join(lost)} have no place there and are left "
+            "out",
+            file=sys.stderr,
+        )
 
 
 def _predict_all(

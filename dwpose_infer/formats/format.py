@@ -51,6 +51,8 @@ class Format:
             sources and the options.
         check_points: Finds out, given the layout of the points and the options, whether the
             format can hold them.
+        wholebody_only: Whether points that COCO-WholeBody does not have, Halpe's head, neck and
+            hip, have no place in it and are left out.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Format:
     decode_clip: Callable[..., PoseTable] | None = None
     check: Callable[..., None] = _nothing_to_check
     check_points: Callable[..., None] = _any_points
+    wholebody_only: bool = False
 
     @property
     def takes_table(self) -> bool:

@@ -182,4 +182,5 @@ FORMAT: Final = Format(
     of_clip="file",
     clip_name="{stem}.nwb",
     check=_check,
+    wholebody_only=True,
 )

@@ -345,4 +345,5 @@ FORMAT: Final = Format(
     recognises=_recognises,
     of_clip="folder",
     clip_name="{stem}_keypoints",
+    wholebody_only=True,
 )

@@ -120,4 +120,5 @@ FORMAT: Final = Format(
     of_clip="file",
     clip_name="{stem}.pose",
     check=_check,
+    wholebody_only=True,
 )

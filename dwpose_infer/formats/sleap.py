@@ -189,4 +189,5 @@ FORMAT: Final = Format(
     of_clip="file",
     clip_name="{stem}.slp",
     check=_check,
+    wholebody_only=True,
 )

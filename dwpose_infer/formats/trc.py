@@ -196,4 +196,5 @@ FORMAT: Final = Format(
     decode_clip=decode_clip,
     of_clip="persons",
     clip_name="{stem}_trc",
+    wholebody_only=True,
 )
