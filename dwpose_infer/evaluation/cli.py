@@ -21,6 +21,7 @@ examples:
   dwpose-eval --annotations val.json --images val2017/ --boxes detector --out pipeline.json \\
       --per-person persons.csv --draw worst/
   dwpose-eval --annotations val.json --images val2017/ --task detector --out detector.json
+  dwpose-eval --annotations val.json --results results.json --bootstrap --out metrics.json
   dwpose-eval --annotations scene.json --images ubody/ --frame-step 10 --out scene-metrics.json
 
 what is evaluated:
@@ -185,6 +186,15 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         type=positive_number,
         metavar="N",
         help="take the first N pictures only, for a quick look",
+    )
+    group.add_argument(
+        "--bootstrap",
+        type=positive_number,
+        nargs="?",
+        const=1000,
+        metavar="N",
+        help="AP with its 95 %% interval: pictures are drawn anew with replacement, N times "
+        "(default N: 1000)",
     )
     group.add_argument(
         "--pck-threshold",

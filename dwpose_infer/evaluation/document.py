@@ -25,8 +25,14 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Fixed once made; files with fields that it does not know are refused."""
 
 
-class CocoFigures(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The ten figures of COCO's keypoint task, 0 to 1, or -1 where undefined."""
+class CocoFigures(
+    _Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The ten figures of COCO's keypoint task, 0 to 1, or -1 where undefined.
+
+    Attributes:
+        ap_interval: Low and high end of AP's 95 % bootstrap interval, where it was asked for.
+    """
 
     ap: float = msgspec.field(name="AP")
     ap_50: float = msgspec.field(name="AP .5")
@@ -38,6 +44,7 @@ class CocoFigures(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ar_75: float = msgspec.field(name="AR .75")
     ar_medium: float = msgspec.field(name="AR (M)")
     ar_large: float = msgspec.field(name="AR (L)")
+    ap_interval: tuple[float, float] | None = msgspec.field(name="AP 95 %", default=None)
 
 
 class BoxThreshold(_Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -48,6 +48,7 @@ class EvaluationOptions:
     square_input: bool
     frame_step: int
     limit: int | None
+    bootstrap: int | None
     pck_threshold: float
     confident_score: float
     runtime: Runtime
@@ -134,6 +135,7 @@ def _check(options: EvaluationOptions) -> None:
             "--save-results": options.save_results is not None,
             "--per-person": options.per_person is not None,
             "--draw": options.draw is not None,
+            "--bootstrap": options.bootstrap is not None,
         }
         _refuse("--task detector", unfit)
     elif options.boxes != "detector" and any(of_detector.values()):

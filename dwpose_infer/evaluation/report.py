@@ -96,13 +96,20 @@ def curve_table(path: Path) -> str:
 def precision_table(documents: Sequence[EvaluationDocument]) -> str:
     """Returns average precision and recall of the parts, one row for each part of each document."""
     rows = []
+    every = [figures for document in documents for figures in (document.parts or {}).values()]
+    with_interval = any(figures.ap_interval is not None for figures in every)
     for document in documents:
         for part, figures in (document.parts or {}).items():
             values = (figures.ap, figures.ap_50, figures.ap_75, figures.ar)
             row = [what(document), part] if len(documents) > 1 else [part]
-            rows.append([*row, *(_share(value) if value >= 0 else "-" for value in values)])
+            row += [_share(value) if value >= 0 else "-" for value in values]
+            if with_interval:
+                ends = figures.ap_interval
+                row.insert(-3, "-" if ends is None else " to ".join(map(_share, ends)))
+            rows.append(row)
     words = ["", "part"] if len(documents) > 1 else ["part"]
-    return _table([*words, "AP", "AP .5", "AP .75", "AR"], rows, words=len(words))
+    interval = ["95 %"] if with_interval else []
+    return _table([*words, "AP", *interval, "AP .5", "AP .75", "AR"], rows, words=len(words))
 
 
 def points_table(

@@ -177,9 +177,17 @@ def _evaluate(
         ranked = _ranked(found.persons)
         layout = layout.common(ranked.layout)
         labels = labels.in_layout(layout)
-        metrics = evaluate_wholebody(labels.used, ranked, progress=options.shows_progress)
+        metrics = evaluate_wholebody(
+            labels.used,
+            ranked,
+            resamples=options.bootstrap or 0,
+            progress=options.shows_progress,
+        )
         parts = {
-            part: msgspec.convert(figures, CocoFigures) for part, figures in metrics.parts.items()
+            part: msgspec.convert(
+                {**figures, "AP 95 %": metrics.ap_intervals.get(part)}, CocoFigures
+            )
+            for part, figures in metrics.parts.items()
         }
         comparison = _compare(options, labels, in_layout(found.persons, layout), found.settings)
         predicted = len(found.persons)

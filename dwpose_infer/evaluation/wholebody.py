@@ -13,7 +13,7 @@ import contextlib
 import io
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ from ..annotations import Annotations
 from ..errors import InvalidArgumentError, MissingDependencyError
 from ..keypoints import BODY
 from ..layouts import WHOLEBODY_133, KeypointLayout, PartIndex
+from .bootstrap import ap_interval
 from .predictions import Predictions, RankedPredictions, in_layout, oks_sigmas, rank
 
 logger = logging.getLogger(__name__)
@@ -83,16 +84,20 @@ class WholeBodyMetrics:
         parts: Part of `evaluated_parts` -> name of `METRIC_NAMES` -> value from 0 to 1, or -1
             where nothing is labelled that it could be taken from.
         persons: Persons found that took part, after suppression.
+        ap_intervals: Part -> low and high end of AP's 95 % interval, see `bootstrap`; empty where
+            it was not asked for.
     """
 
     parts: Mapping[EvaluatedPart, Mapping[str, float]]
     persons: int
+    ap_intervals: Mapping[EvaluatedPart, tuple[float, float]] = field(default_factory=dict)
 
 
 def evaluate_wholebody(
     annotations: Annotations,
     predictions: Predictions | RankedPredictions,
     *,
+    resamples: int = 0,
     progress: bool = False,
 ) -> WholeBodyMetrics:
     """Compares persons found with labelled ones, on all pictures of the annotation file.
@@ -104,6 +109,8 @@ def evaluate_wholebody(
             up to 3e-5 px.
         predictions: Persons as networks give them, which are scored and suppressed first (see
             `predictions.rank`), or such as are so already.
+        resamples: How many times pictures are drawn anew for AP's 95 % intervals, see
+            `bootstrap`; 0 for none.
         progress: Show a progress bar on standard error.
 
     Raises:
@@ -118,6 +125,7 @@ def evaluate_wholebody(
     annotations, ranked = annotations.in_layout(layout), in_layout(ranked, layout)
     coco, evaluator_class = import_pycocotools()
     parts: dict[EvaluatedPart, dict[str, float]] = {}
+    intervals: dict[EvaluatedPart, tuple[float, float]] = {}
     sigmas = oks_sigmas(layout)
     bar = tqdm(evaluated_parts(layout).items(), unit="part", desc="evaluate", disable=not progress)
     for name, span in bar:
@@ -132,7 +140,12 @@ def evaluate_wholebody(
             evaluator.accumulate()
             evaluator.summarize()
         parts[name] = dict(zip(METRIC_NAMES, map(float, evaluator.stats), strict=True))
-    return WholeBodyMetrics(parts=parts, persons=len(ranked))
+        interval = None
+        if resamples:
+            interval = ap_interval(evaluator, resamples=resamples, progress=progress)
+        if interval is not None:
+            intervals[name] = interval
+    return WholeBodyMetrics(parts=parts, persons=len(ranked), ap_intervals=intervals)
 
 
 def _require_areas(annotations: Annotations) -> None:
