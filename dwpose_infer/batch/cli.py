@@ -84,11 +84,11 @@ def _run(given: Mapping[str, Any]) -> int:
     counts = [plan.pictures[each] for each in left]
     _say(given, f"{_parts(plan.pictures)} in {plan.out}")
     if not left:
-        _say(given, f"all {len(plan.pictures):,} parts are there already")
+        _say(given, "all of it is there already")
         return 0
     if len(left) < len(plan.pictures):
         there = len(plan.pictures) - len(left)
-        _say(given, f"{there:,} parts are there already; left: {_parts(counts)}")
+        _say(given, f"{there:,} of them there already; left: {_parts(counts)}")
     work = ShardWork(plan=plan, column=given["column"], whole_image=given["whole_image"])
     options = predictor_options(given)
     shards = run_shards(work, left, predictor=options, workers=workers, address=given["address"])
@@ -202,10 +202,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--part-pictures",
         type=positive_number,
-        default=1000,
         metavar="N",
         help="pictures of a part, which is done again as a whole where it is lost; tar files and "
-        "row groups of Parquet files are not cut (default: 1000)",
+        "row groups of Parquet files are not cut (default: 1000, or a 64th of the pictures, "
+        "at least 16)",
     )
     parser.add_argument(
         "--whole-image",

@@ -21,6 +21,11 @@ from .store import names_in, write_file
 PLAN_NAME: Final = "_plan.parquet"
 """Begins with _, so that whoever reads the folder as a data set leaves it out."""
 
+FULL_SHARD: Final = 1000
+MANY_SHARDS: Final = 64
+SMALL_SHARD: Final = 16
+"""A small data set has enough shards for many workers, each long enough to be worth a file."""
+
 _SETTINGS: Final = b"dwpose_infer.batch"
 
 
@@ -51,15 +56,18 @@ def _part_name(shard: int, shards: int) -> str:
     return f"part-{shard:06}-of-{shards:06}.parquet"
 
 
-def make_plan(sources: Any, out: str, *, settings: Mapping[str, Any], shard_pictures: int) -> Plan:
+def make_plan(
+    sources: Any, out: str, *, settings: Mapping[str, Any], shard_pictures: int | None
+) -> Plan:
     """Cuts sources into shards and writes the plan.
 
     Args:
         sources: What `sources.find_sources` found.
         out: Folder of the results.
         settings: All that results depend on; a run with others does not go on with this one.
-        shard_pictures: Pictures of a shard. What is read in one go is not cut, so a tar file or a
-            row group may have more.
+        shard_pictures: Pictures of a shard; None for `FULL_SHARD`, or of few pictures so many
+            that `MANY_SHARDS` come of them, at least `SMALL_SHARD`. What is read in one go is not
+            cut, so a tar file or a row group may have more.
 
     Raises:
         InvalidArgumentError: The folder holds results already.
@@ -69,12 +77,16 @@ def make_plan(sources: Any, out: str, *, settings: Mapping[str, Any], shard_pict
 
     if any(re.fullmatch(r"part-\d+-of-\d+\.parquet", name) for name in names_in(out)):
         raise InvalidArgumentError(f"{out} holds results, but no {PLAN_NAME}; choose another --out")
+    counts = sources["pictures"].to_numpy()
+    if shard_pictures is None:
+        wanted = -(-int(counts[counts > 0].sum()) // MANY_SHARDS)
+        shard_pictures = min(max(wanted, SMALL_SHARD), FULL_SHARD)
     text = json.dumps(dict(settings)).encode()
     schema = sources.schema.with_metadata({_SETTINGS: text})
     file = io.BytesIO()
     pictures = []
     with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        for start, stop in _cuts(sources["pictures"].to_numpy(), shard_pictures):
+        for start, stop in _cuts(counts, shard_pictures):
             shard = sources.slice(start, stop - start)
             writer.write_table(shard, row_group_size=max(1, len(shard)))
             pictures.append(_total(shard["pictures"].to_numpy()))

@@ -156,6 +156,14 @@ def test_parts_hold_what_is_said_or_one_source(pictures, parts, tmp_path):
     assert again.left() == list(range(1, len(parts)))
 
 
+@pytest.mark.parametrize(
+    ("pictures", "parts"), [(40, (16, 16, 8)), (1280, (20,) * 64), (64_001, (1000,) * 64 + (1,))]
+)
+def test_few_pictures_make_enough_parts_for_many_workers(pictures, parts, tmp_path):
+    made = make_plan(table_of(*[1] * pictures), str(tmp_path), settings={}, shard_pictures=None)
+    assert made.pictures == parts
+
+
 def test_a_run_goes_on_only_with_its_own_settings(tmp_path):
     out = str(tmp_path)
     assert read_plan(out, settings={}) is None
