@@ -24,7 +24,8 @@ GROUP_PICTURES = 8
 
 GROUP_PIXELS = 32_000_000
 """Decoded pixels after which a group of pictures is complete, and after which reading ahead
-pauses, however few the pictures."""
+pauses, however few the pictures. A picture of so many has the memory for itself: the next one is
+read when it is done with."""
 
 READ_AHEAD = 4
 """Pictures that are decoded while the networks work on earlier ones."""
@@ -84,6 +85,7 @@ def read_groups(
         else:
             group.append(Decoded(image.image_bgr, picture, image.notes))
         pixels += _pixels(image)
+        del image  # or it would stay until the next one is decoded
         if len(group) >= GROUP_PICTURES or pixels >= GROUP_PIXELS:
             yield group
             group, pixels = [], 0
@@ -112,7 +114,7 @@ def _read(
             yield picture, _read_one(picture)
         return
     changed = Condition()
-    pixels_ahead = 0
+    pixels_ahead = pixels_at_work = 0
     stopped = False
 
     def count(pixels: int) -> None:
@@ -129,9 +131,14 @@ def _read(
         return image
 
     def take() -> tuple[PictureInput, ReadPicture | DwposeError]:
+        nonlocal pixels_at_work
+        count(-pixels_at_work)
         picture, future = waiting.popleft()
         image = future.result()
-        count(-_pixels(image))
+        pixels_at_work = _pixels(image)
+        if pixels_at_work < GROUP_PIXELS:
+            count(-pixels_at_work)
+            pixels_at_work = 0
         return picture, image
 
     waiting: deque[tuple[PictureInput, Future[ReadPicture | DwposeError]]] = deque()

@@ -145,7 +145,10 @@ class Pipeline(ClosesOnExit):
         few = isinstance(pictures, Sequence) and len(pictures) <= GROUP_PICTURES
         if few or not self.overlap:
             for cuts in ready:
-                yield _step(self._place, cuts, on_error)
+                found = _step(self._place, cuts, on_error)
+                del cuts  # with their pictures, as below
+                yield found
+                del found
             return
         with ThreadPoolExecutor(1, thread_name_prefix="keypoints") as worker:
             before: Future[list[Found | DwposeError]] | None = None
@@ -175,6 +178,7 @@ class Pipeline(ClosesOnExit):
             if keep_images or self.estimator is None or crops >= self.estimator.max_batch:
                 yield waiting
                 waiting = []
+            del group  # with its pictures, before the next ones are decoded
         if waiting:
             yield waiting
 

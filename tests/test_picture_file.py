@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dwpose_infer import picture_file
 from dwpose_infer.errors import InputError
 from dwpose_infer.images import MAX_PIXELS, read_image, read_picture
 from dwpose_infer.picture_file import COMMON_FORMATS, OTHER_FORMATS, decode_file
@@ -155,3 +156,48 @@ def test_heic_without_its_package(monkeypatch):
     header = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
     with pytest.raises(InputError, match=r"dwpose-infer\[heif\]"):
         read_image(header)
+
+
+@pytest.mark.parametrize("kind", ["plain", "alpha", "palette", "grey", "deep", "turned", "JPEG"])
+def test_large_pictures_are_the_same_pixels(tmp_path, monkeypatch, astronaut, kind):
+    photo, path = Image.open(astronaut).resize((64, 48)), tmp_path / "a.png"
+    options = {}
+    if kind == "alpha":
+        photo.putalpha(128)
+    elif kind == "palette":
+        photo = photo.convert("P")
+    elif kind == "grey":
+        photo = photo.convert("L")
+    elif kind == "deep":
+        photo = Image.fromarray(np.asarray(photo.convert("L"), np.uint16) * 257)
+    elif kind == "turned":
+        options["exif"] = Image.Exif()
+        options["exif"][0x0112] = 6
+    elif kind == "JPEG":
+        path = tmp_path / "a.jpg"
+    photo.save(path, **options)
+    data = path.read_bytes()
+    expected = decode_file(data, name="a", max_pixels=10**6)
+    decoded = []
+    imdecode = picture_file.cv2.imdecode
+    monkeypatch.setattr(picture_file, "LARGE_PIXELS", 1000)
+    monkeypatch.setattr(
+        picture_file.cv2, "imdecode", lambda *given: decoded.append(1) or imdecode(*given)
+    )
+    image_bgr, notes = decode_file(data, name="a", max_pixels=10**6)
+    np.testing.assert_array_equal(image_bgr, expected[0])
+    assert notes == expected[1]
+    assert len(decoded) == (kind == "plain")
+
+
+def test_a_large_png_that_is_damaged(monkeypatch, astronaut, tmp_path):
+    monkeypatch.setattr(picture_file, "LARGE_PIXELS", 1000)
+    Image.open(astronaut).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 1
+    for damaged in (data[:-5000], bytes(flipped)):
+        with pytest.raises(InputError, match="a is damaged or cut off"):
+            decode_file(damaged, name="a", max_pixels=10**6)
+    with pytest.raises(InputError, match="more than the limit"):
+        decode_file(data, name="a", max_pixels=10**5)

@@ -270,21 +270,32 @@ def _predict_all(
         on_error="return",
         keep_images=True,
     )
+    results = chain.from_iterable(groups)
     with tqdm(total=len(pictures), unit="picture", disable=not shown) as bar:
-        for picture, found in zip(pictures, chain.from_iterable(groups), strict=True):
-            error = found if isinstance(found, DwposeError) else None
-            if isinstance(found, Found):
-                try:
-                    _deliver(options, write, picture, found, tally)
-                    for line in _new_notes(found.result, tally):
-                        if not options.quiet:
-                            bar.write(line, file=sys.stderr)
-                except DwposeError as caught:
-                    error = caught
-            if error is not None:
-                tally.failed += 1
-                bar.write(_failure(picture, error), file=sys.stderr)
+        for picture in pictures:
+            # What is found holds the picture's pixels: no name may keep it meanwhile.
+            for line in _done(options, write, picture, next(results), tally):
+                bar.write(line, file=sys.stderr)
             bar.update()
+
+
+def _done(
+    options: InferOptions,
+    write: Callable[[Picture, Found, PoseResult], None] | None,
+    picture: Picture,
+    found: Found | DwposeError,
+    tally: _Tally,
+) -> list[str]:
+    """Delivers what was found in a picture; returns the lines that there are to say."""
+    if isinstance(found, Found):
+        try:
+            _deliver(options, write, picture, found, tally)
+            lines = _new_notes(found.result, tally)
+            return [] if options.quiet else lines
+        except DwposeError as caught:
+            found = caught
+    tally.failed += 1
+    return [_failure(picture, found)]
 
 
 def _read(picture: Picture, *, max_pixels: int) -> ReadPicture:

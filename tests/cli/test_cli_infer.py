@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import weakref
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import tolerances
-from dwpose_infer import Predictor, formats
+from dwpose_infer import Predictor, formats, picture_groups
 from dwpose_infer.backends.tensorrt.system import find_driver
 from dwpose_infer.cli import run as cli_run
 from dwpose_infer.cli.infer import main
@@ -137,6 +138,21 @@ def test_coco_without_numbers_gives_places_and_names(folder, caplog):
         (3, "one.jpg"),
     }
     assert "image ids in results_coco.json are the pictures' places in the run" in caplog.text
+
+
+def test_a_large_picture_is_gone_before_the_next_one_is_read(folder, monkeypatch):
+    monkeypatch.setattr(picture_groups, "GROUP_PIXELS", 1000)
+    alive, read = [], cli_run._read
+
+    def read_alone(picture, **options):
+        assert not any(reference() is not None for reference in alive)
+        found = read(picture, **options)
+        alive.append(weakref.ref(found.image_bgr))
+        return found
+
+    monkeypatch.setattr(cli_run, "_read", read_alone)
+    assert main(["in", "--format", "csv"]) == 0
+    assert len(alive) == 3
 
 
 def test_json_on_standard_output(folder, capsys):
