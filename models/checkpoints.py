@@ -13,6 +13,7 @@ holds. It never runs anything from the file (see `torch_archive`). These layouts
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ from .simcc_head import SPLIT_RATIO
 from .sizes import DWPOSE_SIZES, YOLOX_SIZES
 from .torch_archive import TorchArchive
 from .yolox import YOLOX, YOLOXArchitecture
+
+logger = logging.getLogger(__name__)
 
 Stage = Literal[1, 2]
 """Stage of DWPose's distillation.
@@ -79,7 +82,7 @@ def read_state_dict(
         return _read_safetensors(path, distiller_stage)
     with TorchArchive(path) as archive:
         try:
-            stored = _plain_names(_find_weights(archive.tree), distiller_stage)
+            stored = _plain_names(_find_weights(archive.tree), distiller_stage, path)
         except ModelFormatError as error:
             raise ModelFormatError(f"{path}: {error}") from error
         return {name: archive.read(tensor) for name, tensor in stored.items()}
@@ -104,7 +107,7 @@ def _read_safetensors(path: Path, distiller_stage: Stage | None) -> dict[str, Te
     try:
         if not state:
             raise ModelFormatError("the file holds no weights")
-        return _plain_names(state, distiller_stage)
+        return _plain_names(state, distiller_stage, path)
     except ModelFormatError as error:
         raise ModelFormatError(f"{path}: {error}") from error
 
@@ -254,8 +257,10 @@ def _find_weights(tree: object) -> dict[str, StoredTensor]:
     return weights
 
 
-def _plain_names(weights: dict[str, Value], distiller_stage: Stage | None) -> dict[str, Value]:
-    """Take off prefixes and pick the distilled network out of a distiller."""
+def _plain_names(
+    weights: dict[str, Value], distiller_stage: Stage | None, path: Path
+) -> dict[str, Value]:
+    """Take off prefixes and pick the distilled network out of a distiller, which is logged."""
     if all(name.startswith("module.") for name in weights):
         weights = _with_prefix(weights, "module.")
     student = _with_prefix(weights, "student.")
@@ -265,13 +270,25 @@ def _plain_names(weights: dict[str, Value], distiller_stage: Stage | None) -> di
         }
     teacher = _with_prefix(weights, "teacher.")
     backbone = _with_prefix(teacher, "backbone.")
+    how = "as was asked for"
     if distiller_stage is None:
+        how = "told by the sizes of the two; --distiller-stage chooses"
         own = _with_prefix(student, "backbone.")
         distiller_stage = 1 if own and _shapes(own) != _shapes(backbone) else 2
     if distiller_stage == 1:
+        logger.warning(
+            "%s holds the teacher and the student of a distillation's stage 1 (%s): the student is "
+            "taken",
+            *(path, how),
+        )
         return student
     if not backbone:
         raise ModelFormatError("the file of a second distillation stage holds no teacher.backbone")
+    logger.warning(
+        "%s holds the teacher and the student of a distillation's stage 2 (%s): the backbone is "
+        "taken from the teacher, the head from the student",
+        *(path, how),
+    )
     return {f"backbone.{name}": tensor for name, tensor in backbone.items()} | {
         f"head.{name}": tensor for name, tensor in _with_prefix(student, "head.").items()
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from threading import Event, Thread, current_thread
 
 import numpy as np
@@ -144,11 +146,12 @@ class Worker:
         return self._predict(images_bgr, boxes)
 
     def _work_on(self, frames: Sequence[Frame]) -> list[FrameResult]:
+        notes = _notes_on_pixels(self._source.pixel_aspect_ratio)
         return [
             FrameResult(
                 index=frame.index,
                 time_s=frame.time_s,
-                result=self._identified(found, frame.time_s),
+                result=_with_notes(self._identified(found, frame.time_s), notes),
                 found=found,
                 image_bgr=frame.image_bgr,
                 duration_s=frame.duration_s,
@@ -164,3 +167,17 @@ class Worker:
         if self._smoother is not None:
             result = self._smoother.update(result, time_s=self._last_time_s)
         return result
+
+
+def _notes_on_pixels(ratio: Fraction) -> tuple[str, ...]:
+    """What a result says of pixels that are not square."""
+    if ratio == 1:
+        return ()
+    return (
+        f"points are in stored pixels, which are shown {float(ratio):.4g} times as wide as high",
+    )
+
+
+def _with_notes(result: PoseResult, notes: tuple[str, ...]) -> PoseResult:
+    """Returns a result with further notes."""
+    return replace(result, notes=(*result.notes, *notes)) if notes else result

@@ -119,13 +119,16 @@ def distiller(student, teacher):
     return {"state_dict": state}
 
 
-def test_of_stage_1_the_student_is_taken(save, weights):
+def test_of_stage_1_the_student_is_taken(save, weights, caplog):
     teacher = fresh(DWPoseArchitecture("s", 64, 32, keypoints=5))
     assert same(read_state_dict(save(distiller(weights, teacher))), weights)
+    (line,) = caplog.messages
+    assert "teacher and the student of a distillation's stage 1 (told by the sizes" in line
+    assert line.endswith("the student is taken")
 
 
 def test_of_stage_2_backbone_of_the_teacher_and_head_of_the_student_are_taken(
-    save, weights, others
+    save, weights, others, caplog
 ):
     path = save(distiller(student=weights, teacher=others))
     state = read_state_dict(path)
@@ -134,6 +137,7 @@ def test_of_stage_2_backbone_of_the_teacher_and_head_of_the_student_are_taken(
         source = others if name.startswith("backbone.") else weights
         assert torch.equal(value, source[name])
     assert load_model(path).architecture == SMALL
+    assert "the backbone is taken from the teacher, the head from the student" in caplog.text
 
 
 def test_stage_2_needs_no_backbone_of_the_student(save, weights, others):
@@ -141,9 +145,10 @@ def test_stage_2_needs_no_backbone_of_the_student(save, weights, others):
     assert list(read_state_dict(save(distiller(student=head, teacher=others)))) == list(weights)
 
 
-def test_the_stage_can_be_said(save, weights, others):
+def test_the_stage_can_be_said(save, weights, others, caplog):
     path = save(distiller(student=weights, teacher=others))
     assert same(read_state_dict(path, distiller_stage=1), weights)
+    assert "stage 1 (as was asked for)" in caplog.text
     path = save({"state_dict": prefixed("student.", weights)})
     with pytest.raises(ModelFormatError, match="no teacher"):
         read_state_dict(path, distiller_stage=2)

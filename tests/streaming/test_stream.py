@@ -5,6 +5,7 @@ import threading
 import time
 import weakref
 from dataclasses import replace
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -299,3 +300,15 @@ def test_smoothing_needs_a_tracker():
 def test_frames_worked_on_together(size_wh, detect_every, is_live, frames):
     settings = StreamSettings(detect_every=detect_every)
     assert settings.window_frames(size_wh, is_live=is_live) == frames
+
+
+def test_pixels_that_are_not_square_are_said(predictor, astronaut):
+    """DV and AVCHD are stored squeezed; whoever measures in points has to know."""
+    source = ListSource(walk(astronaut, 2))
+    source.pixel_aspect_ratio = Fraction(64, 45)
+    with predictor.stream(source) as stream:
+        (first, second) = (each.result.notes for each in stream)
+    said = "points are in stored pixels, which are shown 1.422 times as wide as high"
+    assert first == second == (said,)
+    with predictor.stream(ListSource(walk(astronaut, 1))) as stream:
+        assert next(iter(stream)).result.notes == ()

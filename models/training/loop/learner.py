@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from typing import Any, Final
 
@@ -56,14 +57,11 @@ class Learner(ABC):
     def _in_parallel(self, world: World) -> nn.Module:
         if world.size == 1:
             return self.network
-        parallel: nn.Module = nn.parallel.DistributedDataParallel(
-            self.network,
-            device_ids=None if self.device.type == "cpu" else [self.device],
-            # Synchronised statistics are the same everywhere; others are taken from the first
-            # process, whose they are in a checkpoint.
-            broadcast_buffers=not self._settings.sync_batch_norm,
+        # Synchronised statistics are the same everywhere; others are taken from the first process,
+        # whose they are in a checkpoint.
+        return parallel_network(
+            self.network, self.device, sync_buffers=not self._settings.sync_batch_norm
         )
-        return parallel
 
     @abstractmethod
     def losses(self, batch: Any, *, epoch: int) -> dict[str, Tensor]:
@@ -139,3 +137,27 @@ class Learner(ABC):
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
+
+
+def parallel_network(
+    network: nn.Module, device: torch.device, *, sync_buffers: bool
+) -> nn.parallel.DistributedDataParallel:
+    """Returns a network whose gradients are averaged over the processes.
+
+    Args:
+        network: The network, on the device.
+        device: Where it is.
+        sync_buffers: Whether every step begins with the first process's buffers.
+    """
+    wrapper = nn.parallel.DistributedDataParallel
+    options: dict[str, Any] = {
+        "device_ids": None if device.type == "cpu" else [device],
+        # The name is another since torch 2.13, which warns of the first one.
+        _buffers_option(wrapper): sync_buffers,
+    }
+    return wrapper(network, **options)
+
+
+def _buffers_option(wrapper: type) -> str:
+    new = "forward_sync_buffers"
+    return new if new in inspect.signature(wrapper).parameters else "broadcast_buffers"

@@ -36,6 +36,7 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     )
     two = start_run(settings, tmp_path / "two", processes=2)
     assert two.returncode == 0, two.stderr
+    assert "FutureWarning" not in two.stderr and "deprecated" not in two.stderr
     assert train(from_plain(settings), tmp_path / "one").finished
     first, second = (read_table(tmp_path / run / "log.csv") for run in ("one", "two"))
     assert first["step"] == second["step"] == [1, 2, 3, 4, 5, 6]
