@@ -247,6 +247,7 @@ def test_health_metrics_and_documentation(client, photo):
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready"}
     client.post("/v1/predict", content=photo)
+    client.post("/v1/predict", content=b"no picture")
     text = client.get("/metrics").text
     for line in (
         'dwpose_requests_total{path="/v1/predict",status="200"}',
