@@ -14,32 +14,45 @@ from ..errors import MissingDependencyError
 from .published import PublishedRow
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from ..export.from_checkpoint import TorchNetwork
 
-CALIBRATION_BATCH = 4
-"""Crops of noise from which the batch statistics are taken."""
+_NEEDS_ONNX = 'exporting the networks needs onnx ({}): pip install "dwpose-infer[bench]"'
 
 
 def random_network(row: PublishedRow, *, seed: int = 0) -> TorchNetwork:
     """Returns a network with random weights whose activations are in the usual range.
 
-    The statistics of batch normalisation are those of a batch of noise. Left as they are drawn,
-    every convolution shrinks its input, down to 1e-14 in the largest network; a little smaller,
-    and the processor would handle the numbers many times more slowly.
+    The statistics of batch normalisation are those of the package's own crops of people. Left as
+    they are drawn, every convolution shrinks its input, down to 1e-14 in the largest network; a
+    little smaller, and the processor would handle the numbers many times more slowly. Taken from
+    noise, they let pictures reach 234,246 in dwpose-l, beyond half precision.
 
     Args:
         row: The network.
         seed: The same seed gives the same weights.
 
     Raises:
-        MissingDependencyError: torch is not installed.
+        MissingDependencyError: torch or the package `onnx` is not installed.
     """
     torch = import_torch()
+    crops = torch.from_numpy(_crops(row.input_hw))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = build_network(row)
-        _settle_batch_statistics(torch, module, torch.randn(CALIBRATION_BATCH, 3, *row.input_hw))
+        _settle_batch_statistics(torch, module, crops)
     return as_exportable(row, module)
+
+
+def _crops(input_hw: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """The package's crops as the networks get them, (N, 3, H, W)."""
+    try:
+        from ..export.pictures import official_input, shipped_samples
+    except ImportError as error:
+        raise MissingDependencyError(_NEEDS_ONNX.format(error)) from error
+    return official_input("pose", shipped_samples("pose", (input_hw[1], input_hw[0])))
 
 
 def build_network(row: PublishedRow) -> Any:
@@ -63,9 +76,7 @@ def as_exportable(row: PublishedRow, module: Any) -> TorchNetwork:
     try:
         from ..export.from_checkpoint import TorchNetwork
     except ImportError as error:
-        raise MissingDependencyError(
-            f'exporting the networks needs onnx ({error}): pip install "dwpose-infer[bench]"'
-        ) from error
+        raise MissingDependencyError(_NEEDS_ONNX.format(error)) from error
     height, width = row.input_hw
     points: int = module.architecture.keypoints
     sides = {"simcc_x": 2 * width, "simcc_y": 2 * height}

@@ -101,7 +101,7 @@ def export_engine(
     say = progress or (lambda _line: None)
     warn_about_gpu(target)
     say(f"reading {os.fspath(source)}")
-    graph = load_engine_source(source, options, download_bar=show_bars)
+    graph = load_engine_source(source, options, download_bar=show_bars, progress=say)
     path = Path(out)
     require_not_source(path, graph.source)
     if "7.5" in engine.capabilities:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import onnx
@@ -33,7 +34,11 @@ class EngineSource:
 
 
 def load_engine_source(
-    source: str | os.PathLike[str], options: ExportOptions, *, download_bar: bool = False
+    source: str | os.PathLike[str],
+    options: ExportOptions,
+    *,
+    download_bar: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> EngineSource:
     """Reads a source and makes the graph for TensorRT.
 
@@ -43,6 +48,7 @@ def load_engine_source(
         source: Checkpoint, name of a model of the store, or ONNX file.
         options: Deploy form, in fp16 or fp32, and the rest.
         download_bar: Show a progress bar on standard error while downloading.
+        progress: Called with a line where parts stay in float32, see `exporter.convert`.
 
     Raises:
         ModelFormatError: The source is not a network that is known, or damaged.
@@ -54,7 +60,7 @@ def load_engine_source(
     if mixed is not None:
         return mixed
     loaded = read_source(source, options, download_bar=download_bar)
-    model = convert(loaded, options)
+    model = convert(loaded, options, progress=progress)
     write_facts(model, facts_of(loaded, options))
     return EngineSource(loaded, model)
 

@@ -146,7 +146,7 @@ def export_model(
     require_not_source(Path(out), loaded)
     samples = gate_samples(loaded, options)
     say(f"converting {loaded.name} ({loaded.kind}): {options.form} form, {options.precision}")
-    model = convert(loaded, options)
+    model = convert(loaded, options, samples, progress=say)
     facts = facts_of(loaded, options)
     write_facts(model, facts)
     say(f"comparing with the source on {len(samples)} pictures")
@@ -220,8 +220,22 @@ def gate_samples(source: Source, options: ExportOptions) -> UInt8Array:
     return np.concatenate([own, samples])
 
 
-def convert(source: Source, options: ExportOptions) -> onnx.ModelProto:
-    """Returns the source's network in the form and the precision asked for."""
+def convert(
+    source: Source,
+    options: ExportOptions,
+    samples: UInt8Array | None = None,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> onnx.ModelProto:
+    """Returns the source's network in the form and the precision asked for.
+
+    Args:
+        source: The network.
+        options: Form, precision and the rest.
+        samples: (N, H, W, 3) uint8 BGR, of the network's input size: pictures on which no tensor
+            of half precision may come near the end of its range; None takes `gate_samples`.
+        progress: Called with a line where parts stay in float32 for that.
+    """
     if options.form == "official":
         model = onnx.ModelProto()
         model.CopyFrom(source.model)
@@ -236,14 +250,37 @@ def convert(source: Source, options: ExportOptions) -> onnx.ModelProto:
 
         return store_weights_fp16(model)
     if options.precision == "fp16":
-        from .fp16 import to_mixed_fp16
-
-        return to_mixed_fp16(model)
+        samples = gate_samples(source, options) if samples is None else samples
+        return _in_half(source, model, samples, options, progress or (lambda _line: None))
     if options.precision == "int8":
         from .int8 import quantize_int8
 
         return quantize_int8(model, _calibration(source, options))
     return model
+
+
+def _in_half(
+    source: Source,
+    model: onnx.ModelProto,
+    samples: UInt8Array,
+    options: ExportOptions,
+    say: Callable[[str], None],
+) -> onnx.ModelProto:
+    """Half precision where structure and numbers allow it."""
+    from .fp16 import to_mixed_fp16
+    from .half_range import HALF_LARGEST, measure_half_range
+
+    fed: Array = samples
+    if options.form == "official":
+        fed = official_input(source.kind, samples)
+    found = measure_half_range(model, fed)
+    if found.too_large:
+        say(
+            f"{len(found.too_large)} tensors reach up to {found.largest:,.0f} on the pictures "
+            f"({found.tensor}), half precision ends at {HALF_LARGEST:,.0f}: what touches them "
+            "stays in float32"
+        )
+    return to_mixed_fp16(model, too_large=found.too_large)
 
 
 def _calibration(source: Source, options: ExportOptions) -> Iterator[dict[str, Array]]:

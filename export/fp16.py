@@ -16,12 +16,13 @@ product (normalisation of pixels; SimCC values, grid and decoding), every reduct
 computed from a vector's length (ScaleNorm), and the whole of the attention and what follows it.
 Its squared ReLU has no softmax to bound it, so 133 squares can add up beyond the range of 16 bits;
 DWPose-l wholly in half precision is known to lose its fingers
-(github.com/open-mmlab/mmpose/issues/2789).
+(github.com/open-mmlab/mmpose/issues/2789). What comes near the end of the range on pictures, which
+no structure tells, stays there too; see `half_range`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import onnx
@@ -91,12 +92,14 @@ def store_weights_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     return result
 
 
-def to_mixed_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+def to_mixed_fp16(model: onnx.ModelProto, *, too_large: Collection[str] = ()) -> onnx.ModelProto:
     """Makes a model that computes in 16 bits where that is safe; see the top of this module.
 
     Args:
         model: A float32 model of either network, in official or in deploy form. It is left as it
             is. Weights stored in 16 bits are fine.
+        too_large: Tensors that leave the range of 16 bits: nodes that read or write one of them
+            compute in 32.
 
     Returns:
         A model with explicit Casts wherever the precision changes, one for each tensor and
@@ -108,7 +111,7 @@ def to_mixed_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     result = restore_weights_fp32(model)
     types = element_types(result)
-    halves = _nodes_in_fp16(result)
+    halves = nodes_in_fp16(result) - _touching(result, too_large)
     converter = _Converter(result, types)
     for node in list(result.graph.node):
         converter.add(node, TensorProto.FLOAT16 if key_of(node) in halves else TensorProto.FLOAT)
@@ -185,7 +188,17 @@ class _Converter:
         return self._converted[key]
 
 
-def _nodes_in_fp16(model: onnx.ModelProto) -> set[str]:
+def _touching(model: onnx.ModelProto, tensors: Collection[str]) -> set[str]:
+    """Nodes that read or write one of some tensors."""
+    wanted = set(tensors)
+    return {
+        key_of(node)
+        for node in model.graph.node
+        if not wanted.isdisjoint((*node.input, *node.output))
+    }
+
+
+def nodes_in_fp16(model: onnx.ModelProto) -> set[str]:
     """Chooses the nodes that are to compute in 16 bits; each is named by its first output."""
     nodes = list(model.graph.node)
     stored = initializers(model)

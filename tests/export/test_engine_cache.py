@@ -60,10 +60,12 @@ def graphs():
 
 @pytest.fixture(autouse=True)
 def quick_gate(graphs, monkeypatch):
-    def load(source, options, *, download_bar=False):
+    def load(source, options, *, download_bar=False, progress=None):
         key = (source, options.precision)
         if key not in graphs:
-            graphs[key] = load_engine_source(source, options, download_bar=download_bar)
+            graphs[key] = load_engine_source(
+                source, options, download_bar=download_bar, progress=progress
+            )
         return graphs[key]
 
     def one_sample(source, options):

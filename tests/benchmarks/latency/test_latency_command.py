@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -15,6 +16,7 @@ from dwpose_infer.benchmarks.latency.result import LatencyDocument, full_report
 from dwpose_infer.benchmarks.published import published_row
 from dwpose_infer.benchmarks.random_networks import random_network
 from dwpose_infer.errors import InvalidArgumentError, ModelNotFoundError
+from dwpose_infer.export.pictures import official_input
 from dwpose_infer.files.document import read_document
 
 FEW = ["--warmup", "1", "--runs", "3", "--repetitions", "2", "--threads", "1"]
@@ -148,3 +150,20 @@ def test_random_weights_need_torch():
     assert done.returncode == 3
     assert 'pip install "dwpose-infer[bench,export]"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_pictures_keep_the_largest_random_network_within_half_precision(astronaut):
+    """With the statistics of noise pictures reached 245,240; half precision ends at 65,504."""
+    torch = pytest.importorskip("torch")
+    network = random_network(published_row("dwpose-l"))
+    largest = []
+    for module in network.module.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(
+                lambda _m, _i, output: largest.append(float(output.abs().max()))
+            )
+    crop = cv2.resize(cv2.imread(str(astronaut)), (192, 256), interpolation=cv2.INTER_AREA)
+    network(official_input("pose", crop[None]))
+    assert len(largest) > 50
+    assert max(largest) < 2_000
