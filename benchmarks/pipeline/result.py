@@ -156,8 +156,13 @@ def misses(row: Row) -> list[str]:
 
 
 def readme_table(document: PipelineDocument) -> str:
-    """Returns the short table and where it comes from."""
-    return f"{summary_table(document)}\n\n{origin(document)}"
+    """Returns the short table and where it comes from.
+
+    Where the methods worked in processes of their own it has ratios alone: they travel from a busy
+    machine to a quiet one, milliseconds do not.
+    """
+    table = summary_table if document.blocks is None else speeds_table
+    return f"{table(document)}\n\n{origin(document)}"
 
 
 def origin(document: PipelineDocument) -> str:
@@ -166,6 +171,9 @@ def origin(document: PipelineDocument) -> str:
     how = "interleaved rounds"
     if document.blocks is not None:
         how = f"calls in {document.blocks} blocks by turns, each method in a process of its own"
+    load = document.environment.load_average_1min
+    if document.blocks is not None and load is not None:
+        how += f", load before it {load:.2f}"
     return (
         f"Measured on: {document.environment.label}; {document.pose}{weights} and "
         f"{document.detector}, ONNX Runtime on {document.threads} "
@@ -204,6 +212,25 @@ def summary_table(document: PipelineDocument) -> str:
     lines.append([f"outside the networks, ours / {RTMLIB}", *outside])
     title = f"ms per picture{' (CPU time)' if with_cpu else ''}"
     return markdown_table([title, *map(_workload, rows)], lines)
+
+
+def speeds_table(document: PipelineDocument) -> str:
+    """Returns how many times as fast, and how many times as much CPU time the other takes."""
+    rows, present = document.rows, _present(document)
+    lines = []
+    for ours, theirs in _COMPARED:
+        if ours in present and theirs in present:
+            title = f"{SHORT_NAMES[ours]}, beside {theirs}"
+            lines.append([title, *(_speed_and_cpu(row, ours, theirs) for row in rows)])
+    return markdown_table(["times as fast (as little CPU time)", *map(_workload, rows)], lines)
+
+
+def _speed_and_cpu(row: Row, ours: MethodName, theirs: MethodName) -> str:
+    speed = _speed(row, ours, theirs)
+    if speed is None:
+        return MISSING
+    cpu = [row.times[name].cpu_ms for name in (theirs, ours)]
+    return f"{speed:.2f} ({cpu[0] / cpu[1]:.2f})" if cpu[0] and cpu[1] else f"{speed:.2f}"
 
 
 _ORDER = (OURS, OURS_OPENVINO, OURS_BF16, RTMLIB, RTMLIB_OPENVINO, RTMLIB_BF16, OFFICIAL)

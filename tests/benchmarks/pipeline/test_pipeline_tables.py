@@ -127,6 +127,13 @@ def test_cpu_time_and_methods_in_bf16():
     assert lines[0] == "| ms per picture (CPU time) | 1 person |"
     assert "| ours, openvino bf16 | 10.0 (19.5) |" in lines
     assert "| **ours, openvino bf16: times as fast as rtmlib** | 2.50 |" in lines
+    assert tables.speeds_table(document).splitlines()[2:] == [
+        "| ours, beside rtmlib | 1.25 |",
+        "| ours, openvino bf16, beside rtmlib | 2.50 |",
+        "| ours, beside official recipe | 1.90 |",
+    ]
+    in_blocks = msgspec.structs.replace(document, blocks=5)
+    assert tables.readme_table(in_blocks).startswith("| times as fast (as little CPU time) |")
     agree = "| points of dwpose_infer, openvino bf16 that agree | 98.5% |"
     assert agree in tables.methods_table(document)
 
