@@ -1,13 +1,21 @@
 # Two commands set up everything by themselves and are quick when repeated:
 #   make demo   the main job on a photo in this repository
 #   make test   all tests
+# Both with HASHES=1 check every package against the hashes in requirements-*.txt.
 # Also: make test-fast (without the slow ones), make web (the browser page, into web/dist), make consumers (our files read by other packages), make lint (style, spelling, types), make clean.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SETTINGS := setup.cfg pyproject.toml constraints.txt
+# HASHES=1 installs nothing whose SHA-256 is not in the repository. pip does that for lists of
+# packages only: a project that is installed from its folder has no hash, so it comes afterwards.
+ifdef HASHES
+install = $(PIP) --require-hashes --requirement requirements-$(2).txt && $(PIP) --no-deps --no-build-isolation --editable .
+else
+install = $(PIP) --constraint constraints.txt --editable ".[$(1)]"
+endif
 COVERAGE := --cov=dwpose_infer --cov=benchmarks --cov=export --cov=models
 DEMO := tests/photos/astronaut.jpg
 
@@ -51,11 +59,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo-ready: $(SETTINGS) | $(VENV)/bin/python
-	$(INSTALL) --editable ".[cpu]"
+	$(call install,cpu,demo)
 	touch $@
 
 $(VENV)/.dev-ready: $(SETTINGS) | $(VENV)/bin/python
-	$(INSTALL) --editable ".[dev]"
+	$(call install,dev,test)
 	touch $@ $(VENV)/.demo-ready
 
 clean:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -92,3 +93,22 @@ def test_constraints_pin_what_the_tests_run_with():
         except metadata.PackageNotFoundError:
             continue
         assert installed.split("+")[0] == version, name
+
+
+@pytest.mark.parametrize(("name", "extra"), [("demo", "cpu"), ("test", "dev")])
+def test_hashes_of_what_the_two_commands_install(name, extra):
+    text = (ROOT / f"requirements-{name}.txt").read_text()
+    pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;]+)", text, re.M))
+    entries = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.M)[1:]
+    assert len(entries) == len(pins)
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
+    pinned = dict(re.findall(r"^([^#=]+)==(.+)$", (ROOT / "constraints.txt").read_text(), re.M))
+    pinned = {key.lower().replace("_", "-"): version for key, version in pinned.items()}
+    shared = pins.keys() & pinned.keys()
+    assert {key: pins[key] for key in shared} == {key: pinned[key] for key in shared}
+    settings = ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    wanted = settings["options"]["install_requires"] + settings["options.extras_require"]["cpu"]
+    needed = {re.match(r"[a-z0-9-]+", line)[0] for line in wanted.split("\n") if line}
+    assert needed | {"setuptools"} <= pins.keys()
+    assert f"--extra {extra} " in text
