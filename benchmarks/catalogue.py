@@ -22,6 +22,7 @@ BENCHMARKS = {
     "soak": "a long run: whether memory and latency stay as they began",
     "video": "frames per second of videos, beside a plain loop and rtmlib",
     "serve": "the HTTP service with one client and with many, beside LitServe",
+    "formats": "how fast poses are written, and the memory that takes",
 }
 
 _DECLARED = {
@@ -34,6 +35,7 @@ _DECLARED = {
     "soak": "soak.command:SOAK",
     "video": "video.command:VIDEO",
     "serve": "serve.command:SERVE",
+    "formats": "formats.command:FORMATS",
 }
 
 

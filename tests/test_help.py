@@ -25,6 +25,7 @@ HEAVY = {
     "onnx",
     "onnxruntime",
     "openvino",
+    "orjson",
     "psutil",
     "pyarrow",
     "prometheus_client",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import FormatError, InvalidArgumentError
 
@@ -14,27 +15,53 @@ if TYPE_CHECKING:
 
 Layout = TypeVar("Layout")
 
+_PLAIN_LIMIT: Final = 2.0**24
+"""float32 numbers from here on are whole, and some have a shorter decimal form than their own."""
+
+_PLAIN_PLACES: Final = 12
+
 
 def dump(document: Any) -> bytes:
-    """Returns a document as strict JSON, in ASCII with escapes, ending with a line feed.
+    """Returns a document as strict JSON in UTF-8, ending with a line feed.
+
+    NumPy arrays are lists of it, NaN in them is null, and every float32 stands as its shortest
+    decimal. Text that is no valid Unicode, as names of files may be on Linux, has escapes for it.
 
     Raises:
-        InvalidArgumentError: It holds NaN or an infinite number, which JSON does not know.
+        InvalidArgumentError: It holds an infinite number, or NaN outside arrays, which JSON does
+            not know.
     """
+    import orjson
+
+    if not _is_finite(document):  # orjson would write null
+        raise InvalidArgumentError("the result holds an infinite number, which JSON cannot hold")
     try:
-        text = json.dumps(document, allow_nan=False)
-    except ValueError as error:
-        raise InvalidArgumentError(
-            "the result holds an infinite number, which JSON cannot hold"
-        ) from error
-    return f"{text}\n".encode("ascii")
+        options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+        return orjson.dumps(document, option=options)
+    except TypeError:  # of text that is no valid Unicode
+        return f"{json.dumps(document, default=with_nulls)}\n".encode("ascii")
+
+
+def _is_finite(value: Any) -> bool:
+    """Tells whether all numbers of a document are finite; NaN may be in arrays."""
+    if hasattr(value, "dtype"):
+        import numpy as np
+
+        return not bool(np.isinf(value).any())
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_finite, value))
+    return True
 
 
 def dump_list(items: Iterable[Any]) -> Iterator[bytes]:
     """Yields what `dump` returns for a list, without the line feed, item by item."""
     yield b"["
     for index, item in enumerate(items):
-        yield (b", " if index else b"") + dump(item)[:-1]
+        yield (b"," if index else b"") + dump(item)[:-1]
     yield b"]"
 
 
@@ -104,9 +131,28 @@ def shortest_decimals(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]
     """
     import numpy as np
 
-    single = np.asarray(array, np.float32)
-    decimals = single.astype("U32").astype(np.float64)
-    return np.where(decimals.astype(np.float32) == single, decimals, single.astype(np.float64))
+    single = np.ascontiguousarray(array, np.float32)
+    flat = single.reshape(-1)
+    exact = flat.astype(np.float64)
+    decimals = exact.copy()
+    # A float32 times 10**12 is exact as a double (5**12 has 28 bits), so the first number of places
+    # that rounds back is the shortest. Whole numbers are there already.
+    (left,) = np.nonzero((exact != np.rint(exact)) & (np.abs(exact) < _PLAIN_LIMIT))
+    for places in range(1, _PLAIN_PLACES + 1):
+        power = 10.0**places
+        tried = np.rint(exact[left] * power) / power
+        fits = tried.astype(np.float32) == flat[left]
+        decimals[left[fits]] = tried[fits]
+        left = left[~fits]
+        if not len(left):
+            break
+    large = np.abs(exact) >= _PLAIN_LIMIT
+    if len(left) or large.any():  # NumPy's own text of the few that are very small or large
+        rest = np.concatenate([left, np.flatnonzero(large)])
+        words = flat[rest].astype("U32").astype(np.float64)
+        decimals[rest] = np.where(words.astype(np.float32) == flat[rest], words, exact[rest])
+    shaped: npt.NDArray[np.float64] = decimals.reshape(single.shape)
+    return shaped
 
 
 def with_nulls(array: npt.NDArray[np.float32]) -> Any:
@@ -114,8 +160,11 @@ def with_nulls(array: npt.NDArray[np.float32]) -> Any:
     import numpy as np
 
     decimals = shortest_decimals(array)
+    absent = np.isnan(decimals)
+    if not absent.any():
+        return decimals.tolist()
     values = decimals.astype(object)
-    values[np.isnan(decimals)] = None
+    values[absent] = None
     return values.tolist()
 
 

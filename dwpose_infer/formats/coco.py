@@ -20,14 +20,14 @@ for middle-sized and large persons.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidArgumentError
-from ..files.json_text import dump_list, numbers, require, shortest_decimals
+from ..files.json_text import dump_list, numbers, require, with_nulls
 from ..layouts import BODY_17, LAYOUTS, WHOLEBODY_133, KeypointLayout, PartIndex
 from ..poses import Float32Array, Poses
 from .format import Format
@@ -93,21 +93,25 @@ def to_document(
         InputError: The annotation file cannot be read.
         FormatError: It is no annotation file.
     """
-    return list(_all_persons(results, annotations=annotations, bbox=bbox))
+    return list(_all_persons(results, with_nulls, annotations=annotations, bbox=bbox))
 
 
 def write_document(file: BinaryIO, results: Iterable[Poses], **options: Any) -> None:
     """Writes what `to_document` returns, with its options; one picture at a time in memory."""
-    file.writelines(dump_list(_all_persons(results, **options)))
+    file.writelines(dump_list(_all_persons(results, np.ascontiguousarray, **options)))
     file.write(b"\n")
 
 
 def _all_persons(
-    results: Iterable[Poses], *, annotations: Annotations | None = None, bbox: bool = False
+    results: Iterable[Poses],
+    listed: Callable[[Float32Array], Any],
+    *,
+    annotations: Annotations | None = None,
+    bbox: bool = False,
 ) -> Iterator[dict[str, Any]]:
     ids, names = _ids_and_names([result.source for result in results], annotations)
     for result, image_id, name in zip(results, ids, names, strict=True):
-        yield from _persons(result, image_id, name, bbox)
+        yield from _persons(result, image_id, name, bbox, listed)
 
 
 def _ids_and_names(
@@ -186,12 +190,20 @@ def layout_of_list(keypoints: Any) -> KeypointLayout | None:
     return None if points == len(BODY_17) else LAYOUTS.get(round(points))
 
 
-def _persons(result: Poses, image_id: int, name: str | None, bbox: bool) -> list[dict[str, Any]]:
+def _persons(
+    result: Poses,
+    image_id: int,
+    name: str | None,
+    bbox: bool,
+    listed: Callable[[Float32Array], Any],
+) -> list[dict[str, Any]]:
+    if not len(result):
+        return []
     triples = np.concatenate([result.keypoints, result.scores[..., None]], axis=2)
     present = ~np.isnan(triples).any(axis=2)
-    triples = shortest_decimals(np.where(present[..., None], triples, np.float32(0.0)))
+    triples = np.where(present[..., None], triples, np.float32(0.0))
     fields = {
-        field: [row.reshape(-1).tolist() for row in triples[:, points]]
+        field: listed(triples[:, points].reshape(len(result), -1))
         for field, points in fields_of(result.layout).items()
     }
     scores = instance_score(result.scores, result.box_scores).tolist()

@@ -84,7 +84,7 @@ def write_document(
     _check_points(points, layout=layout)
     images = _images(results)
     head = dump({"images": images, "categories": [_category(points, layout)]})
-    file.write(head.rstrip(b"}\n") + b', "annotations": ')
+    file.write(head.rstrip(b"}\n") + b',"annotations":')
     file.writelines(dump_list(_all_persons(results, images, min_score, layout)))
     file.write(b"}\n")
 

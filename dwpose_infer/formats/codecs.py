@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import FormatError, InvalidArgumentError
-from ..files.atomic import read_bytes, write_bytes
+from ..files.atomic import new_file, read_bytes, write_bytes
 from ..files.json_text import dump, parse
 from ..poses import Poses, stack
 from . import (
@@ -46,7 +46,11 @@ def write(
     """Writes poses to one file, in one step; see `dwpose_infer.formats.save`."""
     chosen = _chosen(path, format)
     chosen.require_options(options)
-    return write_bytes(path, encode(poses, chosen, **options))
+    if chosen.write_pictures is None:
+        return write_bytes(path, encode(poses, chosen, **options))
+    with new_file(path) as file:
+        chosen.write_pictures(file, poses, **options)
+    return Path(path)
 
 
 def encode(poses: Sequence[Poses], format: Format, **options: Any) -> bytes:

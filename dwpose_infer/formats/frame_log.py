@@ -22,7 +22,7 @@ from ..files.journal import Journal, last_whole_line
 from ..files.json_text import dump, require
 from ..poses import Poses
 from ..results import PoseResult
-from .plain_json import result_from_dict, result_to_dict
+from .plain_json import result_from_dict, result_to_values
 
 SYNC_INTERVAL_S: Final = 1.0
 """How often the file is forced to the disk itself."""
@@ -86,7 +86,7 @@ class FrameLog(ClosesOnExit):
             InvalidArgumentError: The index does not exceed the one before.
             OutputError: The file cannot be written; every line before this one is whole.
         """
-        self._add(index, time_s, result_to_dict(result), None)
+        self._add(index, time_s, result_to_values(result), None)
 
     def write_damaged(self, index: int, time_s: float | None, damage: str) -> None:
         """Adds a frame that could not be decoded; the arguments and errors are as in `write`.
@@ -96,7 +96,7 @@ class FrameLog(ClosesOnExit):
             time_s: Its time in seconds, or None.
             damage: What is wrong, in words.
         """
-        self._add(index, time_s, result_to_dict(PoseResult.empty()), damage)
+        self._add(index, time_s, result_to_values(PoseResult.empty()), damage)
 
     def _add(
         self, index: int, time_s: float | None, document: dict[str, Any], damage: str | None

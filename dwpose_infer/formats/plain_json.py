@@ -20,7 +20,7 @@ back to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -42,6 +42,15 @@ _ARRAY_OF_FIELD: Final = {"id": "ids", "box_xyxy": "boxes_xyxy", "box_score": "b
 
 def result_to_dict(result: Poses) -> dict[str, Any]:
     """Returns a result as plain Python values, laid out as the module says."""
+    return _laid_out(result, with_nulls)
+
+
+def result_to_values(result: Poses) -> dict[str, Any]:
+    """Returns the same for `dump` alone, with arrays in place of most lists: much faster."""
+    return _laid_out(result, np.ascontiguousarray)
+
+
+def _laid_out(result: Poses, listed: Callable[[Float32Array], Any]) -> dict[str, Any]:
     width, height = result.image_size or (None, None)
     known = {
         field: getattr(result, array)
@@ -49,10 +58,11 @@ def result_to_dict(result: Poses) -> dict[str, Any]:
         if getattr(result, array) is not None
     }
     optional = {
-        field: values.tolist() if field == "id" else with_nulls(values)
+        field: values.tolist() if field == "id" else listed(values)
         for field, values in known.items()
     }
-    points, scores = with_nulls(result.keypoints), with_nulls(result.scores)
+    points, scores = listed(result.keypoints), listed(result.scores)
+    incomplete = np.asarray(np.isnan(result.keypoints).any(axis=(1, 2)))
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -69,12 +79,19 @@ def result_to_dict(result: Poses) -> dict[str, Any]:
                     field: optional[field][index] if field in optional else None
                     for field in _ARRAY_OF_FIELD
                 },
-                "keypoints": [None if point == [None, None] else point for point in points[index]],
+                "keypoints": _with_absent(result.keypoints[index])
+                if incomplete[index]
+                else points[index],
                 "scores": scores[index],
             }
             for index in range(len(result))
         ],
     }
+
+
+def _with_absent(points: Float32Array) -> list[Any]:
+    """The points of a person, null in place of one of which both numbers are."""
+    return [None if point == [None, None] else point for point in with_nulls(points)]
 
 
 def result_from_dict(document: Any, *, origin: str = "the document") -> Poses:
@@ -135,13 +152,13 @@ def points_of_order(order: Any, origin: str) -> int:
 
 
 def to_document(results: Sequence[Poses]) -> dict[str, Any]:
-    """Returns one result as its own object, any other number of them as a list in one."""
+    """Returns, for `dump`, one result as its own object, or any other number in a list in one."""
     if len(results) == 1:
-        return result_to_dict(results[0])
+        return result_to_values(results[0])
     return {
         "schema": SCHEMA_OF_MANY,
         "schema_version": SCHEMA_VERSION,
-        "results": [result_to_dict(result) for result in results],
+        "results": [result_to_values(result) for result in results],
     }
 
 

@@ -45,7 +45,7 @@ from .format import Format
 _FORMULA_BEGINS: Final = "=+-@\t\r"
 """First characters by which spreadsheets take a cell for a formula."""
 
-PICTURES_TOGETHER: Final = 128
+PICTURES_TOGETHER: Final = 1024
 """Pictures in memory at a time while a table of many is written."""
 
 UNKNOWN: Final = int(np.iinfo(np.int64).min)

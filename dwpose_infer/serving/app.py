@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 from .._version import __version__
 from ..errors import InputError, InvalidArgumentError
+from ..files.json_text import dump
 from ..formats.codecs import FORMATS
 from ..images import read_picture
 from ..picture_groups import GROUP_PICTURES
@@ -270,7 +271,9 @@ class _Service:
                 return self._answer_one(outcomes[0], query)
             if format.per == "picture" and format.ending == ".json":
                 document = document_of_many(outcomes, format, options)
-                return JSONResponse(document, _common_status(outcomes), _retry(outcomes))
+                return Response(
+                    dump(document), _common_status(outcomes), _retry(outcomes), "application/json"
+                )
             good = [each.result for each in outcomes if each.result is not None]
             failed = {each.name: each.error for each in outcomes if each.result is None}
             if failed and not good:

@@ -189,7 +189,7 @@ def test_all_points_in_one_list_as_pose2sim_has_them(tmp_path):
     folder = load_clip(tmp_path)
     np.testing.assert_array_equal(folder[0].result.keypoints, full(2).keypoints)
     text = path.read_text()
-    assert text.count('"face_keypoints_2d": []') == text.count('"hand_left_keypoints_2d": []') == 2
+    assert text.count('"face_keypoints_2d":[]') == text.count('"hand_left_keypoints_2d":[]') == 2
     assert len(KEYPOINT_NAMES) == 133
     assert KEYPOINT_INDEX["left_hand_root"] == 91
 

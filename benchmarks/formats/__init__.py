@@ -1,0 +1,1 @@
+"""How fast poses are written, beside Python's own json."""
