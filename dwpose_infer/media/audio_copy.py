@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import math
 from fractions import Fraction
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from ..closing import ClosesOnExit
 from .libraries import require_av
 
 logger = logging.getLogger(__name__)
+
+MAX_REORDERED: Final = 64
+"""Packets among whose frames the first one shown is; H.264 reorders 16 frames at most."""
 
 
 class AudioCopy(ClosesOnExit):
@@ -79,7 +83,7 @@ class AudioCopy(ClosesOnExit):
     def _find_zero(self, origin_s: float) -> None:
         """Notes what time of the file becomes 0, and goes there."""
         videos = self._input.streams.video
-        first = videos[0].start_time if videos else None
+        first = self._first_pts(videos[0]) if videos else None
         base = videos[0].time_base if videos else None
         start_s = Fraction(first * base) if first is not None and base else Fraction(0)
         self._zero_s = start_s + Fraction(origin_s).limit_denominator(1_000_000)
@@ -88,6 +92,20 @@ class AudioCopy(ClosesOnExit):
                 self._input.seek(int(self._zero_s * self._av.time_base))
             except self._av.error.FFmpegError as error:
                 logger.debug("%s: %s", self._input.name, error)
+
+    def _first_pts(self, video: Any) -> int | None:
+        """Time stamp of the first frame shown, as `Decoder.begin_at` has it."""
+        start: int | None = video.start_time
+        if self._input.format.name != "avi":
+            return start
+        try:
+            packets = islice(self._input.demux(video), MAX_REORDERED)
+            stamps = [packet.pts for packet in packets if packet.pts is not None]
+            self._input.seek(0)
+        except self._av.error.FFmpegError as error:
+            logger.debug("%s: %s", self._input.name, error)
+            return start
+        return min(stamps, default=start)
 
     def _is_over(self, stream: Any) -> bool:
         """Tells whether a track ends before the part begins; MP4 would wait for it to the end."""

@@ -144,6 +144,8 @@ class Decoder(ClosesOnExit):
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._timeout_s = timeout_s
         self._tone_mapper: ToneMapper | None = None
+        self._begin_pts: int | None = None
+        self._key_pts: int | None = None
 
     def _open(self, target: str, options: dict[str, str], timeout: Any) -> Any:
         try:
@@ -207,19 +209,91 @@ class Decoder(ClosesOnExit):
         turned = upright_wh != (stored.width, stored.height)
         return 1 / ratio if turned and ratio else ratio or Fraction(1)
 
+    @property
+    def begin_pts(self) -> int:
+        """Time stamp of the first frame that is shown, as far as it is known."""
+        return int(self.stream.start_time or 0) if self._begin_pts is None else self._begin_pts
+
     def time_s(self, pts: int) -> float:
         """Returns a time stamp in seconds from the beginning of the video stream."""
-        return float((pts - (self.stream.start_time or 0)) * self.time_base)
+        return float((pts - self.begin_pts) * self.time_base)
 
-    def decode(self) -> Iterator[Decoded]:
+    def packets(self) -> Iterator[Any]:
+        """Yields the packets of the stream, and at the end an empty one.
+
+        PyAV knows the streams it found at the beginning; damage in a transport stream can make a
+        packet one of another stream, over which it stumbles.
+        """
+        while True:
+            try:
+                yield from self.container.demux(self.stream)
+            except IndexError:
+                continue
+            return
+
+    def presentation_times(self) -> list[int]:
+        """Returns the time stamps of all frames shown, in order, without decoding them."""
+        times: set[int] = set()
+        key_pts: int | None = None
+        try:
+            for packet in self.packets():
+                if packet.pts is not None and not packet.is_discard:
+                    times.add(packet.pts)
+                    if packet.is_keyframe and key_pts is None:
+                        key_pts = packet.pts
+        except self.read_error as error:  # a damaged end; what comes before it can be used
+            logger.debug("%s: %s", self.name, error)
+        known = sorted(times if key_pts is None else (pts for pts in times if pts >= key_pts))
+        if known:
+            self.begin_at(known[0])
+        return known
+
+    def begin_at(self, pts: int) -> None:
+        """Takes the time stamp of the first frame of an AVI.
+
+        AVI counts from 0 in the order of decoding: with B-frames the first one shown is later.
+        """
+        if self.container.format.name == "avi":
+            self._begin_pts = pts
+
+    def decode(self, *, from_middle: bool = False) -> Iterator[Decoded]:
         """Yields every frame of the stream until it ends, lost ones included.
+
+        What cannot be decoded before the first key frame, as in a recording that begins inside a
+        group of pictures, is left out, which is logged.
+
+        Args:
+            from_middle: Whether the container was sought, so that nothing begins here.
+        """
+        leading = 0
+        self._key_pts = None
+        begun = False
+        for step in self._decode():
+            early = self._key_pts is None or (step.pts is not None and step.pts < self._key_pts)
+            if not begun and early and step.problem is not None and not step.is_last:
+                leading += 1
+                continue
+            if not begun:
+                begun = True
+                if leading and step.problem is None and not from_middle:
+                    logger.warning(
+                        "%s begins inside a group of pictures: what comes before its first key "
+                        "frame (%d frames) is left out",
+                        *(self.name, leading),
+                    )
+                if self._begin_pts is None and step.pts is not None and not from_middle:
+                    self.begin_at(step.pts)
+            yield step
+
+    def _decode(self) -> Iterator[Decoded]:
+        """Yields every frame, lost ones included, also before the first key frame.
 
         Decoders pass over what they cannot use without a word. So the time stamps of what went in
         are kept until they come out again, and those that a later frame overtakes are lost.
         """
         awaited = AwaitedFrames()
         last: Any | None = None
-        packets = iter(self.container.demux(self.stream))
+        packets = self.packets()
         while True:
             try:
                 packet = next(packets, None)
@@ -235,6 +309,8 @@ class Decoder(ClosesOnExit):
                 last = None
             if packet is None:
                 break
+            if self._key_pts is None and packet.is_keyframe:
+                self._key_pts = packet.pts
             if packet.is_corrupt and packet.size:
                 last = packet
                 continue

@@ -51,8 +51,10 @@ class VideoFile(ReadingAhead):
         self._known_pts: list[int] = []
         if not span.begins_at_zero:
             with Decoder(name, target, timeout_s=timeout_s) as scanned:
-                self._known_pts = _presentation_times(scanned)
+                self._known_pts = scanned.presentation_times()
         self._decoder = Decoder(name, target, timeout_s=timeout_s)
+        if self._known_pts:
+            self._decoder.begin_at(self._known_pts[0])
         try:
             self._items = self._with_durations(self._read_span())
             self._first = self._first_items()
@@ -103,8 +105,7 @@ class VideoFile(ReadingAhead):
         if self._span.end_frame is not None:
             end = min(total, self._span.end_frame)
         elif self._span.end_s is not None and self._known_pts:
-            stream = self._decoder.stream
-            end_pts = self._span.end_s / self._decoder.time_base + (stream.start_time or 0)
+            end_pts = self._span.end_s / self._decoder.time_base + self._decoder.begin_pts
             end = bisect_left(self._known_pts, end_pts)
         elif self._span.end_s is not None and self._decoder.frame_rate:
             end = min(total, round(self._span.end_s * self._decoder.frame_rate))
@@ -193,7 +194,7 @@ class VideoFile(ReadingAhead):
         for back_s in _SEEK_BACK_S:
             if not self._seek(wanted - round(back_s / self._decoder.time_base)):
                 break
-            steps = self._decoder.decode()
+            steps = self._decoder.decode(from_middle=True)
             before = next((step for step in steps if step.frame is not None), None)
             if before is not None and before.pts is not None and before.pts <= wanted:
                 yield before
@@ -201,7 +202,7 @@ class VideoFile(ReadingAhead):
                 return
         logger.debug("%s: its index leads nowhere, it is decoded from its beginning", self.name)
         self._seek(self._known_pts[0])
-        yield from self._decoder.decode()
+        yield from self._decoder.decode(from_middle=True)
 
     def _first_wanted_pts(self) -> int | None:
         for index, pts in enumerate(self._known_pts):
@@ -218,15 +219,3 @@ class VideoFile(ReadingAhead):
 
     def _release(self) -> None:
         self._decoder.close()
-
-
-def _presentation_times(decoder: Decoder) -> list[int]:
-    """Returns the time stamps of all frames shown, in order, without decoding them."""
-    times = []
-    try:
-        for packet in decoder.container.demux(decoder.stream):
-            if packet.pts is not None and not packet.is_discard:
-                times.append(packet.pts)
-    except decoder.read_error as error:  # a damaged end; what comes before it can be used
-        logger.debug("%s: %s", decoder.name, error)
-    return sorted(set(times))
