@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import cv2
 import numpy as np
@@ -115,14 +115,16 @@ def draw_openpose(
     result: Poses,
     *,
     parts: Iterable[str] | None = None,
-    min_score: float = 0.3,
+    min_score: strokes.MinScore = strokes.DEFAULT_MIN_SCORE,
     size: int | tuple[int, int] | None = None,
     size_multiple: int = 1,
     fit: CanvasFit = "margins",
     image_size: tuple[int, int] | None = None,
     background: int = 0,
     line_scale: float = 1.0,
+    line_widths: Literal["scaled", "fixed"] = "scaled",
     fit_parts: bool = True,
+    outside: bool = True,
 ) -> strokes.Picture:
     """Draws an OpenPose canvas for ControlNet: 18-point bodies, hands and faces on black.
 
@@ -135,7 +137,8 @@ def draw_openpose(
         result: The persons of one picture.
         parts: Parts to draw, keys of `result.layout.parts`; None draws all but the feet, which
             ControlNet's canvas does not have. Halpe's head, neck and hip have no place on it.
-        min_score: Points of a lower score are not drawn.
+        min_score: Points of a lower score are not drawn. One for all, or part -> least score, as
+            `{"body": 0.3, "face": 0.5, "left_hand": 0.6}`; other parts have 0.3 then.
         size: Size of the canvas in pixels: (width, height), or the shorter side alone at the
             picture's aspect ratio; None takes the picture's. The points are scaled to it before
             anything is drawn.
@@ -146,9 +149,13 @@ def draw_openpose(
             `result.image_size`, and where that is unknown too `size`.
         background: Grey level of the canvas, 0 to 255.
         line_scale: Factor on all widths and radii.
+        line_widths: "scaled" lets strokes grow with the canvas as said above; "fixed" gives every
+            canvas those of 512 pixels, as controlnet_aux draws.
         fit_parts: Whether strokes of a hand or face are thinner than said above where they
             would fill it: bones and joints of a hand are at most 1/25 of its longer side,
             points of a face 1/80. False draws small ones as blobs, as the original canvas does.
+        outside: Whether points outside the picture count, so that limbs run to its edge. False
+            leaves them out with their limbs, as animation models are trained.
 
     Returns:
         (H, W, 3) uint8, blue, green, red.
@@ -163,11 +170,18 @@ def draw_openpose(
     canvas_wh = placed.size_wh
     if not 0 <= background <= 255:
         raise InvalidArgumentError(f"background is {background!r}, expected 0 to 255")
-    factor = strokes.checked_line_scale(line_scale) * min(canvas_wh) / 512
+    if line_widths not in ("scaled", "fixed"):
+        raise InvalidArgumentError(f'line_widths is {line_widths!r}, expected "scaled" or "fixed"')
+    factor = strokes.checked_line_scale(line_scale)
+    if line_widths == "scaled":
+        factor *= min(canvas_wh) / 512
     sizes = _SIZES_AT_512.times(factor)
     points = strokes.visible_points(
         placed.place(result), min_score=min_score, image_wh=canvas_wh, canvas_wh=canvas_wh
     )
+    if not outside:
+        inside = ((points >= 0) & (points <= np.array(canvas_wh) - 1)).all(axis=2, keepdims=True)
+        points = np.where(inside, points, np.nan)
     if parts is None:
         parts = [part for part in DEFAULT_PARTS if part in result.layout.parts]
     points = strokes.only_parts(points, parts, result.layout)[:, : kp.NUM_KEYPOINTS]

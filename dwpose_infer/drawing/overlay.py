@@ -121,7 +121,7 @@ def draw_overlay(
     result: Poses,
     *,
     parts: Iterable[str] | None = None,
-    min_score: float = 0.3,
+    min_score: strokes.MinScore = strokes.DEFAULT_MIN_SCORE,
     boxes: bool = False,
     ids: bool = True,
     alpha: float = 1.0,
@@ -137,7 +137,8 @@ def draw_overlay(
             `result.image_size`, the points are scaled to it.
         result: The persons of that picture.
         parts: Parts to draw, keys of `result.layout.parts`; None draws all.
-        min_score: Points of a lower score are not drawn; a line needs both of its ends.
+        min_score: Points of a lower score are not drawn; a line needs both of its ends. One for
+            all, or part -> least score, where other parts have 0.3.
         boxes: Whether to draw the persons' boxes and box scores, where known.
         ids: Whether to draw the persons' identities, where known.
         alpha: Opacity of what is drawn, 0 to 1.

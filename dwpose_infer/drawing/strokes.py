@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import colorsys
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -30,6 +30,11 @@ Color = tuple[int, int, int]
 
 DRAWN_NAMES: Final[tuple[str, ...]] = (*kp.KEYPOINT_NAMES, *POINTS_OF_PART[MIDLINE])
 """The points that can be drawn, in the order in which they are: the 133, then Halpe's own three."""
+
+MinScore = float | Mapping[str, float]
+"""Least score of a point that is drawn, of all or by part; other parts have 0.3 then."""
+
+DEFAULT_MIN_SCORE: Final = 0.3
 
 OUTSIDE_LIMIT_PX: Final = 2.0**15
 """Points farther outside the canvas are not drawn: OpenCV's 32-bit coordinates would wrap."""
@@ -100,7 +105,7 @@ def checked_line_scale(line_scale: float) -> float:
 def visible_points(
     result: Poses,
     *,
-    min_score: float,
+    min_score: MinScore,
     image_wh: tuple[int, int],
     canvas_wh: tuple[int, int],
 ) -> Float64Array:
@@ -112,7 +117,7 @@ def visible_points(
 
     Args:
         result: The persons, in pixels of the input picture.
-        min_score: Least score.
+        min_score: Least score, or that of single parts.
         image_wh: (width, height) of the input picture.
         canvas_wh: (width, height) of the canvas; coordinates grow by their ratio.
 
@@ -122,12 +127,22 @@ def visible_points(
     canvas = np.asarray(canvas_wh, np.float64)
     points = result.keypoints.astype(np.float64) * (canvas / np.asarray(image_wh))
     near = (points >= -OUTSIDE_LIMIT_PX) & (points <= canvas + OUTSIDE_LIMIT_PX)
-    shown = near.all(axis=-1) & (result.scores >= min_score)
+    shown = near.all(axis=-1) & (result.scores >= _thresholds(result, min_score))
     drawn = np.full((len(points), len(DRAWN_NAMES), 2), np.nan)
     drawn[:, [_PLACE[name] for name in result.layout.point_names]] = np.where(
         shown[..., None], points, np.nan
     )
     return drawn
+
+
+def _thresholds(result: Poses, min_score: MinScore) -> Float64Array:
+    """The least score of each point, (K,)."""
+    if not isinstance(min_score, Mapping):
+        return np.full(len(result.layout), min_score, np.float64)
+    thresholds = np.full(len(result.layout), DEFAULT_MIN_SCORE)
+    for part, least in min_score.items():
+        thresholds[result.layout.part(part)] = least
+    return thresholds
 
 
 def only_parts(points: Float64Array, parts: Iterable[str], layout: KeypointLayout) -> Float64Array:
