@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -86,25 +87,32 @@ class ClipRun:
         Raises:
             DwposeError: Something is wrong that has nothing to do with one clip.
         """
+        with OverallBar(clips, shown=_shows_bars(self.options)) as overall:
+            self._work_on(clips, overall)
+
+    def _work_on(self, clips: Sequence[Clip], overall: OverallBar) -> None:
         for clip in clips:
             try:
-                report = self._run(clip)
+                report = self._run(clip, overall)
             except DwposeError as error:
                 if error.exit_code != DwposeError.exit_code:  # not the clip's fault
                     raise
                 self.tally.failed += 1
                 said = str(error)
                 shown = said if clip.name in said else f"{clip.name}: {said}"
-                print(f"dwpose-infer: error: {shown}", file=sys.stderr)
+                tqdm.write(f"dwpose-infer: error: {shown}", file=sys.stderr)
+                overall.finish_clip()
             except KeyboardInterrupt:
                 self.tally.interrupted = True
                 return
             else:
+                overall.finish_clip()
                 damaged = _report_damage(clip, report)
                 self.tally.failed += damaged
                 self.tally.done += not damaged
 
-    def _run(self, clip: Clip) -> StreamReport:
+    def _run(self, clip: Clip, overall: OverallBar) -> StreamReport:
+        before = self.tally.frames
         with ExitStack() as stack:
             source = stack.enter_context(_open(self.options, clip))
             preview = stack.enter_context(PreviewWindow()) if self.options.preview else None
@@ -123,6 +131,7 @@ class ClipRun:
                 for frame in _wanted(self.options, stream):
                     self._deliver(frame, self.finish(frame.result, clip.name), writer, preview)
                     bar.update()
+                    overall.advance(bar.n, source.frame_count)
             except KeyboardInterrupt:
                 if not source.is_live:  # it ends a live stream, but breaks off a clip
                     raise
@@ -130,7 +139,8 @@ class ClipRun:
             bar.close()
             if not self.options.quiet:
                 elapsed_s = time.perf_counter() - began_s
-                print(_summary(clip, report, elapsed_s), file=sys.stderr)
+                frames = self.tally.frames - before  # of a live stream one more was looked at
+                tqdm.write(_summary(clip, report, elapsed_s, frames=frames), file=sys.stderr)
         return report
 
     def _deliver(
@@ -177,13 +187,66 @@ def _settings(options: InferOptions) -> StreamSettings:
     )
 
 
+class OverallBar:
+    """One bar over many clips, with the time left; a single clip has its own bar alone.
+
+    Clips count by the sizes of their files, as far as all are files: two hours and ten seconds are
+    not the same part of the work.
+    """
+
+    def __init__(self, clips: Sequence[Clip], *, shown: bool, file: TextIO | None = None) -> None:
+        """Starts at nothing done.
+
+        Args:
+            clips: All of them, in order.
+            shown: Whether to show it.
+            file: Where to; None is standard error.
+        """
+        paths = [Path(clip.source) for clip in clips]
+        known = all(path.is_file() for path in paths)
+        self._weights = [max(1, path.stat().st_size) if known else 1 for path in paths]
+        self._finished = 0
+        self.bar: tqdm[Any] = tqdm(
+            total=sum(self._weights),
+            desc=f"{len(clips)} videos",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
+            disable=not shown or len(clips) < 2,
+            file=file or sys.stderr,
+            leave=False,
+        )
+
+    def __enter__(self) -> OverallBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def advance(self, frames: float, frame_count: int | None) -> None:
+        """Notes how much of the current clip is done; of unknown length it counts when finished."""
+        share = min(1.0, frames / frame_count) if frame_count else 0.0
+        done = sum(self._weights[: self._finished])
+        self._move_to(done + share * self._weights[self._finished])
+
+    def finish_clip(self) -> None:
+        """Notes that the current clip is over, and whether more come."""
+        self._finished += 1
+        self.bar.set_postfix_str(f"{self._finished} done", refresh=False)
+        self._move_to(sum(self._weights[: self._finished]))
+
+    def _move_to(self, done: float) -> None:
+        self.bar.update(max(0.0, done - self.bar.n))
+
+
+def _shows_bars(options: InferOptions) -> bool:
+    return sys.stderr.isatty() and not options.quiet
+
+
 def _bar(options: InferOptions, source: Source, clip: Clip) -> tqdm[Any]:
-    shown = sys.stderr.isatty() and not options.quiet
     bar: tqdm[Any] = tqdm(
         total=source.frame_count,
         desc=clip.stem.name,
         unit="frame",
-        disable=not shown,
+        disable=not _shows_bars(options),
         file=sys.stderr,
         leave=False,
     )
@@ -205,7 +268,7 @@ def _report_damage(clip: Clip, report: StreamReport) -> int:
         return 0
     frames = f"{report.damaged_frames} damaged frame{'s'[report.damaged_frames == 1 :]}"
     ending = ", it is cut off" if report.broke_off else ""
-    print(
+    tqdm.write(
         f"dwpose-infer: error: {clip.name}: {frames} left out{ending}; the first: "
         f"{report.damaged[0]}",
         file=sys.stderr,
@@ -213,14 +276,14 @@ def _report_damage(clip: Clip, report: StreamReport) -> int:
     return 1
 
 
-def _summary(clip: Clip, report: StreamReport, elapsed_s: float) -> str:
+def _summary(clip: Clip, report: StreamReport, elapsed_s: float, *, frames: int) -> str:
     stages = ", ".join(
         f"{_STAGE_NAMES[stage.name]} {min(100.0, 100 * stage.working_s / elapsed_s):.0f} %"
         for stage in report.stages
     )
     words = [
-        f"{clip.stem.name}: {report.frames} frame{'s'[report.frames == 1 :]}",
-        f"{report.frames / elapsed_s:.1f} fps",
+        f"{clip.stem.name}: {frames} frame{'s'[frames == 1 :]}",
+        f"{frames / elapsed_s:.1f} fps",
         f"{report.searched_frames} searched",
     ]
     if report.dropped_frames:

@@ -269,8 +269,8 @@ class Decoder(ClosesOnExit):
         self._key_pts = None
         begun = False
         for step in self._decode():
-            early = self._key_pts is None or (step.pts is not None and step.pts < self._key_pts)
-            if not begun and early and step.problem is not None and not step.is_last:
+            lost = step.problem is not None and not step.is_last
+            if not begun and lost and self._is_before_key_frame(step.pts):
                 leading += 1
                 continue
             if not begun:
@@ -284,6 +284,9 @@ class Decoder(ClosesOnExit):
                 if self._begin_pts is None and step.pts is not None and not from_middle:
                     self.begin_at(step.pts)
             yield step
+
+    def _is_before_key_frame(self, pts: int | None) -> bool:
+        return self._key_pts is None or (pts is not None and pts < self._key_pts)
 
     def _decode(self) -> Iterator[Decoded]:
         """Yields every frame, lost ones included, also before the first key frame.

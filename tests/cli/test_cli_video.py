@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from dwpose_infer import formats
 from dwpose_infer.cli import clip_outputs, video
 from dwpose_infer.cli.infer import main
 from dwpose_infer.images import read_image
+from dwpose_infer.inputs import Clip
 from dwpose_infer.media import Frame, Source, VideoWriter, read_frame_log
 
 av = pytest.importorskip("av")
@@ -254,19 +257,24 @@ class LiveSource(Source):
 
 
 @pytest.mark.parametrize("by_key", [True, False])
-def test_a_camera_until_it_is_ended(folder, astronaut, monkeypatch, by_key):
+def test_a_camera_until_it_is_ended(folder, astronaut, monkeypatch, capsys, by_key):
     """Ctrl-C is how a live stream ends; --end is another way."""
     source = LiveSource(read_image(astronaut))
     monkeypatch.setattr(video, "open_source", lambda *_, **__: source)
     if by_key:
         break_off(monkeypatch, after=3)
-    assert main(["--camera", "0", *FEW, *([] if by_key else ["--end", "0.1"])]) == 0
+    live = ["--camera", "0", "--threads", "1", *([] if by_key else ["--end", "0.1"])]
+    assert main(live) == 0
     assert source.closed.is_set()
     names = ["camera0.jsonl", "camera0_overlay.mp4"]
     assert files(folder / "dwpose-out") == names
     frames = logged("dwpose-out/camera0.jsonl")
     assert len(decoded("dwpose-out/camera0_overlay.mp4")) == len(frames) > 0
     assert len(frames) == 3 if by_key else frames[-1].time_s < 0.1
+    said = capsys.readouterr().err  # the frame at the end was looked at, but is none of the clip's
+    counts = re.search(r"camera0: (\d+) frame.*\n.*1 video, (\d+) frame", said)
+    assert counts is not None and counts[1] == counts[2]
+    assert by_key or int(counts[1]) == len(frames)
 
 
 @pytest.mark.slow
@@ -404,3 +412,29 @@ def test_a_disk_that_is_full(folder):
     assert "dwpose-infer: error: clip.mp4: cannot write dwpose-out/" in done.stderr
     assert "Traceback" not in done.stderr
     assert 0 < len(logged("dwpose-out/clip.jsonl")) < FRAMES
+
+
+def test_one_bar_over_many_clips(tmp_path):
+    """Clips count by the sizes of their files; the time left is that of all of them."""
+    clips = []
+    for name, size in (("long.mp4", 900), ("short.mp4", 100)):
+        (tmp_path / name).write_bytes(b"x" * size)
+        clips.append(Clip(str(tmp_path / name), Path(name).with_suffix("")))
+    shown = io.StringIO()
+    with video.OverallBar(clips, shown=True, file=shown) as overall:
+        assert (overall.bar.n, overall.bar.total) == (0, 1000)
+        overall.advance(50, 100)
+        assert overall.bar.n == 450
+        overall.advance(70, None)  # a clip of unknown length: nothing is known, nothing taken back
+        assert overall.bar.n == 450
+        overall.finish_clip()
+        assert overall.bar.n == 900
+        overall.advance(120, 100)  # the header promised fewer frames
+        overall.finish_clip()
+        overall.bar.refresh()
+        assert overall.bar.n == 1000
+    assert "2 videos: 100%" in shown.getvalue() and "2 done" in shown.getvalue()
+    alone = video.OverallBar(clips[:1], shown=True, file=io.StringIO())
+    assert alone.bar.disable
+    cameras = [Clip("0", Path("camera0")), Clip("rtsp://a/b", Path("b"))]
+    assert video.OverallBar(cameras, shown=False).bar.disable
