@@ -14,6 +14,37 @@ would replace cv2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceSettings(Settings):
+    """Where ONNX Runtime's networks run."""
+
+    device: str | None = option(
+        "--device",
+        metavar="cpu|cuda[:N]",
+        help="where the networks of ONNX Runtime run, ours and those beside it (default: cpu)",
+    )
+
+    def place(self) -> str:
+        """Returns the device, once it is known that ONNX Runtime can use it.
+
+        Raises:
+            BackendUnavailableError: It cannot be used on this machine.
+            InvalidArgumentError: There is no such device.
+        """
+        from ..backends import check_backend, load_backend
+        from ..zoo import DEFAULT_DETECTOR, resolve_model
+
+        place = check_backend("ort", self.device)
+        if place.kind != "cpu":
+            load_backend("ort", resolve_model(DEFAULT_DETECTOR), device=str(place)).close()
+        return str(place)
+
+
+def on_device(device: str) -> str:
+    """Words for a report: where the networks ran, or nothing where that was the CPU."""
+    return "" if device == "cpu" else f" on {device}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkSettings(Settings):
     """Which two networks run, and how."""
 
@@ -75,7 +106,7 @@ class NetworkSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonSettings(NetworkSettings):
+class ComparisonSettings(NetworkSettings, DeviceSettings):
     """How persons are found, by this package and the baselines alike."""
 
     score_threshold: float | None = option(

@@ -19,7 +19,7 @@ from ...errors import InferenceError, InvalidArgumentError
 from ..document import Document
 from ..machine import capture_environment
 from ..markdown import markdown_table
-from ..network_options import model_name
+from ..network_options import model_name, on_device
 from ..peers.montage import write_montages
 from .settings import ColdStartSettings
 
@@ -75,6 +75,7 @@ class ColdStartDocument(Document, frozen=True, kw_only=True, forbid_unknown_fiel
         pose: Name of the pose network.
         detector: Name of the detector.
         threads: Threads inside one operator of ONNX Runtime.
+        device: Where it ran.
         runs: Every start that counts, in order.
     """
 
@@ -83,6 +84,7 @@ class ColdStartDocument(Document, frozen=True, kw_only=True, forbid_unknown_fiel
     pose: str
     detector: str
     threads: int
+    device: str = "cpu"
     runs: tuple[StartTimes, ...]
 
     def __post_init__(self) -> None:
@@ -93,24 +95,33 @@ class ColdStartDocument(Document, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def measure(settings: ColdStartSettings) -> ColdStartDocument:
     """Returns all that is measured, as the settings say; raises as `cold_starts` does."""
-    threads = settings.thread_count()
+    threads, device = settings.thread_count(), settings.place()
     environment = capture_environment(threads={"onnxruntime_intra_op": threads})
     with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as temporary:
         folder = Path(temporary)
         (picture,) = write_montages(folder, [1])
         pose, detector = settings.models(folder)
-        runs = cold_starts(pose, detector, picture, threads=threads, runs=settings.runs)
+        runs = cold_starts(
+            pose, detector, picture, threads=threads, device=device, runs=settings.runs
+        )
     return ColdStartDocument(
         environment=environment,
         pose=settings.pose_label(pose),
         detector=model_name(detector),
         threads=threads,
+        device=device,
         runs=tuple(runs),
     )
 
 
 def cold_starts(
-    pose: str | Path, detector: str | Path, picture: Path, *, threads: int, runs: int
+    pose: str | Path,
+    detector: str | Path,
+    picture: Path,
+    *,
+    threads: int,
+    device: str = "cpu",
+    runs: int,
 ) -> list[StartTimes]:
     """Starts a fresh process again and again; the first start, which fills the caches, is lost.
 
@@ -119,6 +130,7 @@ def cold_starts(
         detector: Detector.
         picture: Picture file.
         threads: Threads inside one operator of ONNX Runtime.
+        device: Where it runs.
         runs: Starts that count.
 
     Raises:
@@ -133,6 +145,7 @@ def cold_starts(
             "detector": str(detector),
             "picture": str(picture),
             "threads": threads,
+            "device": device,
         }
     )
     bar = tqdm(range(runs + 1), "starts", leave=False, disable=None)
@@ -143,7 +156,7 @@ def start_once(task: str) -> StartTimes:
     """Starts one process and returns what it took.
 
     Args:
-        task: Models, picture and threads as JSON.
+        task: Models, picture, threads and device as JSON.
 
     Raises:
         InferenceError: The process failed, or said something else than times.
@@ -203,6 +216,7 @@ def report(document: ColdStartDocument) -> str:
     table = markdown_table(["milliseconds", "median", "least", "most"], lines)
     return (
         f"{table}\n\nMeasured on: {document.environment.label}; {document.pose} and "
-        f"{document.detector}, {document.threads} thread{'s'[document.threads == 1 :]}, "
-        f"{len(document.runs)} fresh processes, files in the system's cache."
+        f"{document.detector}, {document.threads} thread{'s'[document.threads == 1 :]}"
+        f"{on_device(document.device)}, {len(document.runs)} fresh processes, files in the "
+        "system's cache."
     )

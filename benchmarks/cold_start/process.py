@@ -18,7 +18,9 @@ def main() -> None:
     from pathlib import Path
 
     task = json.loads(sys.argv[1])
-    predictor = Predictor(task["pose"], task["detector"], threads=task["threads"])
+    predictor = Predictor(
+        task["pose"], task["detector"], threads=task["threads"], device=task["device"]
+    )
     stamps["loaded_s"] = time.time()
     for name in ("first_s", "second_s"):
         predictor(Path(task["picture"]).read_bytes())

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import estimator, geometry
+from ...backends.device import parse_device
 from ...backends.onnxruntime import OrtBackend
 from ...backends.openvino import has_bf16
 from ...detector import PERSON_CLASS, DetectorOptions
@@ -129,17 +130,24 @@ class Sessions:
     pose: Any
 
 
-def open_sessions(files: NetworkFiles, *, threads: int) -> Sessions:
-    """Loads both networks with no option but the threads, as most programs do."""
+def open_sessions(files: NetworkFiles, *, threads: int, device: str = "cpu") -> Sessions:
+    """Loads both networks with no option but the threads, as most programs do.
+
+    On a GPU one more: float32 is not rounded to TF32, or the methods would not find the same.
+    """
     import onnxruntime
+
+    place = parse_device(device)
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if place.kind == "cuda":
+        options = {"device_id": place.index, "use_tf32": 0}
+        providers.insert(0, ("CUDAExecutionProvider", options))
 
     def load(path: Path) -> Any:
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 3
         settings.intra_op_num_threads = threads
-        return onnxruntime.InferenceSession(
-            str(path), sess_options=settings, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(path), sess_options=settings, providers=providers)
 
     return Sessions(load(files.detector), load(files.pose))
 
@@ -294,8 +302,15 @@ class OfficialRecipe:
         return keypoints
 
 
-def installed_methods() -> list[MethodName]:
-    """Returns the methods whose packages are installed, those in bf16 where the CPU has it."""
+def installed_methods(device: str = "cpu") -> list[MethodName]:
+    """Returns the methods whose packages are installed, those in bf16 where the CPU has it.
+
+    On a GPU those of ONNX Runtime alone.
+    """
+    if device != "cpu":
+        return [
+            name for name in METHODS if all(map(importlib.util.find_spec, _NEEDED.get(name, ())))
+        ]
     there = [
         name for name in ALL_METHODS if all(map(importlib.util.find_spec, _NEEDED.get(name, ())))
     ]
@@ -305,7 +320,12 @@ def installed_methods() -> list[MethodName]:
 
 
 def open_method(
-    name: MethodName, files: NetworkFiles, *, threads: int, score_threshold: float
+    name: MethodName,
+    files: NetworkFiles,
+    *,
+    threads: int,
+    score_threshold: float,
+    device: str = "cpu",
 ) -> Predictor | Method:
     """Loads one method by itself; this package is a `Predictor`.
 
@@ -314,12 +334,14 @@ def open_method(
         files: The networks.
         threads: Threads inside one operator.
         score_threshold: Persons must score above this.
+        device: Where ONNX Runtime's networks run.
     """
     if name in (OURS, OURS_OPENVINO, OURS_BF16):
         return Predictor(
             files.pose,
             files.detector,
             backend="ort" if name == OURS else "openvino",
+            device=device if name == OURS else None,
             precision="bf16" if name == OURS_BF16 else None,
             threads=threads,
             score_threshold=score_threshold,
@@ -333,7 +355,8 @@ def open_method(
             bf16=name == RTMLIB_BF16,
         )
     kind = Rtmlib if name == RTMLIB else OfficialRecipe
-    return kind(files, open_sessions(files, threads=threads), score_threshold=score_threshold)
+    sessions = open_sessions(files, threads=threads, device=device)
+    return kind(files, sessions, score_threshold=score_threshold)
 
 
 @contextlib.contextmanager

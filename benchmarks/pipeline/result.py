@@ -9,6 +9,7 @@ import msgspec
 
 from ..document import Document
 from ..markdown import markdown_table
+from ..network_options import on_device
 from ..peers.baselines import (
     ALL_METHODS,
     IN_BF16,
@@ -108,6 +109,7 @@ class PipelineDocument(Document, frozen=True, kw_only=True, forbid_unknown_field
         picture_wh: Those of the made-up pictures.
         score_threshold: Persons score above this, with every method.
         threads: Threads inside one operator of ONNX Runtime.
+        device: Where its networks ran.
         repeats: Calls of each method that count.
         blocks: Blocks in which they were made, each method in a process of its own; None where all
             took turns in one process, call by call.
@@ -124,6 +126,7 @@ class PipelineDocument(Document, frozen=True, kw_only=True, forbid_unknown_field
     picture_wh: tuple[int, int]
     score_threshold: float
     threads: int
+    device: str = "cpu"
     repeats: int
     rows: tuple[Row, ...]
     blocks: int | None = None
@@ -176,7 +179,7 @@ def origin(document: PipelineDocument) -> str:
         how += f", load before it {load:.2f}"
     return (
         f"Measured on: {document.environment.label}; {document.pose}{weights} and "
-        f"{document.detector}, ONNX Runtime on {document.threads} "
+        f"{document.detector}, ONNX Runtime{on_device(document.device)} on {document.threads} "
         f"thread{'s'[document.threads == 1 :]}, medians of {document.repeats} {how}."
     )
 

@@ -44,6 +44,7 @@ def measure(settings: PipelineSettings) -> PipelineDocument:
     repeats = REPEATS if settings.repeats is None else settings.repeats
     at_least_one(repeats=repeats)
     threads, counts = settings.thread_count(), settings.persons or PERSONS
+    device = settings.place()
     if settings.opencv_threads is not None:
         cv2.setNumThreads(settings.opencv_threads)
     environment = capture_environment(threads={"onnxruntime_intra_op": threads})
@@ -63,6 +64,7 @@ def measure(settings: PipelineSettings) -> PipelineDocument:
                 pictures,
                 shown=shown,
                 threads=threads,
+                device=device,
                 score_threshold=score_threshold,
                 repeats=repeats,
                 memory=not settings.no_memory,
@@ -82,6 +84,7 @@ def measure(settings: PipelineSettings) -> PipelineDocument:
         picture_wh=PICTURE_WH,
         score_threshold=score_threshold,
         threads=threads,
+        device=device,
         repeats=repeats,
         blocks=len(block_sizes(repeats)),
         rows=tuple(rows),
@@ -98,6 +101,7 @@ def measure_pictures(
     *,
     shown: int | None,
     threads: int,
+    device: str = "cpu",
     score_threshold: float,
     repeats: int,
     memory: bool,
@@ -112,6 +116,7 @@ def measure_pictures(
         paths: Picture files, at least one.
         shown: Persons on the made-up picture; None for a folder.
         threads: Threads inside one operator.
+        device: Where ONNX Runtime's networks run.
         score_threshold: Persons must score above this.
         repeats: Calls of each method that count.
         memory: Whether the largest memory is measured.
@@ -133,6 +138,7 @@ def measure_pictures(
                         files=files,
                         pictures=tuple(paths),
                         threads=threads,
+                        device=device,
                         score_threshold=score_threshold,
                         memory=memory,
                     ),
@@ -141,7 +147,9 @@ def measure_pictures(
                     answer=PipelineBlock,
                 )
             )
-            for name in tqdm(installed_methods(), f"{title}, loading", leave=False, disable=None)
+            for name in tqdm(
+                installed_methods(device), f"{title}, loading", leave=False, disable=None
+            )
         }
         found = {name: worker.ready for name, worker in workers.items()}
         agreements = check_all(found, paths, files.crop_wh)

@@ -55,6 +55,7 @@ class PipelineTask(msgspec.Struct, frozen=True, kw_only=True):
         files: The networks.
         pictures: Picture files.
         threads: Threads inside one operator.
+        device: Where ONNX Runtime's networks run.
         score_threshold: Persons must score above this.
         memory: Whether the largest memory is measured first.
     """
@@ -63,6 +64,7 @@ class PipelineTask(msgspec.Struct, frozen=True, kw_only=True):
     files: NetworkFiles
     pictures: tuple[Path, ...]
     threads: int
+    device: str
     score_threshold: float
     memory: bool
 
@@ -97,7 +99,11 @@ class PipelineBlock(msgspec.Struct, frozen=True, kw_only=True):
 def prepare(task: PipelineTask) -> tuple[PipelineReady, Callable[[int], PipelineBlock]]:
     """Loads the method, lets it find what is there, and returns what times it."""
     method = open_method(
-        task.method, task.files, threads=task.threads, score_threshold=task.score_threshold
+        task.method,
+        task.files,
+        threads=task.threads,
+        score_threshold=task.score_threshold,
+        device=task.device,
     )
     peak_mb = None
     if task.memory:

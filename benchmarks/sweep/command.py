@@ -22,6 +22,7 @@ examples:
   dwpose-bench sweep dwpose-m dwpose-l-384 --threads 1 2 4 8 --batches 1 4 16 --json sweep.json
   dwpose-bench sweep --random-weights dwpose-m dwpose-l-384
   dwpose-bench sweep --backend openvino
+  dwpose-bench sweep --random-weights dwpose-m --deploy fp16 --device cuda --batches 1 8 64
 """
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..benchmark import Settings, option
+from ..benchmark import option
+from ..network_options import DeviceSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepSettings(Settings):
+class SweepSettings(DeviceSettings):
     """Which networks are swept over what."""
 
     models: Sequence[str] = option(
@@ -29,12 +30,19 @@ class SweepSettings(Settings):
     backend: Literal["ort", "openvino"] = option(
         "--backend", choices=("ort", "openvino"), default="ort", help="runtime (default: ort)"
     )
+    deploy: Literal["fp32", "fp16"] | None = option(
+        "--deploy",
+        choices=("fp32", "fp16"),
+        help="convert the networks to deploy form (uint8 pictures in) in this precision first, as "
+        "`dwpose-export` does (default: as they are)",
+    )
     threads: Sequence[int] | None = option(
         "--threads",
         nargs="+",
         type=int,
         metavar="N",
-        help="numbers of threads (default: 1, 2, 4 and so on up to the physical cores)",
+        help="numbers of threads (default: 1, 2, 4 and so on up to the physical cores; on a "
+        "GPU those cores alone)",
     )
     batches: Sequence[int] = option(
         "--batches",

@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 from tqdm import tqdm
 
-from ...backends import Backend, BackendName, load_backend
-from ...errors import InvalidArgumentError
+from ...backends import Backend, BackendName, check_backend, load_backend
+from ...errors import InvalidArgumentError, MissingDependencyError
 from ...zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
 from ..document import Document
 from ..latency.executors import random_sample, single_input
 from ..machine import capture_environment, physical_cores
 from ..markdown import markdown_table
-from ..network_options import model_name
+from ..network_options import model_name, on_device
 from ..peers.networks import random_pose
 from .settings import SweepSettings
 
@@ -62,6 +62,8 @@ class SweepDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         backend: Runtime, in the words of `dwpose-infer --backend`.
+        device: Where it ran.
+        deploy: Precision of the deploy form that they were converted to, or None.
         repeats: Rounds.
         random_weights: Models whose weights are random.
         rows: Ordered by model, threads and batch.
@@ -70,6 +72,8 @@ class SweepDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=T
     schema_version: Literal[1] = 1
     benchmark: Literal["sweep"] = "sweep"
     backend: str
+    device: str = "cpu"
+    deploy: Literal["fp32", "fp16"] | None = None
     repeats: int
     random_weights: tuple[str, ...]
     rows: tuple[SweepRow, ...]
@@ -82,11 +86,18 @@ class SweepDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def measure(settings: SweepSettings) -> SweepDocument:
     """Returns all that is measured, as the settings say; raises as `sweep` does."""
+    device = str(check_backend(settings.backend, settings.device))
+    threads = settings.threads or (_powers_of_two() if device == "cpu" else [physical_cores()])
     environment, random = capture_environment(), list(dict.fromkeys(settings.random_weights))
     models = settings.models or ([] if random else [DEFAULT_POSE, DEFAULT_DETECTOR])
     with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as folder:
         paths = {model_name(model): resolve_model(model) for model in models}
         paths |= {name: random_pose(name, Path(folder))[0] for name in random}
+        if settings.deploy is not None:
+            paths = {
+                name: _deployed(path, settings.deploy, Path(folder) / f"{number}.deploy.onnx")
+                for number, (name, path) in enumerate(paths.items())
+            }
         rows = [
             row
             for name, path in paths.items()
@@ -94,7 +105,8 @@ def measure(settings: SweepSettings) -> SweepDocument:
                 name,
                 path,
                 backend=settings.backend,
-                threads=settings.threads or _powers_of_two(),
+                device=device,
+                threads=threads,
                 batches=settings.batches,
                 repeats=settings.repeats,
             )
@@ -102,10 +114,29 @@ def measure(settings: SweepSettings) -> SweepDocument:
     return SweepDocument(
         environment=environment,
         backend=settings.backend,
+        device=device,
+        deploy=settings.deploy,
         repeats=settings.repeats,
         random_weights=tuple(random),
         rows=tuple(rows),
     )
+
+
+def _deployed(path: Path, precision: Literal["fp32", "fp16"], target: Path) -> Path:
+    """Writes a network in deploy form; random ones are sure of nothing that could be compared."""
+    try:
+        from ...export.exporter import ExportOptions, convert, facts_of, read_source
+        from ...export.metadata import write_facts
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'converting networks needs onnx ({error}): pip install "dwpose-infer[bench]"'
+        ) from error
+    options = ExportOptions(precision=precision, fixed_size=True)
+    source = read_source(path, options, download_bar=False)
+    model = convert(source, options)
+    write_facts(model, facts_of(source, options))
+    target.write_bytes(model.SerializeToString())
+    return target
 
 
 def _powers_of_two() -> list[int]:
@@ -119,6 +150,7 @@ def sweep(
     path: Path,
     *,
     backend: BackendName,
+    device: str = "cpu",
     threads: Sequence[int],
     batches: Sequence[int],
     repeats: int,
@@ -130,7 +162,8 @@ def sweep(
     Args:
         name: What the network is called in the result.
         path: Its file.
-        backend: Runtime, on the CPU.
+        backend: Runtime.
+        device: Where it runs.
         threads: Numbers of threads inside one operator.
         batches: Sizes of batch.
         repeats: Rounds.
@@ -145,7 +178,7 @@ def sweep(
             raise InvalidArgumentError(f"{words} must be at least 1, given was {min(numbers)}")
     rows: list[SweepRow] = []
     for count in sorted(set(threads)):
-        with load_backend(backend, path, threads=count) as loaded:
+        with load_backend(backend, path, device=device, threads=count) as loaded:
             title = f"{name}, {count} thread{'s'[count == 1 :]}"
             samples = _time_batches(loaded, sorted(set(batches)), repeats, title)
         rows += [
@@ -197,7 +230,9 @@ def report(document: SweepDocument) -> str:
     """Returns all that is said of a sweep."""
     random = document.random_weights
     weights = f" Random weights: {', '.join(random)}." if random else ""
+    form = f", deploy form in {document.deploy}" if document.deploy else ""
     return (
         f"{table_of(document)}\n\nMeasured on: {document.environment.label}; "
-        f"{document.backend}, medians of {document.repeats} rounds.{weights}"
+        f"{document.backend}{on_device(document.device)}{form}, medians of "
+        f"{document.repeats} rounds.{weights}"
     )

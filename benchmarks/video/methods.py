@@ -60,6 +60,7 @@ def open_video_method(
     detect_every: int,
     score_threshold: float,
     threads: int,
+    device: str = "cpu",
 ) -> Method:
     """Loads one method by itself.
 
@@ -69,9 +70,14 @@ def open_video_method(
         detect_every: The stream and rtmlib search every so many frames.
         score_threshold: Persons must score above this.
         threads: Threads inside one operator.
+        device: Where ONNX Runtime's networks run.
     """
     opened = open_method(
-        picture_method(name), files, threads=threads, score_threshold=score_threshold
+        picture_method(name),
+        files,
+        threads=threads,
+        score_threshold=score_threshold,
+        device=device,
     )
     if not isinstance(opened, Predictor):
         return lambda clip, out: _loop(_pose_tracker(opened, detect_every), clip, out)

@@ -8,6 +8,7 @@ import msgspec
 
 from ..document import Document
 from ..markdown import markdown_table
+from ..network_options import on_device
 from ..peers.baselines import MISSING, RTMLIB_REMEDY
 
 VideoMethod = Literal[
@@ -96,6 +97,7 @@ class VideoDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=T
         detect_every: The stream and rtmlib search every so many frames, the plain loop all.
         score_threshold: Persons score above this, with every method.
         threads: Threads inside one operator of ONNX Runtime.
+        device: Where its networks ran.
         repeats: Rounds.
         rows: One for each number of persons.
         own_processes: Whether each method had a process of its own.
@@ -111,6 +113,7 @@ class VideoDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=T
     detect_every: int
     score_threshold: float
     threads: int
+    device: str = "cpu"
     repeats: int
     rows: tuple[Row, ...]
     own_processes: bool = False
@@ -144,7 +147,7 @@ def origin(document: VideoDocument) -> str:
     own = "by turns, each method in a process of its own" if document.own_processes else ""
     return (
         f"Measured on: {document.environment.label}; {document.pose}{weights} and "
-        f"{document.detector}, ONNX Runtime on {document.threads} "
+        f"{document.detector}, ONNX Runtime{on_device(document.device)} on {document.threads} "
         f"thread{'s'[document.threads == 1 :]}; {document.frames} frames of {width}x{height} "
         "read, predicted, drawn and encoded; searched for persons every "
         f"{document.detect_every} frames, by the plain loop in every frame; medians of "

@@ -39,7 +39,7 @@ def measure(settings: VideoSettings) -> VideoDocument:
     at_least_one(
         repeats=settings.repeats, frames=settings.frames, detect_every=settings.detect_every
     )
-    threads = settings.thread_count()
+    threads, device = settings.thread_count(), settings.place()
     environment = capture_environment(threads={"onnxruntime_intra_op": threads})
     with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as temporary:
         folder = Path(temporary)
@@ -58,6 +58,7 @@ def measure(settings: VideoSettings) -> VideoDocument:
                 detect_every=settings.detect_every,
                 score_threshold=score_threshold,
                 threads=threads,
+                device=device,
                 repeats=settings.repeats,
             )
             for persons, clip in clips.items()
@@ -72,6 +73,7 @@ def measure(settings: VideoSettings) -> VideoDocument:
         detect_every=settings.detect_every,
         score_threshold=score_threshold,
         threads=threads,
+        device=device,
         repeats=settings.repeats,
         own_processes=True,
         rows=rows,
@@ -86,6 +88,7 @@ def measure_clip(
     detect_every: int,
     score_threshold: float,
     threads: int,
+    device: str,
     repeats: int,
 ) -> Row:
     """Returns what every method does with a clip.
@@ -97,6 +100,7 @@ def measure_clip(
         detect_every: The stream and rtmlib search every so many frames.
         score_threshold: Persons must score above this.
         threads: Threads inside one operator of ONNX Runtime.
+        device: Where its networks run.
         repeats: Rounds.
 
     Raises:
@@ -116,13 +120,14 @@ def measure_clip(
                         detect_every=detect_every,
                         score_threshold=score_threshold,
                         threads=threads,
+                        device=device,
                     ),
                     name=name,
                     ready=Round,
                     answer=list[Round],
                 )
             )
-            for name in tqdm(_installed(), f"{title}, warming up", leave=False, disable=None)
+            for name in tqdm(_installed(device), f"{title}, warming up", leave=False, disable=None)
         }
         for number in tqdm(range(repeats), title, leave=False, disable=None):
             for name, worker in take_turns(workers, number):
@@ -130,8 +135,8 @@ def measure_clip(
     return _row(rounds, persons)
 
 
-def _installed() -> list[VideoMethod]:
-    there = installed_methods()
+def _installed(device: str) -> list[VideoMethod]:
+    there = installed_methods(device)
     return [name for name in get_args(VideoMethod) if picture_method(name) in there]
 
 

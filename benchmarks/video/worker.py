@@ -25,6 +25,7 @@ class VideoTask(msgspec.Struct, frozen=True, kw_only=True):
         detect_every: The stream and rtmlib search every so many frames.
         score_threshold: Persons must score above this.
         threads: Threads inside one operator.
+        device: Where ONNX Runtime's networks run.
     """
 
     method: VideoMethod
@@ -33,6 +34,7 @@ class VideoTask(msgspec.Struct, frozen=True, kw_only=True):
     detect_every: int
     score_threshold: float
     threads: int
+    device: str
 
 
 def prepare(task: VideoTask) -> tuple[Round, Callable[[int], list[Round]]]:
@@ -43,6 +45,7 @@ def prepare(task: VideoTask) -> tuple[Round, Callable[[int], list[Round]]]:
         detect_every=task.detect_every,
         score_threshold=task.score_threshold,
         threads=task.threads,
+        device=task.device,
     )
     drawn = task.clip.with_name("drawn.mp4")
 

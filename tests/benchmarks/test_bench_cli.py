@@ -73,3 +73,12 @@ def test_interrupted(monkeypatch, capsys):
     monkeypatch.setattr("dwpose_infer.benchmarks.complexity.counting.count", interrupted)
     assert cli.main(["complexity"]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["pipeline", "video", "cold-start", "sweep"])
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_measured(command, capsys):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("a GPU may be here")
+    assert cli.main([command, "--device", "cuda"]) == 3
+    assert "CUDA" in capsys.readouterr().err

@@ -42,7 +42,8 @@ def test_reports_that_cannot_be_used(report, message):
 
 
 def test_a_process_that_fails_is_told(tmp_path):
-    task = {"pose": "no-such-model", "detector": "no-such-model", "picture": "", "threads": 1}
+    task = {"pose": "no-such-model", "detector": "no-such-model", "picture": ""}
+    task |= {"threads": 1, "device": "cpu"}
     with pytest.raises(InferenceError, match=r"the process started failed: .*no-such-model"):
         starts.start_once(json.dumps(task))
 

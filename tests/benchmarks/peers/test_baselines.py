@@ -68,3 +68,16 @@ def test_where_nobody_is_found_nothing_is_done():
             else:
                 method.detector.score_thr = 0.99
             assert method(picture).shape == (0, 133, 2)
+
+
+def test_on_a_gpu_the_others_get_the_same_arithmetic(monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        "onnxruntime.InferenceSession",
+        lambda path, *, sess_options, providers: given.append((path, providers)),
+    )
+    files = rivals.NetworkFiles("d.onnx", "p.onnx", networks.DETECTOR_WH, networks.CROP_WH)
+    rivals.open_sessions(files, threads=1, device="cuda:1")
+    cuda = ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0})
+    assert given == [(name, [cuda, "CPUExecutionProvider"]) for name in ("d.onnx", "p.onnx")]
+    assert set(rivals.installed_methods("cuda:1")) <= set(rivals.METHODS)

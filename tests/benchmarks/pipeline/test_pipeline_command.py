@@ -114,7 +114,7 @@ def test_the_wrong_order_of_channels_is_noticed(files, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_nothing_is_timed_when_a_method_finds_other_points(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(timing, "installed_methods", lambda: [rivals.OURS, rivals.OFFICIAL])
+    monkeypatch.setattr(timing, "installed_methods", lambda _device: [rivals.OURS, rivals.OFFICIAL])
     monkeypatch.setattr("dwpose_infer.benchmarks.peers.agreement.AGREEMENT_SHARE", 1.1)
     with pytest.raises(DisagreementError, match="% of the points of dwpose_infer are where"):
         measure(files, write_montages(tmp_path, [1]))
@@ -122,7 +122,7 @@ def test_nothing_is_timed_when_a_method_finds_other_points(files, tmp_path, monk
 
 @pytest.mark.slow
 def test_nobody_on_the_pictures(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(timing, "installed_methods", lambda: [rivals.OURS])
+    monkeypatch.setattr(timing, "installed_methods", lambda _device: [rivals.OURS])
     path = tmp_path / "grey.png"
     cv2.imwrite(str(path), np.full((64, 64, 3), 90, np.uint8))
     with pytest.raises(InputError, match="finds nobody"):
@@ -131,7 +131,7 @@ def test_nobody_on_the_pictures(files, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_processes_of_their_own(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(timing, "installed_methods", lambda: [rivals.OURS, rivals.OFFICIAL])
+    monkeypatch.setattr(timing, "installed_methods", lambda _device: [rivals.OURS, rivals.OFFICIAL])
     row = measure(files, write_montages(tmp_path, [2]), memory=True)
     assert row.persons == 2
     for name in (rivals.OURS, rivals.OFFICIAL):
@@ -142,7 +142,7 @@ def test_processes_of_their_own(files, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_process_that_fails_is_told(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(timing, "installed_methods", lambda: [rivals.OURS])
+    monkeypatch.setattr(timing, "installed_methods", lambda _device: [rivals.OURS])
     with pytest.raises(InferenceError, match=r"measuring dwpose_infer failed: .*missing.jpg"):
         measure(files, [tmp_path / "missing.jpg"])
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dwpose_infer.backends import load_backend
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.constant_networks import save_constant_network
@@ -11,6 +12,7 @@ from dwpose_infer.benchmarks.sweep.command import SWEEP
 from dwpose_infer.benchmarks.sweep.sweep import SweepDocument, SweepRow
 from dwpose_infer.errors import InvalidArgumentError
 from dwpose_infer.files.document import read_document
+from dwpose_infer.zoo import resolve_model
 
 
 @pytest.fixture
@@ -93,3 +95,18 @@ def test_numbers_below_one(network, option):
 def test_numbers_of_threads_by_default(cores, expected, monkeypatch):
     monkeypatch.setattr(sweeps, "physical_cores", lambda: cores)
     assert sweeps._powers_of_two() == expected
+
+
+def test_networks_are_converted_before(tmp_path):
+    path = tmp_path / "sweep.json"
+    arguments = ["dwpose-t-bundled", "--deploy", "fp16", "--threads", "1", "--batches", "1"]
+    assert cli.main(["sweep", *arguments, "--repeats", "1", "--json", str(path)]) == 0
+    document = read_document(path, SweepDocument)
+    assert (document.deploy, document.device, len(document.rows)) == ("fp16", "cpu", 1)
+    assert "ort, deploy form in fp16, medians of 1 rounds" in sweeps.report(document)
+
+
+def test_the_converted_network_takes_bytes(tmp_path):
+    deployed = sweeps._deployed(resolve_model("dwpose-t-bundled"), "fp32", tmp_path / "t.onnx")
+    with load_backend("ort", deployed) as backend:
+        assert [str(spec.dtype) for spec in backend.inputs] == ["uint8"]
