@@ -152,3 +152,13 @@ def test_names():
     assert not is_url("ftp://host/x.jpg")
     assert without_password("http://host/a?b=c") == "http://host/a?b=c"
     assert without_password("http://me:secret@host:8/a") == "http://me:***@host:8/a"
+
+
+def test_the_help_of_the_command_states_the_limits(capsys):
+    from dwpose_infer.cli.infer import main
+    from dwpose_infer.picture_url import DEADLINE_S, MAX_URL_BYTES
+
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"may take {DEADLINE_S:.0f} s and {MAX_URL_BYTES >> 20} MiB" in said

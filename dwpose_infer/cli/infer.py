@@ -99,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="INPUT",
         help="picture, video, folder (searched with its subfolders), glob pattern, URL (http, "
-        "https, rtsp and other live streams), or - for a picture on standard input",
+        "https, rtsp and other live streams; a picture may take 300 s and 512 MiB), or - for a "
+        "picture on standard input",
     )
     add_standard_options(parser)
     parser.add_argument(
