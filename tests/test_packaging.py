@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from configparser import ConfigParser
 from pathlib import Path
@@ -63,6 +64,35 @@ def test_data_and_licences_are_in_it(wheel):
         assert name in names
     for name in ("LICENSE", "THIRD_PARTY.md"):
         assert any(found.endswith(f"licenses/{name}") for found in names)
+
+
+def test_the_licence_names_the_terms_of_the_weights(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
+    lines = wheel.read(name).decode().splitlines()
+    assert "License-Expression: Apache-2.0 AND LicenseRef-dwpose-infer-weights" in lines
+    assert "License-File: dwpose_infer/weights/LICENSE-WEIGHTS.md" in lines
+
+
+@pytest.mark.slow
+def test_a_source_distribution_has_what_the_tests_need(tmp_path):
+    pytest.importorskip("build")
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if tracked.returncode != 0:
+        pytest.skip("this is no checkout")
+    files = [name for name in tracked.stdout.split("\0") if name and (ROOT / name).is_file()]
+    for name in files:
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / "tree" / name)
+    command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path]
+    subprocess.run([*command, tmp_path / "tree"], check=True, capture_output=True)
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        found = {name.partition("/")[2] for name in archive.getnames()}
+    folders = ("tests", "docs", "web", "findings", "benchmarks", "models", "export", "dwpose_infer")
+    needed = {name for name in files if name.split("/")[0] in folders}
+    assert needed | {"Makefile", "constraints.txt", "CHANGELOG.md"} <= found
 
 
 def test_size(wheel):
