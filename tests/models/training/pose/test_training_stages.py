@@ -352,6 +352,16 @@ def test_files_of_other_networks_are_refused(files):
             build_stage(settings(distill=distill))
 
 
+def test_a_teacher_of_other_points_is_named_by_their_number(tmp_path):
+    torch.manual_seed(0)
+    model = DWPose(DWPoseArchitecture("s", 64, 32, keypoints=26))
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "s.pth")
+    distill = DistillSettings(stage=1, teacher_size="s", teacher_checkpoint=str(tmp_path / "s.pth"))
+    held = "holds rtmpose-s-64x32-26-points; .* has to be dwpose-s-64x32"
+    with pytest.raises(ModelFormatError, match=held):
+        build_stage(settings(distill=distill))
+
+
 def test_networks_that_do_not_go_together_are_refused(files):
     chosen = settings(stage=1, files=files).distill
     rest = {"settings": chosen, "loss": LossSettings(), "epochs": 1}
