@@ -17,6 +17,7 @@ from dwpose_infer.errors import EngineBuildError, ModelFormatError
 from dwpose_infer.export.cli import main
 from dwpose_infer.export.engine_source import load_engine_source
 from dwpose_infer.export.exporter import ExportOptions
+from dwpose_infer.export.fp16 import to_mixed_fp16
 from dwpose_infer.export.to_tensorrt import build_engine
 from dwpose_infer.export.turing import to_turing_form
 
@@ -93,7 +94,7 @@ def test_larger_sizes_are_built_for_every_generation(size, tmp_path):
     from dwpose_infer.benchmarks.latency.networks import random_networks
 
     (network,) = random_networks([f"dwpose-{size}"], tmp_path, progress=False)
-    for precision in ("fp16", "fp32"):
-        model = read(network.path, precision)
+    full = read(network.path, "fp32")
+    for model in (to_mixed_fp16(full), full):
         assert is_engine(build(model, "8.0+"))
         assert is_engine(build(to_turing_form(model), "7.5"))
