@@ -101,6 +101,8 @@ class VideoDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=T
         repeats: Rounds.
         rows: One for each number of persons.
         own_processes: Whether each method had a process of its own.
+        hdr_stages: Stages of the stream on a clip of one person in HDR (PQ), 1920x1080, which is
+            tone-mapped as it is read; empty where none was taken.
     """
 
     schema_version: Literal[1] = 1
@@ -117,6 +119,7 @@ class VideoDocument(Document, frozen=True, kw_only=True, forbid_unknown_fields=T
     repeats: int
     rows: tuple[Row, ...]
     own_processes: bool = False
+    hdr_stages: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks what the types do not say."""
@@ -203,6 +206,17 @@ def stages_table(document: VideoDocument) -> str:
     return markdown_table(header, lines)
 
 
+def hdr_table(document: VideoDocument) -> str:
+    """Returns the stages on the clip in HDR, and whether reading is the slowest of them."""
+    lines = [
+        [stage.name, f"{stage.working_ms:.2f}", f"{100 * stage.share:.0f} %"]
+        for stage in document.hdr_stages
+    ]
+    slowest = max(document.hdr_stages, key=lambda stage: stage.working_ms).name
+    header = ["stage, HDR 1920x1080", "1 person, ms per frame", "share of the time"]
+    return f"{markdown_table(header, lines)}\n\nThe slowest stage on the clip in HDR: {slowest}."
+
+
 def found_table(document: VideoDocument) -> str:
     """Returns the table of what the methods found, and of the CPU time that took."""
     names, timed = list(document.rows[0].persons_found), list(document.rows[0].cpu_ms)
@@ -249,6 +263,7 @@ def report(document: VideoDocument) -> str:
         summary_table(document),
         found_table(document),
         stages_table(document),
+        *([hdr_table(document)] if document.hdr_stages else []),
         verdict(document),
     )
     return "\n\n".join(parts)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import MissingDependencyError
 from ...letterbox import PAD_VALUE
-from ...media import VideoWriter
+from ...media import VideoWriter, hdr
 from ..peers.montage import PICTURE_WH, montage
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -19,6 +22,9 @@ UInt8Array = npt.NDArray[np.uint8]
 FRAME_RATE = 25
 PERIOD_S = 4.0
 """Time of one swing back and forth; with the way below about the speed of a walk."""
+
+HDR_WH = (1920, 1080)
+"""Size of the clip in HDR, that of phones."""
 
 SHARE_OF_ROOM = 0.7
 """The persons move through this share of the room around them."""
@@ -77,3 +83,49 @@ def write_clip(path: Path, *, persons: int, frames: int) -> Path:
         for image_bgr in moving_people(persons, frames):
             writer.write(image_bgr)
     return path
+
+
+def write_hdr_clip(path: Path, *, frames: int) -> Path:
+    """Writes a clip of one person as phones record it: HEVC, 10 bits, BT.2020, PQ.
+
+    Raises:
+        MissingDependencyError: PyAV is not installed.
+    """
+    try:
+        av = importlib.import_module("av")
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'clips need PyAV ({error}): pip install "dwpose-infer[video]"'
+        ) from error
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(
+            "libx265", rate=FRAME_RATE, options={"x265-params": "log-level=none", "preset": "fast"}
+        )
+        stream.width, stream.height, stream.pix_fmt = *HDR_WH, "yuv420p10le"
+        context = stream.codec_context
+        context.color_trc, context.color_primaries, context.colorspace = _PQ, _BT2020, _BT2020
+        context.color_range, context.time_base = 1, Fraction(1, FRAME_RATE)
+        for index, image_bgr in enumerate(moving_people(1, frames)):
+            frame = av.VideoFrame.from_ndarray(_pq_signal(image_bgr), format="rgb48le")
+            frame = frame.reformat(format="yuv420p10le", dst_colorspace=_BT2020, dst_color_range=1)
+            frame.color_trc, frame.color_primaries, frame.colorspace = _PQ, _BT2020, _BT2020
+            frame.color_range = 1
+            frame.pts, frame.time_base = index, Fraction(1, FRAME_RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+_PQ, _BT2020 = 16, 9
+"""Numbers of transfer and gamut in ITU-T H.273."""
+
+
+def _pq_signal(image_bgr: UInt8Array) -> npt.NDArray[np.uint16]:
+    """R'G'B' in PQ (SMPTE ST 2084) of a picture whose white is at the reference white."""
+    large = cv2.resize(image_bgr, HDR_WH, interpolation=cv2.INTER_CUBIC)
+    sdr = (large[..., ::-1] / np.float32(255)) ** hdr.SDR_GAMMA
+    light = (sdr @ np.linalg.inv(hdr.BT2020_TO_BT709).T * hdr.REFERENCE_WHITE).clip(0, None)
+    power = (light / 10_000) ** (2610 / 16384)
+    coded = (3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)
+    signal: npt.NDArray[np.uint16] = np.rint(coded ** (2523 / 32) * 65535).astype(np.uint16)
+    return signal

@@ -31,4 +31,9 @@ class VideoSettings(ComparisonSettings):
         metavar="N",
         help="the stream and rtmlib search every N frames for persons (default: 5)",
     )
+    hdr: bool = option(
+        "--hdr",
+        action="store_true",
+        help="also take the stages of the stream on a clip in HDR, 1920x1080",
+    )
     repeats: int = option("--repeats", type=int, default=5, help="rounds (default: 5)")

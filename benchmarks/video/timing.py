@@ -17,7 +17,7 @@ from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH
 from ..peers.networks import official_files
 from ..peers.process import start_worker
-from .methods import Round, picture_method
+from .methods import Round, open_video_method, picture_method
 from .result import (
     STREAM,
     Row,
@@ -25,7 +25,7 @@ from .result import (
     VideoDocument,
     VideoMethod,
 )
-from .scene import write_clip
+from .scene import write_clip, write_hdr_clip
 from .settings import VideoSettings
 from .worker import VideoTask
 
@@ -63,6 +63,10 @@ def measure(settings: VideoSettings) -> VideoDocument:
             )
             for persons, clip in clips.items()
         )
+        hdr_stages = ()
+        if settings.hdr:
+            clip = write_hdr_clip(folder / "hdr.mp4", frames=settings.frames)
+            hdr_stages = _hdr_stages(files, clip, settings, score_threshold=score_threshold)
     return VideoDocument(
         environment=environment,
         pose=settings.random_weights or model_name(pose),
@@ -77,6 +81,7 @@ def measure(settings: VideoSettings) -> VideoDocument:
         repeats=settings.repeats,
         own_processes=True,
         rows=rows,
+        hdr_stages=hdr_stages,
     )
 
 
@@ -135,6 +140,33 @@ def measure_clip(
     return _row(rounds, persons)
 
 
+def _hdr_stages(
+    files: NetworkFiles, clip: Path, settings: VideoSettings, *, score_threshold: float
+) -> tuple[Stage, ...]:
+    """Returns the stages of the stream on a clip in HDR, in the round of its median."""
+    stream = open_video_method(
+        STREAM,
+        files,
+        detect_every=settings.detect_every,
+        score_threshold=score_threshold,
+        threads=settings.thread_count(),
+        device=settings.place(),
+    )
+    rounds = [stream(clip, clip.with_name("drawn.mp4")) for _ in range(settings.repeats + 1)]
+    return _stages(_median(rounds[1:]))
+
+
+def _median(rounds: list[Round]) -> Round:
+    return sorted(rounds, key=lambda done: done.seconds)[len(rounds) // 2]
+
+
+def _stages(done: Round) -> tuple[Stage, ...]:
+    return tuple(
+        Stage(name=name, working_ms=1e3 * working_s / done.frames, share=working_s / done.seconds)
+        for name, working_s in (done.working_s or {}).items()
+    )
+
+
 def _installed(device: str) -> list[VideoMethod]:
     there = installed_methods(device)
     return [name for name in get_args(VideoMethod) if picture_method(name) in there]
@@ -145,21 +177,14 @@ def _row(rounds: dict[VideoMethod, list[Round]], persons: int) -> Row:
         name: tuple(done.frames / done.seconds for done in each) for name, each in rounds.items()
     }
     fps = {name: statistics.median(each) for name, each in all_fps.items()}
-    ours = sorted(rounds[STREAM], key=lambda done: done.seconds)[len(rounds[STREAM]) // 2]
+    ours = _median(rounds[STREAM])
     return Row(
         persons=persons,
         fps=fps,
         all_fps=all_fps,
         persons_found={name: each[-1].persons / each[-1].frames for name, each in rounds.items()},
         speed={name: fps[STREAM] / each for name, each in fps.items() if name != STREAM},
-        stages=tuple(
-            Stage(
-                name=name,
-                working_ms=1e3 * working_s / ours.frames,
-                share=working_s / ours.seconds,
-            )
-            for name, working_s in (ours.working_s or {}).items()
-        ),
+        stages=_stages(ours),
         searched_frames=ours.searched_frames,
         cpu_ms={
             name: statistics.median(1e3 * done.cpu_s / done.frames for done in each)

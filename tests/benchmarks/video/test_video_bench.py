@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import get_args
 
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -25,15 +26,16 @@ from dwpose_infer.benchmarks.video.result import (
     summary_table,
     verdict,
 )
-from dwpose_infer.benchmarks.video.scene import moving_people
+from dwpose_infer.benchmarks.video.scene import moving_people, write_hdr_clip
 from dwpose_infer.files.document import read_document
+from dwpose_infer.media import open_source
 from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     path = tmp_path_factory.mktemp("bench") / "video.json"
-    options = ["--frames", "6", "--repeats", "1", "--persons", "1", "--threads", "1"]
+    options = ["--frames", "6", "--repeats", "1", "--persons", "1", "--threads", "1", "--hdr"]
     assert cli.main(["video", *options, "--detect-every", "3", "--json", str(path)]) == 0
     return path
 
@@ -57,12 +59,16 @@ def test_whole_run(measured, capsys, monkeypatch):
     assert row.searched_frames == 2
     assert all(0.5 <= found <= 2 for found in row.persons_found.values())
     assert [stage.name for stage in row.stages] == ["read", "networks", "draw", "encode"]
-    assert all(stage.working_ms > 0 and 0 < stage.share <= 1 for stage in row.stages)
+    assert [stage.name for stage in document.hdr_stages] == [stage.name for stage in row.stages]
+    for stage in (*row.stages, *document.hdr_stages):
+        assert stage.working_ms > 0
+        assert 0 < stage.share <= 1
 
     monkeypatch.setattr(timing, "measure_clip", lambda *_, **__: pytest.fail("it measures"))
     assert cli.main(["video", "--from", str(measured)]) == 0
     printed = capsys.readouterr().out
     assert summary_table(document) in printed
+    assert "The slowest stage on the clip in HDR: " in printed
     assert printed.rstrip().endswith(verdict(document).splitlines()[-1])
     assert VIDEO.load().table_of(measured).startswith("| persons |")
 
@@ -127,3 +133,14 @@ def test_errors_are_told_without_a_traceback(arguments, status, message, capsys)
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+def test_the_clip_in_hdr_is_read_as_the_scene_it_shows(tmp_path):
+    pytest.importorskip("av")
+    clip = write_hdr_clip(tmp_path / "hdr.mp4", frames=1)
+    with open_source(clip) as source:
+        (frame,) = source
+    assert frame.image_bgr.shape == (1080, 1920, 3)
+    (shown,) = moving_people(1, 1)
+    small = cv2.resize(frame.image_bgr, shown.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - shown).mean() < 6  # grey levels; undone PQ: over 40
