@@ -63,7 +63,7 @@ def measure(settings: VideoSettings) -> VideoDocument:
             )
             for persons, clip in clips.items()
         )
-        hdr_stages = ()
+        hdr_stages: tuple[Stage, ...] = ()
         if settings.hdr:
             clip = write_hdr_clip(folder / "hdr.mp4", frames=settings.frames)
             hdr_stages = _hdr_stages(files, clip, settings, score_threshold=score_threshold)
