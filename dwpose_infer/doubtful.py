@@ -24,6 +24,12 @@ TWIN_OKS: Final = 0.9
 with no labelled person of their own."""
 
 
+def somebody(poses: Poses) -> npt.NDArray[np.bool_]:
+    """Tells of which persons the points say that somebody is there, (P,) bool."""
+    enough: npt.NDArray[np.bool_] = poses.scores[:, BODY].mean(axis=1) >= LEAST_BODY_SCORE
+    return enough
+
+
 def believable(poses: Poses, *, person_threshold: float = 0.0) -> npt.NDArray[np.bool_]:
     """Tells which persons are somebody, and not a better one over again.
 
@@ -36,7 +42,7 @@ def believable(poses: Poses, *, person_threshold: float = 0.0) -> npt.NDArray[np
         (P,) bool.
     """
     body_scores = poses.scores[:, BODY].mean(axis=1)
-    kept: npt.NDArray[np.bool_] = body_scores >= LEAST_BODY_SCORE
+    kept = somebody(poses)
     if poses.box_scores is not None:
         kept &= poses.box_scores * body_scores >= person_threshold
     if poses.boxes_xyxy is None or kept.sum() < 2:

@@ -8,13 +8,14 @@ ones, and so on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ..doubtful import somebody
 from ..media.frames import Frame
 from ..poses import Float32Array
 from ..results import PoseResult
@@ -114,18 +115,36 @@ class Follower:
         """Predicts the frames whose persons are not known yet, all in one call."""
         results = [self._known.get(frame.index) for frame in frames]
         missing = [place for place, result in enumerate(results) if result is None]
-        if missing:
-            predicted = self._predict(
-                [frames[place].image_bgr for place in missing],
-                [_boxes(followed[place]) for place in missing],
-            )
-            self.searched_frames += sum(followed[place] is None for place in missing)
-            for place, result in zip(missing, predicted, strict=True):
-                boxes = followed[place]
-                results[place] = (
-                    result if boxes is None else replace(result, box_scores=boxes.box_scores)
-                )
+        for place, result in self._predict_places(frames, followed, missing):
+            results[place] = result
+        # Whose points say that nobody is there was lost, such as at a cut.
+        lost = [
+            place
+            for place in missing
+            if (result := results[place]) is not None
+            and followed[place] is not None
+            and not somebody(result).all()
+        ]
+        for place, result in self._predict_places(frames, [None] * len(frames), lost):
+            results[place] = result
         return [result for result in results if result is not None]
+
+    def _predict_places(
+        self,
+        frames: Sequence[Frame],
+        followed: Sequence[PropagatedBoxes | None],
+        places: Sequence[int],
+    ) -> Iterator[tuple[int, PoseResult]]:
+        if not places:
+            return
+        predicted = self._predict(
+            [frames[place].image_bgr for place in places],
+            [_boxes(followed[place]) for place in places],
+        )
+        self.searched_frames += sum(followed[place] is None for place in places)
+        for place, result in zip(places, predicted, strict=True):
+            boxes = followed[place]
+            yield place, result if boxes is None else replace(result, box_scores=boxes.box_scores)
 
 
 def _boxes(followed: PropagatedBoxes | None) -> Float32Array | None:

@@ -14,6 +14,7 @@ import pytest
 from dwpose_infer import PoseResult, Predictor
 from dwpose_infer.errors import InferenceError, InputError, InvalidArgumentError
 from dwpose_infer.images import read_image
+from dwpose_infer.media import VideoWriter
 from dwpose_infer.media.frames import Frame
 from dwpose_infer.similarity import box_areas
 from dwpose_infer.streaming import FrameResult, Stream, StreamSettings
@@ -312,3 +313,17 @@ def test_pixels_that_are_not_square_are_said(predictor, astronaut):
     assert first == second == (said,)
     with predictor.stream(ListSource(walk(astronaut, 1))) as stream:
         assert next(iter(stream)).result.notes == ()
+
+
+def test_a_cut_leaves_no_skeleton_on_what_is_shown_next(predictor, astronaut, tmp_path):
+    """The followed box after a cut had a skeleton with a mean score of .02 on the background."""
+    pytest.importorskip("av")
+    shown = cv2.resize(read_image(astronaut), (256, 256), interpolation=cv2.INTER_AREA)
+    noise = np.random.default_rng(0).normal(114, 40, shown.shape).astype(np.float32)
+    empty = cv2.GaussianBlur(noise, (0, 0), 3).clip(0, 255).astype(np.uint8)
+    with VideoWriter(tmp_path / "cut.mp4", frame_rate=25) as writer:
+        for image_bgr in [shown] * 7 + [empty] * 6:
+            writer.write(image_bgr)
+    with predictor.stream(tmp_path / "cut.mp4", detect_every=5) as stream:
+        assert [len(found.result) for found in stream] == [1] * 7 + [0] * 6
+        assert stream.report.searched_frames == 4
