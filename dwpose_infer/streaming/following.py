@@ -113,21 +113,21 @@ class Follower:
         self, frames: Sequence[Frame], followed: Sequence[PropagatedBoxes | None]
     ) -> list[PoseResult]:
         """Predicts the frames whose persons are not known yet, all in one call."""
-        results = [self._known.get(frame.index) for frame in frames]
-        missing = [place for place, result in enumerate(results) if result is None]
-        for place, result in self._predict_places(frames, followed, missing):
-            results[place] = result
+        results = {
+            place: self._known[frame.index]
+            for place, frame in enumerate(frames)
+            if frame.index in self._known
+        }
+        missing = [place for place in range(len(frames)) if place not in results]
+        results.update(self._predict_places(frames, followed, missing))
         # Whose points say that nobody is there was lost, such as at a cut.
         lost = [
             place
             for place in missing
-            if (result := results[place]) is not None
-            and followed[place] is not None
-            and not somebody(result).all()
+            if followed[place] is not None and not somebody(results[place]).all()
         ]
-        for place, result in self._predict_places(frames, [None] * len(frames), lost):
-            results[place] = result
-        return [result for result in results if result is not None]
+        results.update(self._predict_places(frames, [None] * len(frames), lost))
+        return [results[place] for place in range(len(frames))]
 
     def _predict_places(
         self,
