@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -33,6 +33,9 @@ LEAST_TILE_SIDE = 64
 
 TILES_TOGETHER = 8
 """Tiles of a picture in one batch at most, as many as pictures are searched together."""
+
+MUCH_SHRUNK = 8.0
+"""Times that a picture may be shrunk before its result has a note on that."""
 
 DetectorForm = Literal["raw", "sdk", "deploy"]
 
@@ -142,12 +145,33 @@ class Detector:
         found = find(images_bgr)
         return [self._wanted(*each) for each in zip(found, images_bgr, strict=True)]
 
-    def times_shrunk(self, image_bgr: UInt8Array) -> float:
-        """Returns how many times larger a picture is than what the network sees of it at most."""
+    def with_options(self, **options: Any) -> Detector:
+        """Returns a detector on the same graph with other options.
+
+        Args:
+            **options: Of `DetectorOptions`; those that are None stay as they are. With a
+                `score_threshold` box scores alone decide: `person_threshold` becomes 0.
+
+        Raises:
+            InvalidArgumentError: An option has an impossible value.
+        """
+        changed = {name: value for name, value in options.items() if value is not None}
+        if "score_threshold" in changed:
+            changed = {"person_threshold": 0.0, **changed}
+        return Detector(self.backend, replace(self.options, **changed))
+
+    def notes_on(self, image_bgr: UInt8Array) -> tuple[str, ...]:
+        """Returns what there is to say of a picture of which the network sees little at most."""
         height, width = image_bgr.shape[:2]
         if self.options.tile_side is not None:
             width, height = min(width, self.options.tile_side), min(height, self.options.tile_side)
-        return float(max(width / self.input_size_wh[0], height / self.input_size_wh[1]))
+        times = max(width / self.input_size_wh[0], height / self.input_size_wh[1])
+        if times <= MUCH_SHRUNK:
+            return ()
+        return (
+            f"searched for persons at 1/{times:.0f} of its size, where small ones do not show; "
+            "tiles are a closer look (tile_side=, --tile-side)",
+        )
 
     def _find_in_tiles(self, images_bgr: Sequence[UInt8Array]) -> list[Detections]:
         """Finds persons in pictures and in their tiles; boxes that a tile cuts off are left out."""

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from os import PathLike, fspath
 from threading import Condition
 from typing import Literal
 
@@ -14,7 +16,8 @@ import numpy.typing as npt
 
 from .detector import Detections
 from .errors import DwposeError
-from .images import ReadPicture
+from .given_boxes import read_fitting
+from .images import ColorOrder, ImageSource, ReadPicture, read_and_log
 
 UInt8Array = npt.NDArray[np.uint8]
 OnError = Literal["raise", "return"]
@@ -45,6 +48,31 @@ class PictureInput:
     read: Callable[[], UInt8Array | ReadPicture]
     source: str | None = None
     persons: Detections | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: ImageSource,
+        persons: Detections | None = None,
+        *,
+        color: ColorOrder,
+        max_pixels: int,
+    ) -> PictureInput:
+        """Returns a picture that a caller gives, named where its source has a name.
+
+        Args:
+            source: What `dwpose_infer.images.read_image` takes.
+            persons: Its persons, who are checked to be on it when it is read.
+            color: Channel order of an array.
+            max_pixels: A larger picture is refused before it is decoded.
+        """
+        name = getattr(source, "name", None) if hasattr(source, "read") else source
+        read = partial(read_and_log, source, color=color, max_pixels=max_pixels)
+        return cls(
+            read if persons is None else partial(read_fitting, read, persons),
+            fspath(name) if isinstance(name, (str, PathLike)) else None,
+            persons,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -34,9 +34,6 @@ from .zoo import StrPath, find_spec
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
-MUCH_SHRUNK = 8.0
-"""Times that the detector may shrink a picture before its result has a note on that."""
-
 _Before = TypeVar("_Before")
 _After = TypeVar("_After")
 
@@ -103,10 +100,27 @@ class Pipeline(ClosesOnExit):
         """Returns the pipeline that keeps at most so many of the persons it detects."""
         if self.detector is None or max_persons is None:
             return self
-        options = self.detector.options
-        limit = min(max_persons, options.max_persons or max_persons)
-        detector = Detector(self.detector.backend, replace(options, max_persons=limit))
-        return replace(self, detector=detector)
+        return self.detecting(
+            max_persons=min(max_persons, self.detector.options.max_persons or max_persons)
+        )
+
+    def detecting(self, **options: Any) -> Pipeline:
+        """Returns the pipeline with other options of its detector, on the same networks.
+
+        Args:
+            **options: See `Detector.with_options`.
+
+        Raises:
+            InvalidArgumentError: There is no detector, or an option has an impossible value.
+        """
+        given = [name for name, value in options.items() if value is not None]
+        if not given:
+            return self
+        if self.detector is None:
+            raise InvalidArgumentError(
+                f"this predictor has no detector, and {', '.join(given)} would be for one"
+            )
+        return replace(self, detector=self.detector.with_options(**options))
 
     def run(
         self,
@@ -221,7 +235,8 @@ class Pipeline(ClosesOnExit):
             detections = each.picture.persons
             searched, notes = detections is None, each.notes
             if detections is None:
-                notes = (*notes, *self._shrunk(each.image_bgr))
+                if self.detector is not None:
+                    notes = (*notes, *self.detector.notes_on(each.image_bgr))
                 detections = next(found, _NOBODY)
                 if whole_image and not len(detections):
                     searched = False
@@ -243,16 +258,6 @@ class Pipeline(ClosesOnExit):
                 )
             )
         return cuts
-
-    def _shrunk(self, image_bgr: UInt8Array) -> tuple[str, ...]:
-        """What there is to say of a picture of which the detector sees little."""
-        times = 0.0 if self.detector is None else self.detector.times_shrunk(image_bgr)
-        if times <= MUCH_SHRUNK:
-            return ()
-        return (
-            f"searched for persons at 1/{times:.0f} of its size, where small ones do not show; "
-            "tiles are a closer look (tile_side=, --tile-side)",
-        )
 
     def _place(self, cuts: Sequence[_Cut]) -> list[Found]:
         if self.estimator is None:

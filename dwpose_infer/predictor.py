@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
-from os import PathLike, fspath
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from .backends import BackendName
+from .calls import CallOptions, results_of
 from .closing import ClosesOnExit
-from .detector import Detections, Detector
-from .errors import DwposeError, InputError, InvalidArgumentError
+from .detector import Detector
+from .errors import InputError, InvalidArgumentError
 from .estimator import DEFAULT_MAX_BATCH, PoseEstimator
-from .given_boxes import persons_per_picture, read_fitting
-from .images import (
-    MAX_PIXELS,
-    ColorOrder,
-    ImageSource,
-    ReadPicture,
-    as_sources,
-    read_and_log,
-)
+from .given_boxes import persons_per_picture
+from .images import MAX_PIXELS, ColorOrder, ImageSource, as_sources
 from .picture_groups import PictureInput
-from .pipeline import Found, detector_options, open_pipeline
+from .pipeline import detector_options, open_pipeline
 from .preference import Preference
 from .results import PoseResult
 from .runtime import Runtime
 from .zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from .backends import Precision, Provider
     from .media.frames import Source
     from .media.opening import SourceLike
@@ -49,7 +44,8 @@ class Predictor(ClosesOnExit):
     """Finds every person in pictures, and 133 keypoints of each.
 
     May be called from several threads at once. Close it, or use it in a `with` statement, to
-    free the networks' memory at once.
+    free the networks' memory at once. Pickled, it is its arguments, with which it opens anew in
+    the process that loads it.
 
     Example:
         >>> from dwpose_infer import Predictor
@@ -108,7 +104,7 @@ class Predictor(ClosesOnExit):
             max_batch: Persons per call of the pose network at most.
             score_threshold: Boxes of persons must score above this; None takes the model's own
                 rule: above 0.3, and with the bundled detector a product of box score and mean
-                score of the body's points of at least 0.09.
+                score of the body's points of at least 0.09. A call may give its own.
             nms_threshold: Of two boxes whose IoU exceeds this the better stays; None takes 0.45.
             max_persons: Keep at most so many persons of a picture.
             prefer: Which ones then: "score" those the detector is most sure of, "largest" the
@@ -164,7 +160,8 @@ class Predictor(ClosesOnExit):
             square_input=square_input,
             tile_side=tile_side,
         )
-        self._pipeline = open_pipeline(
+        self._open = partial(
+            open_pipeline,
             pose,
             detector,
             runtime,
@@ -173,6 +170,14 @@ class Predictor(ClosesOnExit):
             drop_weak_hands=drop_weak_hands,
             keep_doubtful=keep_doubtful,
         )
+        self._pipeline = self._open()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_pipeline"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._pipeline = self._open()
 
     @property
     def detector(self) -> Detector | None:
@@ -190,9 +195,8 @@ class Predictor(ClosesOnExit):
         images: list[ImageSource] | tuple[ImageSource, ...],
         *,
         boxes: Sequence[npt.ArrayLike | None] | None = None,
-        whole_image: bool = False,
-        color: ColorOrder | None = None,
         on_error: Literal["raise"] = "raise",
+        **options: Unpack[CallOptions],
     ) -> list[PoseResult]: ...
 
     @overload
@@ -201,9 +205,8 @@ class Predictor(ClosesOnExit):
         images: list[ImageSource] | tuple[ImageSource, ...],
         *,
         boxes: Sequence[npt.ArrayLike | None] | None = None,
-        whole_image: bool = False,
-        color: ColorOrder | None = None,
         on_error: Literal["return"],
+        **options: Unpack[CallOptions],
     ) -> list[PoseResult | InputError]: ...
 
     @overload
@@ -212,9 +215,8 @@ class Predictor(ClosesOnExit):
         images: ImageSource,
         *,
         boxes: npt.ArrayLike | None = None,
-        whole_image: bool = False,
-        color: ColorOrder | None = None,
         on_error: Literal["raise"] = "raise",
+        **options: Unpack[CallOptions],
     ) -> PoseResult: ...
 
     @overload
@@ -223,9 +225,8 @@ class Predictor(ClosesOnExit):
         images: Iterator[ImageSource],
         *,
         boxes: None = None,
-        whole_image: bool = False,
-        color: ColorOrder | None = None,
         on_error: Literal["raise"] = "raise",
+        **options: Unpack[CallOptions],
     ) -> Iterator[PoseResult]: ...
 
     @overload
@@ -234,9 +235,8 @@ class Predictor(ClosesOnExit):
         images: Iterator[ImageSource],
         *,
         boxes: None = None,
-        whole_image: bool = False,
-        color: ColorOrder | None = None,
         on_error: Literal["return"],
+        **options: Unpack[CallOptions],
     ) -> Iterator[PoseResult | InputError]: ...
 
     def __call__(
@@ -246,6 +246,9 @@ class Predictor(ClosesOnExit):
         boxes: npt.ArrayLike | Sequence[npt.ArrayLike | None] | None = None,
         whole_image: bool = False,
         color: ColorOrder | None = None,
+        score_threshold: float | None = None,
+        max_persons: int | None = None,
+        prefer: Preference | None = None,
         on_error: Literal["raise", "return"] = "raise",
     ) -> (
         PoseResult
@@ -268,6 +271,11 @@ class Predictor(ClosesOnExit):
             whole_image: Where nobody is found, take the whole picture for one person, with
                 box score 0. Off by default: the network places a skeleton on anything.
             color: Channel order of arrays in this call, "bgr" or "rgb".
+            score_threshold: Boxes of persons must score above this in this call, and their score
+                alone decides; None takes the predictor's own rule.
+            max_persons: Keep at most so many persons of a picture in this call, in place of as
+                many as the predictor was made for.
+            prefer: Which ones then, in this call.
             on_error: What to do with a picture of a list that cannot be read: "raise", or
                 "return" its error in its place, so that the others have their results.
 
@@ -277,46 +285,36 @@ class Predictor(ClosesOnExit):
 
         Raises:
             InputError: A picture cannot be read.
-            InvalidArgumentError: The boxes are not usable, or there is neither detector nor
-                boxes.
+            InvalidArgumentError: The boxes are not usable, there is neither detector nor boxes,
+                or a threshold is given where no picture is searched for persons.
             InferenceError: A network failed.
         """
         if on_error not in ("raise", "return"):
             raise InvalidArgumentError(f'on_error is {on_error!r}, must be "raise" or "return"')
-        find = partial(self._find, whole_image=whole_image, on_error=on_error)
-        read = partial(read_and_log, color=color or self._color, max_pixels=self._max_pixels)
+        pipeline = self._pipeline.detecting(
+            score_threshold=score_threshold, max_persons=max_persons, prefer=prefer
+        )
+        find = partial(results_of, pipeline, whole_image=whole_image, on_error=on_error)
+        picture = partial(PictureInput.of, color=color or self._color, max_pixels=self._max_pixels)
         if isinstance(images, Iterator) and not hasattr(images, "read"):
             if boxes is not None:
                 raise InvalidArgumentError(
                     "boxes go with a picture or a list; of an iterator nobody knows how many"
                 )
-            return find((_input(read, source) for source in images), read_ahead=True)
+            return find(map(picture, images), read_ahead=True)
         sources, single = as_sources(cast(ImageSource, images))
         given = persons_per_picture(boxes, len(sources), single=single)
+        if pipeline is not self._pipeline and sources and None not in given:
+            raise InvalidArgumentError(
+                "score_threshold, max_persons and prefer choose among the detector's boxes; here "
+                "all boxes are given"
+            )
         if on_error == "return" and single:
             raise InvalidArgumentError('on_error="return" is for lists; give [picture]')
-        pictures = [
-            _input(read, source, persons) for source, persons in zip(sources, given, strict=True)
-        ]
+        pictures = list(map(picture, sources, given))
         read_ahead = not all(isinstance(source, np.ndarray) for source in sources)
         results = list(find(pictures, read_ahead=read_ahead))
         return cast(PoseResult, results[0]) if single else results
-
-    def _find(
-        self,
-        pictures: Iterable[PictureInput],
-        *,
-        whole_image: bool,
-        on_error: Literal["raise", "return"],
-        read_ahead: bool,
-    ) -> Iterator[PoseResult | InputError]:
-        groups = self._pipeline.run(
-            pictures, whole_image=whole_image, on_error=on_error, read_ahead=read_ahead
-        )
-        for found in chain.from_iterable(groups):
-            if isinstance(found, DwposeError) and not isinstance(found, InputError):
-                raise found
-            yield found.result if isinstance(found, Found) else found
 
     def stream(
         self,
@@ -387,15 +385,3 @@ class Predictor(ClosesOnExit):
     def close(self) -> None:
         """Frees the networks; may be called again."""
         self._pipeline.close()
-
-
-def _input(
-    read: Callable[[ImageSource], ReadPicture],
-    source: ImageSource,
-    persons: Detections | None = None,
-) -> PictureInput:
-    name = getattr(source, "name", None) if hasattr(source, "read") else source
-    named = fspath(name) if isinstance(name, (str, PathLike)) else None
-    reading = partial(read, source)
-    checked = reading if persons is None else partial(read_fitting, reading, persons)
-    return PictureInput(checked, named, persons)

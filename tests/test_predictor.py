@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
+import pickle
 import subprocess
 import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import onnx
@@ -364,3 +367,70 @@ def test_package_names():
 def test_boxes_that_cannot_be_meant(box, message):
     with pytest.raises(InvalidArgumentError, match=message):
         Predictor(detector=None)(np.zeros((48, 64, 3), np.uint8), boxes=[box])
+
+
+def test_thresholds_of_a_call_are_of_this_call_alone(predictor, photos):
+    everybody = predictor(photos[0], score_threshold=0.05)
+    usual = predictor(photos[0])
+    assert len(everybody) > len(usual) >= 1  # 0.2 is the predictor's own
+    with Predictor(score_threshold=0.05) as greedy:
+        expected = greedy(photos[0])
+        largest, *_ = greedy([photos[0]], max_persons=1, prefer="largest")
+    np.testing.assert_array_equal(everybody.boxes_xyxy, expected.boxes_xyxy)
+    areas = np.prod(expected.boxes_xyxy[:, 2:] - expected.boxes_xyxy[:, :2], axis=1)
+    np.testing.assert_array_equal(largest.boxes_xyxy, expected.boxes_xyxy[[areas.argmax()]])
+    assert [len(each) for each in predictor(iter(photos), score_threshold=1)] == [0] * len(photos)
+    assert len(predictor(photos[0])) == len(usual)
+
+
+def test_a_call_may_keep_more_than_the_predictor_does(photos):
+    with Predictor(score_threshold=0.05, keep_doubtful=True, max_persons=1) as predictor:
+        assert len(predictor(photos[0])) == 1
+        assert len(predictor(photos[0], max_persons=2)) == 2
+
+
+def test_a_threshold_of_a_call_replaces_the_product_of_scores(photos):
+    with Predictor() as bundled, Predictor(score_threshold=0.3) as plain:
+        np.testing.assert_array_equal(
+            bundled(photos[0], score_threshold=0.3).boxes_xyxy, plain(photos[0]).boxes_xyxy
+        )
+
+
+def test_thresholds_that_choose_nothing(predictor, astronaut):
+    with pytest.raises(InvalidArgumentError, match=r"score_threshold is 1.5, must be between"):
+        predictor(astronaut, score_threshold=1.5)
+    with pytest.raises(InvalidArgumentError, match="max_persons is 0"):
+        predictor([], max_persons=0)
+    with pytest.raises(InvalidArgumentError, match="prefer is 'best'"):
+        predictor(astronaut, prefer="best")
+    with pytest.raises(InvalidArgumentError, match="all boxes are given"):
+        predictor(astronaut, boxes=[[0, 0, 300, 300]], max_persons=1)
+    with (
+        Predictor(detector=None) as blind,
+        pytest.raises(InvalidArgumentError, match="no detector, and score_threshold would be"),
+    ):
+        blind(astronaut, whole_image=True, score_threshold=0.5)
+
+
+def test_a_pickled_predictor_opens_anew_in_a_worker_process(astronaut):
+    with Predictor(max_persons=1, threads=1, color="rgb") as predictor:
+        expected = predictor(astronaut)
+        pickled = pickle.dumps(predictor)
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            result = pool.submit(predictor, astronaut).result()
+    assert len(pickled) < 2000  # how it was made, no networks
+    np.testing.assert_array_equal(result.keypoints, expected.keypoints)
+    assert result.source == str(astronaut)
+    with pickle.loads(pickled) as again:  # the first one is closed
+        image_rgb = np.asarray(Image.open(astronaut).convert("RGB"))
+        np.testing.assert_array_equal(again(image_rgb).keypoints, expected.keypoints)
+
+
+def test_loading_a_pickled_predictor_whose_model_is_gone(tmp_path):
+    path = tmp_path / "pose.onnx"
+    path.write_bytes(zoo.resolve_model(zoo.DEFAULT_POSE).read_bytes())
+    with Predictor(path, detector=None) as predictor:
+        pickled = pickle.dumps(predictor)
+    path.unlink()
+    with pytest.raises(ModelNotFoundError, match=r"pose\.onnx"):
+        pickle.loads(pickled)
