@@ -55,6 +55,7 @@ def test_data_and_licences_are_in_it(wheel):
     for name in (
         "dwpose_infer/py.typed",
         "dwpose_infer/zoo/manifest.json",
+        "dwpose_infer/formats/schemas/coco-dataset.schema.json",
         "dwpose_infer/weights/dwpose-s-bundled.onnx",
         "dwpose_infer/weights/dwpose-t-bundled.onnx",
         "dwpose_infer/weights/yolox-nano-person-bundled.onnx",

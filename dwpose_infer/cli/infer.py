@@ -86,6 +86,22 @@ def _infer(given: Mapping[str, Any]) -> int:
     return run(options_of(given))
 
 
+class _PrintSchema(argparse.Action):
+    """Prints a schema and ends the command, as `--version` does."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        from ..formats.json_schema import json_schema
+
+        print(json_schema(str(values)), end="")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dwpose-infer",
@@ -105,6 +121,15 @@ def _parser() -> argparse.ArgumentParser:
     add_standard_options(parser)
     parser.add_argument(
         "--env", action="store_true", help="print what this machine can run and why not, and stop"
+    )
+    parser.add_argument(
+        "--schema",
+        action=_PrintSchema,
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        choices=("json", "openpose", "coco", "coco-dataset"),
+        help="print the JSON Schema of the files of a format (json: also of lines of .jsonl and "
+        "--json), and stop",
     )
     _add_outputs(parser.add_argument_group("results"))
     add_model_options(parser.add_argument_group("models and where they run"))
