@@ -60,6 +60,11 @@ class PoseClip:
         return np.array(times_s, np.float64)
 
     @property
+    def has_times(self) -> bool:
+        """Whether the time of every frame is known."""
+        return all(frame.time_s is not None for frame in self.frames)
+
+    @property
     def ids(self) -> Int64Array | None:
         """(P,) int64, all identities in ascending order; None where people were not tracked."""
         return identities([frame.result for frame in self.frames])
