@@ -70,7 +70,7 @@ class Tracks:
 def tracks_of(clip: PoseClip, *, frame_rate: float | None = None) -> Tracks:
     """Returns the points of a clip by person; by place in the frame where it was not tracked.
 
-    A frame without points is put where frames are missing, that is where the index grows by more
+    Frames without points are put where frames are missing, that is where the index grows by more
     than it mostly does, so that no line and no speed leads across.
 
     Args:
@@ -99,7 +99,7 @@ def tracks_of(clip: PoseClip, *, frame_rate: float | None = None) -> Tracks:
 def apart_where_frames_miss(
     indices: Int64Array, times: Float64Array, points: Float32Array
 ) -> tuple[Float64Array, Float32Array]:
-    """Puts a frame without points into each hole of a clip.
+    """Puts frames without points into the holes of a clip: where the first and last miss.
 
     Args:
         indices: (T,) int64, ascending. A hole is where they grow by more than their median step.
@@ -107,14 +107,21 @@ def apart_where_frames_miss(
         points: (T, ...) float32.
 
     Returns:
-        Times and points with one more frame for each hole, half-way in time, all NaN.
+        Times and points with one more frame for each hole, two where more than one frame is
+        missing; all NaN.
     """
     steps = np.diff(indices)
     if len(steps) == 0:
         return times, points
-    (holes,) = np.nonzero(steps > np.median(steps))
-    between = (times[holes] + times[holes + 1]) / 2
-    return np.insert(times, holes + 1, between), np.insert(points, holes + 1, np.nan, axis=0)
+    usual = np.median(steps)
+    (holes,) = np.nonzero(steps > usual)
+    several = steps[holes] > 2 * usual
+    frame_time = np.diff(times)[holes] * np.where(several, usual / steps[holes], 0.5)
+    first = times[holes] + frame_time
+    last = (times[holes + 1] - frame_time)[several]
+    places = np.concatenate([holes, holes[several]]) + 1
+    times = np.insert(times, places, np.concatenate([first, last]))
+    return times, np.insert(points, places, np.nan, axis=0)
 
 
 def without_low_scores(points: Float32Array, min_score: float) -> Float64Array:
@@ -220,7 +227,9 @@ def presence(keypoints: Float64Array) -> Float64Array:
     Returns:
         (T,) float64, from 0 to 1.
     """
-    return (~np.isnan(keypoints).any(axis=-1)).mean(axis=-1)
+    there = ~np.isnan(keypoints).any(axis=-1)
+    share: Float64Array = there.mean(axis=-1)
+    return share
 
 
 def score_band(scores: Float32Array) -> Float64Array:
@@ -247,4 +256,5 @@ def _pair(keypoints: Float64Array, name: str) -> tuple[Float64Array, Float64Arra
 
 
 def _distance(first_xy: Float64Array, last_xy: Float64Array) -> Float64Array:
-    return np.linalg.norm(first_xy - last_xy, axis=-1)
+    distance: Float64Array = np.linalg.norm(first_xy - last_xy, axis=-1)
+    return distance

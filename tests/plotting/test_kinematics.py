@@ -119,12 +119,12 @@ def test_presence_and_band_of_scores():
 
 
 def test_a_missing_frame_is_a_gap_whatever_the_stride():
-    points = np.arange(4, dtype=np.float32).reshape(4, 1)
+    points = np.arange(6, dtype=np.float32).reshape(6, 1)
     times, apart = kinematics.apart_where_frames_miss(
-        np.array([0, 3, 9, 12]), xy(0, 0.1, 0.3, 0.4), points
-    )
-    np.testing.assert_allclose(times, [0, 0.1, 0.2, 0.3, 0.4])
-    np.testing.assert_array_equal(apart.ravel(), [0, 1, NAN, 2, 3])
+        np.array([0, 3, 9, 12, 15, 30]), xy(0, 0.1, 0.3, 0.4, 0.5, 1), points
+    )  # every third frame: one is missing after 3, four after 15
+    np.testing.assert_allclose(times, [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.9, 1])
+    np.testing.assert_array_equal(apart.ravel(), [0, 1, NAN, 2, 3, 4, NAN, NAN, 5])
     same, _ = kinematics.apart_where_frames_miss(np.array([4, 5]), xy(0, 1), points[:2])
     np.testing.assert_array_equal(same, [0, 1])
 
