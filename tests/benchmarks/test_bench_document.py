@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from dwpose_infer.benchmarks.cli import main
 from dwpose_infer.benchmarks.complexity.result import ComplexityDocument, ComplexityRow
@@ -11,6 +13,8 @@ from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.readme_tables import document_types
 from dwpose_infer.errors import FormatError, InputError, OutputError
 from dwpose_infer.files.document import header_of, read_document, to_json, write_document
+
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
 
 @pytest.fixture
@@ -109,6 +113,20 @@ def test_every_benchmark_has_a_name_of_its_own_and_a_schema(capsys):
         definition = schema["$defs"][kind.__name__]
         assert definition["additionalProperties"] is False
         assert definition["properties"]["benchmark"]["enum"] == [name]
+
+
+@pytest.mark.parametrize("kind", document_types(), ids=lambda kind: header_of(kind)["benchmark"])
+def test_committed_results_are_what_their_schema_says(kind):
+    schema = Draft202012Validator(json.loads(json_schema(kind)))
+    documents = [json.loads(path.read_bytes()) for path in RESULTS.rglob("*.json")]
+    name = header_of(kind)["benchmark"]
+    found = [each for each in documents if isinstance(each, dict) and each.get("benchmark") == name]
+    assert found
+    for document in found:
+        schema.validate(document)
+        assert not schema.is_valid({**document, "unknown": 1})
+        for key in ("benchmark", "schema_version"):
+            assert not schema.is_valid({**document, key: "another"})
 
 
 def test_schema_of_an_unknown_benchmark(capsys):
