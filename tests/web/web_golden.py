@@ -181,7 +181,7 @@ def _result(rng: np.random.Generator) -> dict[str, object]:
 
 def _openpose(rng: np.random.Generator, size_wh: tuple[int, int]) -> dict[str, object]:
     result = _persons(rng, 2, (400, 300))
-    canvas_bgr = draw_openpose(result, size=size_wh, min_score=0.4)
+    canvas_bgr = draw_openpose(result, size=size_wh, min_score=0.4, fit="stretch")
     packed = zlib.compress(canvas_bgr[:, :, ::-1].tobytes(), 9)
     return {
         **_arrays(result),
