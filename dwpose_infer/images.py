@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .errors import InputError, InvalidArgumentError
 from .picture_file import check_size, decode_file, from_pil
-from .picture_url import fetch_picture, is_url, short
+from .picture_url import DEFAULT_ACCESS, UrlAccess, fetch_picture, is_url, short
 from .pixel_values import UInt8Array, convert, on_white, to_uint8
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def read_image(
     color: ColorOrder = "bgr",
     max_pixels: int = MAX_PIXELS,
     max_value: float | None = None,
+    urls: UrlAccess = DEFAULT_ACCESS,
 ) -> UInt8Array:
     """Reads a picture.
 
@@ -99,6 +100,7 @@ def read_image(
         max_value: The value of white in an array, or in a grey PIL picture deeper than 8 bits.
             None decides: bytes span 0..255, floats 0..1 or 0..255 by their largest value, other
             integers 8, 10, 12, 14 or 16 bits, the least that holds them.
+        urls: Where URLs and their redirects may lead.
 
     Returns:
         (H, W, 3) uint8, BGR, C-contiguous. An array that already has this form is returned
@@ -109,7 +111,8 @@ def read_image(
             an array's shape or values cannot be a picture's.
         InvalidArgumentError: `source` is of another type, or `color` or `max_value` is unusable.
     """
-    return read_and_log(source, color=color, max_pixels=max_pixels, max_value=max_value).image_bgr
+    options = {"max_pixels": max_pixels, "max_value": max_value, "urls": urls}
+    return read_and_log(source, color=color, **options).image_bgr
 
 
 def read_and_log(source: ImageSource, **options: Any) -> ReadPicture:
@@ -127,6 +130,7 @@ def read_picture(
     color: ColorOrder = "bgr",
     max_pixels: int = MAX_PIXELS,
     max_value: float | None = None,
+    urls: UrlAccess = DEFAULT_ACCESS,
 ) -> ReadPicture:
     """Reads a picture as `read_image` does, and says what was left out, altered or assumed."""
     if color not in ("bgr", "rgb"):
@@ -149,7 +153,7 @@ def read_picture(
         )
     if isinstance(source, (str, PathLike)):
         name = fspath(source)
-        data = fetch_picture(name) if is_url(name) else _read_file(Path(name))
+        data = fetch_picture(name, urls=urls) if is_url(name) else _read_file(Path(name))
         return ReadPicture(*decode_file(data, name=name, max_pixels=max_pixels))
     if hasattr(source, "getbands") and hasattr(source, "convert"):
         picture = from_pil(

@@ -18,6 +18,7 @@ from .detector import Detections
 from .errors import DwposeError
 from .given_boxes import read_fitting
 from .images import ColorOrder, ImageSource, ReadPicture, read_and_log
+from .picture_url import DEFAULT_ACCESS, UrlAccess
 
 UInt8Array = npt.NDArray[np.uint8]
 OnError = Literal["raise", "return"]
@@ -57,6 +58,7 @@ class PictureInput:
         *,
         color: ColorOrder,
         max_pixels: int,
+        urls: UrlAccess = DEFAULT_ACCESS,
     ) -> PictureInput:
         """Returns a picture that a caller gives, named where its source has a name.
 
@@ -65,9 +67,10 @@ class PictureInput:
             persons: Its persons, who are checked to be on it when it is read.
             color: Channel order of an array.
             max_pixels: A larger picture is refused before it is decoded.
+            urls: Where a URL and its redirects may lead.
         """
         name = getattr(source, "name", None) if hasattr(source, "read") else source
-        read = partial(read_and_log, source, color=color, max_pixels=max_pixels)
+        read = partial(read_and_log, source, color=color, max_pixels=max_pixels, urls=urls)
         return cls(
             read if persons is None else partial(read_fitting, read, persons),
             fspath(name) if isinstance(name, (str, PathLike)) else None,

@@ -1,4 +1,4 @@
-"""Pictures behind URLs: fetched within limits of size and time, and from where was asked."""
+"""What is behind URLs: within limits of size and time, and from where was asked."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import ipaddress
 import re
 import socket
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ._version import __version__
-from .errors import InputError
+from .errors import InputError, InvalidArgumentError
 
 if TYPE_CHECKING:
     import requests
@@ -60,16 +62,73 @@ def short(name: str) -> str:
     return name if len(name) <= MAX_SHOWN else f"{name[:80]}... ({len(name):,} characters)"
 
 
+@dataclass(frozen=True, slots=True)
+class UrlAccess:
+    """Where URLs may lead.
+
+    The URL that was given may name any machine, a camera at home among them. What a server's
+    redirect or playlist names may not: a stranger's URL cannot make this machine ask servers that
+    only it can reach.
+
+    Attributes:
+        hosts: Names of the hosts that are asked, in URLs, redirects and playlists alike;
+            ".example.org" stands for all below example.org. None is for all.
+        allow_private: Follow redirects and playlists from the public internet to addresses that
+            are not public (loopback, link-local, private networks), and from https to http.
+    """
+
+    hosts: tuple[str, ...] | None = None
+    allow_private: bool = False
+
+    @classmethod
+    def of(cls, hosts: Sequence[str] | None, *, allow_private: bool) -> UrlAccess:
+        """Returns the rule of a list of hosts as users give it.
+
+        Raises:
+            InvalidArgumentError: An entry is no name of a host.
+        """
+        if isinstance(hosts, str):
+            raise InvalidArgumentError(f"url_hosts is a list of names; give [{hosts!r}]")
+        for host in hosts or ():
+            if not host.strip(".") or re.search(r"[/@\s*]|://", host):
+                raise InvalidArgumentError(
+                    f"{host!r} is no name of a host; give the name alone, as in example.org, or "
+                    ".example.org for all below it"
+                )
+        named = None if hosts is None else tuple(host.lower().strip("[]") for host in hosts)
+        return cls(named, allow_private)
+
+    def check_host(self, url: str, name: str) -> None:
+        """Raises an `InputError` that begins with `name` unless the URL's host may be asked."""
+        if self.hosts is None:
+            return
+        host = (split_url(url).hostname or "").lower()
+        for known in self.hosts:
+            if host == known or (known.startswith(".") and host.endswith(known)):
+                return
+        raise InputError(
+            f"{name} leads to {host or 'no host'}, which is not among the hosts allowed: "
+            f"{', '.join(self.hosts) or 'none'}"
+        )
+
+    def check_step(self, url: str, target: str, name: str) -> None:
+        """Raises an `InputError` that begins with `name` unless `target` may follow on `url`."""
+        if not self.allow_private:
+            _check_step(url, target, name)
+        self.check_host(target, name)
+
+
+DEFAULT_ACCESS = UrlAccess()
+
+
 def fetch_picture(
-    url: str, *, private_redirects: bool = False, deadline_s: float = DEADLINE_S
+    url: str, *, urls: UrlAccess = DEFAULT_ACCESS, deadline_s: float = DEADLINE_S
 ) -> bytes:
     """Fetches what a URL delivers, `MAX_URL_BYTES` at most.
 
     Args:
         url: An http or https URL.
-        private_redirects: Follow redirects from the public internet to addresses that are not
-            public, and from https to http. Off, a stranger's URL cannot make this machine ask
-            servers that only it can reach.
+        urls: Where it, and its redirects, may lead.
         deadline_s: Seconds after which it is given up, 20 more where nothing arrives at all.
 
     Raises:
@@ -87,8 +146,9 @@ def fetch_picture(
     split_url(url)
     try:
         with requests.Session() as session:
-            session.headers["User-Agent"] = f"dwpose-infer/{__version__}"
-            return _fetch(session, url, name, private_redirects, time.monotonic() + deadline_s)
+            ends_s = time.monotonic() + deadline_s
+            with open_url(session, url, name, urls=urls) as response:
+                return _body(response, name, ends_s)
     except requests.HTTPError as error:
         response = error.response
         raise InputError(
@@ -100,17 +160,43 @@ def fetch_picture(
         raise InputError(f"this is no URL that can be read: {error}") from error
 
 
-def _fetch(
-    session: requests.Session, url: str, name: str, private_redirects: bool, deadline_s: float
-) -> bytes:
+def open_url(
+    session: requests.Session,
+    url: str,
+    name: str,
+    *,
+    urls: UrlAccess,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = SILENCE_S,
+) -> requests.Response:
+    """Returns the answer of a URL, or of the one its redirects lead to, its body not yet read.
+
+    Args:
+        session: Asks.
+        url: An http or https URL.
+        name: What errors call it.
+        urls: Where it, and its redirects, may lead.
+        headers: Further headers.
+        timeout_s: Seconds allowed to connect, and between two pieces of the answer.
+
+    Raises:
+        InputError: It leads where it may not.
+        requests.RequestException: There is no answer, or none that is good.
+    """
+    urls.check_host(url, name)
+    session.headers["User-Agent"] = f"dwpose-infer/{__version__}"
     for _ in range(MAX_REDIRECTS + 1):
-        with session.get(url, timeout=SILENCE_S, stream=True, allow_redirects=False) as response:
-            if not response.is_redirect:
+        response = session.get(
+            url, headers=headers, timeout=timeout_s, stream=True, allow_redirects=False
+        )
+        if not response.is_redirect:
+            if not response.ok:
+                response.close()
                 response.raise_for_status()
-                return _body(response, name, deadline_s)
-            target = urljoin(url, response.headers["location"])
-        if not private_redirects:
-            _check_redirect(url, target, name)
+            return response
+        target = urljoin(url, response.headers["location"])
+        response.close()
+        urls.check_step(url, target, name)
         url = target
     raise InputError(f"{name} cannot be read: more than {MAX_REDIRECTS} redirects")
 
@@ -138,16 +224,17 @@ def _check_whole(name: str, size_bytes: int, announced_bytes: int) -> None:
         raise InputError(f"{name} broke off after {size_bytes:,} of {announced_bytes:,} bytes")
 
 
-def _check_redirect(url: str, target: str, name: str) -> None:
+def _check_step(url: str, target: str, name: str) -> None:
     origin, goal = urlsplit(url), urlsplit(target)
     if goal.scheme not in ("http", "https"):
         raise InputError(f"{name} leads to a {goal.scheme or 'strange'} address, not to http(s)")
     if origin.scheme == "https" and goal.scheme == "http":
-        raise InputError(f"{name} leads from https to http, where anybody may change the picture")
+        raise InputError(f"{name} leads from https to http, where anybody may change what comes")
     strange = _kinds(goal.hostname) - _kinds(origin.hostname) - {"public"}
     if strange:
         raise InputError(
-            f"{name} leads to a {sorted(strange)[0]} address; give that URL itself if it is meant"
+            f"{name} leads to a {sorted(strange)[0]} address; give that URL itself if it is meant, "
+            "or allow private URLs"
         )
 
 

@@ -20,6 +20,7 @@ from .estimator import DEFAULT_MAX_BATCH, PoseEstimator
 from .given_boxes import persons_per_picture
 from .images import MAX_PIXELS, ColorOrder, ImageSource, as_sources
 from .picture_groups import PictureInput
+from .picture_url import UrlAccess
 from .pipeline import detector_options, open_pipeline
 from .preference import Preference
 from .results import PoseResult
@@ -78,6 +79,8 @@ class Predictor(ClosesOnExit):
         flip_test: bool = False,
         color: ColorOrder = "bgr",
         max_pixels: int = MAX_PIXELS,
+        url_hosts: Sequence[str] | None = None,
+        allow_private_urls: bool = False,
         offline: bool | None = None,
         progress: bool = False,
     ) -> None:
@@ -124,6 +127,10 @@ class Predictor(ClosesOnExit):
                 package onnx has to be installed.
             color: Channel order of arrays given as pictures, unless a call says otherwise.
             max_pixels: Larger pictures are refused before they are decoded.
+            url_hosts: Hosts that are asked for pictures and videos, in URLs, their redirects and
+                playlists; ".example.org" stands for all below it. None is for all.
+            allow_private_urls: Follow redirects and playlists from the internet into private
+                networks, and from https to http. A private URL that is given needs no permission.
             offline: Forbid downloads; None obeys the environment variable DWPOSE_OFFLINE.
             progress: Show on standard error how models are downloaded and engines are built.
 
@@ -140,6 +147,7 @@ class Predictor(ClosesOnExit):
         """
         self._color = color
         self._max_pixels = max_pixels
+        self._urls = UrlAccess.of(url_hosts, allow_private=allow_private_urls)
         runtime = Runtime(
             backend=backend,
             device=device,
@@ -295,7 +303,8 @@ class Predictor(ClosesOnExit):
             score_threshold=score_threshold, max_persons=max_persons, prefer=prefer
         )
         find = partial(results_of, pipeline, whole_image=whole_image, on_error=on_error)
-        picture = partial(PictureInput.of, color=color or self._color, max_pixels=self._max_pixels)
+        limits: dict[str, Any] = {"max_pixels": self._max_pixels, "urls": self._urls}
+        picture = partial(PictureInput.of, color=color or self._color, **limits)
         if isinstance(images, Iterator) and not hasattr(images, "read"):
             if boxes is not None:
                 raise InvalidArgumentError(
@@ -374,7 +383,8 @@ class Predictor(ClosesOnExit):
             whole_image=whole_image,
             on_error=on_error,
         )
-        return open_stream(self._pipeline, source, settings, start=start, end=end, stride=stride)
+        open_ = partial(open_stream, start=start, end=end, stride=stride, urls=self._urls)
+        return open_(self._pipeline, source, settings)
 
     def warmup(self) -> None:
         """Runs the networks once on empty pictures, so that the first real call is not slower."""

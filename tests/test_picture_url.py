@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from dwpose_infer import picture_url
-from dwpose_infer.errors import InputError
-from dwpose_infer.picture_url import fetch_picture, is_url, without_password
+from dwpose_infer.errors import InputError, InvalidArgumentError
+from dwpose_infer.picture_url import UrlAccess, fetch_picture, is_url, without_password
 
 BODY = bytes(range(256)) * 40
 
@@ -123,7 +123,7 @@ def addresses(monkeypatch):
 )
 def test_redirects_that_are_not_followed(addresses, origin, target, complaint):
     with pytest.raises(InputError, match=complaint):
-        picture_url._check_redirect(origin, target, "it")
+        UrlAccess().check_step(origin, target, "it")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_redirects_that_are_not_followed(addresses, origin, target, complaint):
     ],
 )
 def test_redirects_that_are_followed(addresses, origin, target):
-    picture_url._check_redirect(origin, target, "it")
+    UrlAccess().check_step(origin, target, "it")
 
 
 def test_redirects_to_private_addresses_may_be_allowed(server, monkeypatch):
@@ -144,7 +144,42 @@ def test_redirects_to_private_addresses_may_be_allowed(server, monkeypatch):
     url = f"{server}/to/http://localhost:{port}/picture.png"
     with pytest.raises(InputError, match="leads to a localhost address"):
         fetch_picture(url)
-    assert fetch_picture(url, private_redirects=True) == BODY
+    assert fetch_picture(url, urls=UrlAccess(allow_private=True)) == BODY
+
+
+def test_hosts_may_be_limited_in_urls_and_redirects(server):
+    port = server.rpartition(":")[2]
+    url = f"{server}/to/http://localhost:{port}/picture.png"
+    both = UrlAccess.of(["127.0.0.1", "LOCALHOST"], allow_private=False)
+    assert fetch_picture(url, urls=both) == BODY
+    one = UrlAccess.of(["127.0.0.1"], allow_private=True)
+    assert fetch_picture(f"{server}/moved", urls=one) == BODY
+    with pytest.raises(InputError, match="leads to localhost, which is not among the hosts"):
+        fetch_picture(url, urls=one)
+    with pytest.raises(InputError, match=r"leads to 127.0.0.1, which is not among .*: example.org"):
+        fetch_picture(url, urls=UrlAccess(("example.org",)))
+
+
+def test_a_dot_before_a_host_is_for_all_below_it():
+    urls = UrlAccess.of([".example.org", "[::1]"], allow_private=False)
+    for allowed in ("http://a.example.org/x", "https://A.B.Example.org", "http://[::1]:80/x"):
+        urls.check_host(allowed, "it")
+    for refused in ("http://example.org/", "http://anexample.org/", "http://example.org.evil.net/"):
+        with pytest.raises(InputError, match="not among the hosts"):
+            urls.check_host(refused, "it")
+
+
+@pytest.mark.parametrize(
+    "host", ["http://example.org", "example.org/a", "", "*.example.org", "a b"]
+)
+def test_what_is_no_host(host):
+    with pytest.raises(InvalidArgumentError, match="no name of a host"):
+        UrlAccess.of([host], allow_private=False)
+
+
+def test_a_text_is_no_list_of_hosts():
+    with pytest.raises(InvalidArgumentError, match="is a list of names"):
+        UrlAccess.of("example.org", allow_private=False)
 
 
 def test_names():

@@ -135,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     add_model_options(parser.add_argument_group("models and where they run"))
     _add_persons(parser.add_argument_group("persons and keypoints"))
     _add_videos(parser.add_argument_group("videos and cameras"))
+    _add_urls(parser.add_argument_group("URLs"))
     add_format_options(parser.add_argument_group("formats and drawings"))
     return parser
 
@@ -261,6 +262,23 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
         type=positive_number,
         metavar="N",
         help="refuse pictures of more pixels (default: 178 million)",
+    )
+
+
+def _add_urls(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--url-hosts",
+        action="extend",
+        type=lambda text: text.split(","),
+        metavar="HOST[,HOST]",
+        help="ask these hosts only, in URLs, their redirects and playlists; .example.org is for "
+        "all below it (default: all)",
+    )
+    group.add_argument(
+        "--allow-private-urls",
+        action="store_true",
+        help="follow redirects and playlists from the internet into private networks, and from "
+        "https to http; a private URL that you give needs no permission",
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from ..canvas import CanvasFit
 from ..errors import InvalidArgumentError
 from ..inputs import Clip, Picture, is_sequence
+from ..picture_url import UrlAccess
 from ..preference import Preference
 from ..runtime import Runtime
 from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
@@ -19,6 +20,7 @@ from .outputs import DrawStyle
 from .presets import with_preset
 
 CLIP_OPTIONS = ("start", "end", "stride", "detect_every", "track", "smooth", "preview")
+URL_OPTIONS = ("url_hosts", "allow_private_urls")
 PICTURE_OPTIONS = ("max_pixels", "annotations")
 
 OF_FORMAT = {
@@ -69,6 +71,8 @@ class InferOptions:
     drop_weak_hands: bool
     keep_doubtful: bool
     max_pixels: int | None
+    url_hosts: Sequence[str] | None
+    allow_private_urls: bool
     openpose_body: Literal[18, 25, 133] = 18
     openpose_confidence: Literal["real", "binary"] = "real"
     openpose_folder: Literal["keypoints", "json"] = "keypoints"
@@ -93,6 +97,11 @@ class InferOptions:
     preset: str
     stated: frozenset[str]
     runtime: Runtime
+
+    @property
+    def urls(self) -> UrlAccess:
+        """Where URLs may lead."""
+        return UrlAccess.of(self.url_hosts, allow_private=self.allow_private_urls)
 
     @property
     def pose_settings(self) -> str:
@@ -178,9 +187,11 @@ def check_inputs(options: InferOptions, pictures: Sequence[Picture], clips: Sequ
         raise InvalidArgumentError(
             "--sequence takes folders and patterns for videos, and no input is one"
         )
+    sources = [each.source for each in pictures] + [each.source for each in clips]
     for names, kind, found in (
         (CLIP_OPTIONS, "videos and cameras", clips),
         (PICTURE_OPTIONS, "pictures that are no videos", pictures),
+        (URL_OPTIONS, "URLs", [each for each in sources if "://" in each]),
     ):
         idle = [_flag(name) for name in names if name in options.stated]
         if idle and not found:

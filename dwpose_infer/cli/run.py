@@ -19,7 +19,7 @@ from ..images import MAX_PIXELS, ReadPicture, read_picture
 from ..inputs import STDIN, Clip, Picture, find_inputs
 from ..keypoints import KEYPOINT_INDEX
 from ..picture_groups import PictureInput
-from ..picture_url import short, without_password
+from ..picture_url import UrlAccess, short, without_password
 from ..pipeline import Found, Pipeline, detector_options, open_pipeline
 from ..results import PoseResult
 from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
@@ -263,7 +263,7 @@ def _predict_all(
     from tqdm import tqdm
 
     shown = sys.stderr.isatty() and not options.quiet and len(pictures) > 1
-    read = partial(_read, max_pixels=options.max_pixels or MAX_PIXELS)
+    read = partial(_read, max_pixels=options.max_pixels or MAX_PIXELS, urls=options.urls)
     groups = pipeline.keeping(options.max_persons).run(
         [PictureInput(partial(read, each), source=each.source) for each in pictures],
         whole_image=options.whole_image,
@@ -298,9 +298,9 @@ def _done(
     return [_failure(picture, found)]
 
 
-def _read(picture: Picture, *, max_pixels: int) -> ReadPicture:
+def _read(picture: Picture, *, max_pixels: int, urls: UrlAccess) -> ReadPicture:
     source = sys.stdin.buffer.read() if picture.source == STDIN else picture.source
-    return read_picture(source, max_pixels=max_pixels)
+    return read_picture(source, max_pixels=max_pixels, urls=urls)
 
 
 def _finish(options: InferOptions, result: PoseResult, source: str) -> PoseResult:

@@ -172,6 +172,7 @@ def _open(options: InferOptions, clip: Clip) -> Source:
         end=None if live else options.end,
         stride=options.stride,
         frame_rate=options.frame_rate,
+        urls=options.urls,
     )
 
 

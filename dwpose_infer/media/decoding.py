@@ -13,11 +13,13 @@ import numpy as np
 
 from ..closing import ClosesOnExit
 from ..errors import InputError
+from ..picture_url import DEFAULT_ACCESS, UrlAccess
 from .fragments import Beginning, open_whole_fragments
 from .frames import UInt8Array
 from .hdr import TRANSFERS, ToneMapper
 from .libraries import require_av
 from .orientation import orientation_of, oriented_size, turn_upright
+from .web_files import WebFiles, open_by_rule
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ class Decoder(ClosesOnExit):
         name: What error messages call it.
         container: PyAV's container.
         stream: PyAV's video stream.
-        read_error: Base of the errors that PyAV raises while it reads.
+        read_error: Bases of the errors that come while it is read.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Decoder(ClosesOnExit):
         options: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         low_delay: bool = False,
+        urls: UrlAccess = DEFAULT_ACCESS,
     ) -> None:
         """Opens the container.
 
@@ -118,20 +121,21 @@ class Decoder(ClosesOnExit):
             timeout_s: Longest wait for the connection and for each packet; None for files.
             low_delay: Decode with threads within a frame, not across frames, which hold back
                 as many frames as there are threads.
+            urls: Where a URL may lead.
 
         Raises:
             InputError: It cannot be opened or has no video stream.
             MissingDependencyError: PyAV is not installed.
         """
         self._av = av = require_av("reading videos")
-        self.read_error: type[Exception] = av.error.FFmpegError
+        self.read_error: tuple[type[Exception], ...] = (av.error.FFmpegError, InputError)
         self.name = name
         self._beginning: Beginning | None = None
-        timeout = None if timeout_s is None else (timeout_s, timeout_s)
+        self._web: WebFiles | None = None
         try:
-            self.container = self._open(target, dict(options or {}), timeout)
-        except av.error.FFmpegError as error:
-            self._close_beginning()
+            self.container = self._open(target, dict(options or {}), timeout_s, urls)
+        except self.read_error as error:
+            self._close_files()
             raise InputError(f"{name}: {_reason(av, error, timeout_s)}") from error
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise InputError(f"{name} cannot be opened: {error}") from error
@@ -147,11 +151,17 @@ class Decoder(ClosesOnExit):
         self._begin_pts: int | None = None
         self._key_pts: int | None = None
 
-    def _open(self, target: str, options: dict[str, str], timeout: Any) -> Any:
+    def _open(
+        self, target: str, options: dict[str, str], timeout_s: float | None, urls: UrlAccess
+    ) -> Any:
         try:
-            return self._av.open(target, "r", options=options, timeout=timeout)
+            if timeout_s is None:
+                return self._av.open(target, "r", options=options)
+            limits: dict[str, Any] = {"timeout_s": timeout_s, "urls": urls}
+            container, self._web = open_by_rule(self._av, target, options=options, **limits)
+            return container
         except self._av.error.EOFError:
-            if timeout is None:
+            if timeout_s is None:
                 self._beginning = open_whole_fragments(Path(target))
             if self._beginning is None:
                 raise
@@ -226,7 +236,10 @@ class Decoder(ClosesOnExit):
         """
         while True:
             try:
-                yield from self.container.demux(self.stream)
+                for packet in self.container.demux(self.stream):
+                    if self._web is not None and self._web.problem is not None:
+                        raise self._web.problem
+                    yield packet
             except IndexError:
                 continue
             return
@@ -363,15 +376,18 @@ class Decoder(ClosesOnExit):
     def close(self) -> None:
         """Closes the container; may be called again."""
         self.container.close()
-        self._close_beginning()
+        self._close_files()
 
-    def _close_beginning(self) -> None:
-        if self._beginning is not None:
-            self._beginning.close()
+    def _close_files(self) -> None:
+        for file in (self._beginning, self._web):
+            if file is not None:
+                file.close()
 
 
 def _reason(av: Any, error: Exception, timeout_s: float | None) -> str:
     """Returns in words why a container cannot be opened or read on."""
+    if isinstance(error, InputError):
+        return str(error)
     if isinstance(error, (av.error.ExitError, TimeoutError)):
         return f"nothing came within {timeout_s:g} s" if timeout_s else "the read timed out"
     if isinstance(error, FileNotFoundError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import InputError
+from ..picture_url import DEFAULT_ACCESS, UrlAccess
 from .decoding import Decoded, Decoder
 from .frames import DamagedFrame, Frame, SourceItem
 from .reading_ahead import ReadingAhead
@@ -48,13 +49,16 @@ class NetworkStream(ReadingAhead):
         reconnected: Number of times the stream broke off and came back.
     """
 
-    def __init__(self, url: str, *, name: str, policy: Reconnection) -> None:
+    def __init__(
+        self, url: str, *, name: str, policy: Reconnection, urls: UrlAccess = DEFAULT_ACCESS
+    ) -> None:
         """Connects and decodes the first frame.
 
         Args:
             url: Where it is.
             name: What error messages call it; without a password.
             policy: When to give up.
+            urls: Where it may lead.
 
         Raises:
             InputError: Nothing comes, or no video.
@@ -66,6 +70,7 @@ class NetworkStream(ReadingAhead):
         self.reconnected = 0
         self._url = url
         self._policy = policy
+        self._urls = urls
         self._decoder = self._connect()
         try:
             self._steps = self._decoder.decode()
@@ -85,6 +90,7 @@ class NetworkStream(ReadingAhead):
             options=options,  # over UDP, the default, frames are lost and come damaged
             timeout_s=self._policy.timeout_s,
             low_delay=True,
+            urls=self._urls,
         )
 
     def _first_frame(self) -> object:

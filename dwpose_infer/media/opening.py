@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, Union
 from ..errors import InputError, InvalidArgumentError
 from ..files.atomic import is_file, is_folder, is_there
 from ..picture_file import PICTURE_SUFFIXES
-from ..picture_url import split_url, without_password
+from ..picture_url import DEFAULT_ACCESS, UrlAccess, split_url, without_password
 from .frames import Source
 from .image_sequence import (
     DEFAULT_FRAME_RATE,
@@ -27,6 +27,7 @@ from .network_stream import NetworkStream, Reconnection
 from .opencv_capture import OpenCVCapture
 from .span import Position, Span, make_span
 from .video_file import VideoFile
+from .web_files import resolved_url
 
 SourceLike: TypeAlias = Union[str, "PathLike[str]", int, Sequence[Union[str, "PathLike[str]"]]]
 """What `open_source` reads: a path, a URL, a camera's number, or a list of pictures."""
@@ -48,6 +49,7 @@ def open_source(
     stride: int = 1,
     frame_rate: float | Fraction | None = None,
     reconnection: Reconnection | None = None,
+    urls: UrlAccess = DEFAULT_ACCESS,
 ) -> Source:
     """Opens a clip, a camera, a stream or a row of pictures.
 
@@ -62,6 +64,7 @@ def open_source(
         frame_rate: Frames per second of pictures; None takes 25. Not for the others, which
             know theirs.
         reconnection: When to give up a live stream; None takes `Reconnection()`.
+        urls: Where URLs, their redirects and playlists may lead.
 
     Returns:
         The source, open, its first frame decoded. Iterate over it once, and close it or use it
@@ -95,7 +98,7 @@ def open_source(
     scheme = split_url(target).scheme.lower() if "://" in target else ""
     if scheme in LIVE_SCHEMES | RECORDED_SCHEMES:
         _require_no_rate(frame_rate, target)
-        return _open_url(target, scheme, span, reconnection or Reconnection())
+        return _open_url(target, scheme, span, reconnection or Reconnection(), urls)
     if scheme:
         known = ", ".join(sorted(LIVE_SCHEMES | RECORDED_SCHEMES))
         raise InputError(f"{target}: URLs of this kind cannot be read; known are {known}")
@@ -133,24 +136,26 @@ def _open_list(paths: object, span: Span, frame_rate: float | Fraction | None) -
     return ImageSequence(pictures, name=f"{len(paths)} pictures", frame_rate=rate, span=span)
 
 
-def _open_url(url: str, scheme: str, span: Span, policy: Reconnection) -> Source:
+def _open_url(url: str, scheme: str, span: Span, policy: Reconnection, urls: UrlAccess) -> Source:
     name = without_password(url)
+    urls.check_host(url, name)
     timeout_s = policy.timeout_s
     if find_av() is None:
         if scheme in LIVE_SCHEMES:
             _require_no_part(span, name)
         is_live = scheme in LIVE_SCHEMES
+        url = resolved_url(url, name, urls=urls, timeout_s=timeout_s)
         return OpenCVCapture(url, name=name, is_live=is_live, span=span, timeout_s=timeout_s)
     if scheme in RECORDED_SCHEMES:
-        source = VideoFile(url, name=name, span=Span(), timeout_s=timeout_s)
+        source = VideoFile(url, name=name, span=Span(), timeout_s=timeout_s, urls=urls)
         if source.has_end:
             if span == Span():
                 return source
             source.close()
-            return VideoFile(url, name=name, span=span, timeout_s=timeout_s)
+            return VideoFile(url, name=name, span=span, timeout_s=timeout_s, urls=urls)
         source.close()
     _require_no_part(span, name)
-    return NetworkStream(url, name=name, policy=policy)
+    return NetworkStream(url, name=name, policy=policy, urls=urls)
 
 
 def _camera_number(target: object) -> int | None:

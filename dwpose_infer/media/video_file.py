@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ..errors import InputError
+from ..picture_url import DEFAULT_ACCESS, UrlAccess
 from .cut_off import missing_end
 from .decoding import Decoded, Decoder
 from .frames import DamagedFrame, Frame, SourceItem
@@ -30,7 +31,15 @@ _SEEK_BACK_S: Final = (0.0, 10.0)
 class VideoFile(ReadingAhead):
     """A clip that can be read from its beginning to its end."""
 
-    def __init__(self, target: str, *, name: str, span: Span, timeout_s: float | None) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        name: str,
+        span: Span,
+        timeout_s: float | None,
+        urls: UrlAccess = DEFAULT_ACCESS,
+    ) -> None:
         """Opens the clip and decodes its first frame wanted.
 
         Args:
@@ -39,6 +48,7 @@ class VideoFile(ReadingAhead):
             span: The part wanted. Unless it begins where the clip does, the whole file is read
                 through once, without decoding it, to number its frames.
             timeout_s: Longest wait for a server; None for files.
+            urls: Where a URL may lead.
 
         Raises:
             InputError: It cannot be read, or holds no video or no frame of the part wanted.
@@ -50,9 +60,9 @@ class VideoFile(ReadingAhead):
         self._span = span
         self._known_pts: list[int] = []
         if not span.begins_at_zero:
-            with Decoder(name, target, timeout_s=timeout_s) as scanned:
+            with Decoder(name, target, timeout_s=timeout_s, urls=urls) as scanned:
                 self._known_pts = scanned.presentation_times()
-        self._decoder = Decoder(name, target, timeout_s=timeout_s)
+        self._decoder = Decoder(name, target, timeout_s=timeout_s, urls=urls)
         if self._known_pts:
             self._decoder.begin_at(self._known_pts[0])
         try:

@@ -10,6 +10,7 @@ from ..errors import InvalidArgumentError, MissingDependencyError
 from ..media.frames import Source
 from ..media.opening import SourceLike, open_source
 from ..media.span import Position
+from ..picture_url import DEFAULT_ACCESS, UrlAccess
 from ..pipeline import Pipeline
 from ..results import PoseResult
 from ..tracking import TrackerSettings
@@ -25,6 +26,7 @@ def open_stream(
     start: Position | None = None,
     end: Position | None = None,
     stride: int = 1,
+    urls: UrlAccess = DEFAULT_ACCESS,
     known: Mapping[int, PoseResult] | None = None,
 ) -> Stream:
     """Returns a stream of what the networks find in frames.
@@ -36,6 +38,7 @@ def open_stream(
         start: First frame wanted, see `open_source`.
         end: Where to stop, see `open_source`.
         stride: Take every so many frames.
+        urls: Where URLs may lead.
         known: Index of a frame -> its persons, of those that need not be predicted again; as
             `FrameResult.found` had them.
 
@@ -54,7 +57,7 @@ def open_stream(
             "each whole frame for one person"
         )
     if not isinstance(source, Source):
-        source = open_source(source, start=start, end=end, stride=stride)
+        source = open_source(source, start=start, end=end, stride=stride, urls=urls)
     elif (start, end, stride) != (None, None, 1):
         raise InvalidArgumentError(
             "this source is open already; pass start, end and stride to open_source"
