@@ -157,9 +157,9 @@ class Decoder(ClosesOnExit):
         try:
             if timeout_s is None:
                 return self._av.open(target, "r", options=options)
-            limits: dict[str, Any] = {"timeout_s": timeout_s, "urls": urls}
-            container, self._web = open_by_rule(self._av, target, options=options, **limits)
-            return container
+            opened = open_by_rule(self._av, target, options, timeout_s=timeout_s, urls=urls)
+            self._web = opened[1]
+            return opened[0]
         except self._av.error.EOFError:
             if timeout_s is None:
                 self._beginning = open_whole_fragments(Path(target))
@@ -379,9 +379,8 @@ class Decoder(ClosesOnExit):
         self._close_files()
 
     def _close_files(self) -> None:
-        for file in (self._beginning, self._web):
-            if file is not None:
-                file.close()
+        for file in filter(None, (self._beginning, self._web)):
+            file.close()
 
 
 def _reason(av: Any, error: Exception, timeout_s: float | None) -> str:

@@ -223,7 +223,7 @@ class WebFiles(ClosesOnExit):
 
 
 def open_by_rule(
-    av: Any, url: str, *, options: dict[str, str], timeout_s: float, urls: UrlAccess
+    av: Any, url: str, options: dict[str, str], *, timeout_s: float, urls: UrlAccess
 ) -> tuple[Any, WebFiles | None]:
     """Returns PyAV's container of a URL, and the files behind it where we ask for them.
 
