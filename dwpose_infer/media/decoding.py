@@ -379,8 +379,10 @@ class Decoder(ClosesOnExit):
         self._close_files()
 
     def _close_files(self) -> None:
-        for file in filter(None, (self._beginning, self._web)):
-            file.close()
+        if self._beginning is not None:
+            self._beginning.close()
+        if self._web is not None:
+            self._web.close()
 
 
 def _reason(av: Any, error: Exception, timeout_s: float | None) -> str:
