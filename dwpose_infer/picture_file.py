@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 import cv2
 import numpy as np
 
+from .closing import ClosesOnExit
 from .errors import DwposeError, InputError
 from .pixel_values import UInt8Array, convert, on_white, to_uint8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from PIL import Image
     from PIL.ImageFile import ImageFile
@@ -46,6 +48,9 @@ HEVC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"
 SEVERAL = {"GIF": "frames", "WEBP": "frames", "PNG": "frames", "AVIF": "frames", "TIFF": "pages"}
 """Formats of which one file may be several pictures, and what these are called. Not MPO, whose
 others are previews and depths, and not PSD, which has layers."""
+
+ANIMATED_SUFFIXES = frozenset({".avif", ".avifs", ".png", ".tif", ".tiff", ".webp"})
+"""Endings of files that may hold several pictures. GIF is read as a video."""
 
 UPRIGHT = {
     2: "FLIP_LEFT_RIGHT",
@@ -103,6 +108,58 @@ def _is_large_plain_png(picture: ImageFile, data: bytes) -> bool:
         and not any(name in data for name in (b"tRNS", b"acTL", b"eXIf", b"XML:com.adobe.xmp"))
         and not any(name in data for name in (b"Raw profile type exif", b"Raw profile type APP1"))
     )
+
+
+class PictureFrames(ClosesOnExit):
+    """The frames or pages of one picture file, decoded one after the other.
+
+    Attributes:
+        timed: Whether the frames say how long they are shown; pages do not.
+    """
+
+    def __init__(self, path: Path, *, name: str, max_pixels: int) -> None:
+        """Opens the file.
+
+        Args:
+            path: The file.
+            name: What to call it in errors.
+            max_pixels: Larger frames are refused before they are decoded.
+
+        Raises:
+            InputError: It cannot be read, or is no picture.
+        """
+        self._name, self._max_pixels = name, max_pixels
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{name}: {error.strerror or error}") from error
+        with _decoding(name):
+            self._picture = _open(data, name)
+            kind = SEVERAL.get(self._picture.format or "")
+            self._count = int(getattr(self._picture, "n_frames", 1)) if kind else 1
+        self.timed = kind == "frames"
+
+    def __len__(self) -> int:
+        return self._count
+
+    def decode(self, index: int) -> tuple[UInt8Array, float]:
+        """Decodes a frame; they have to be asked for in order.
+
+        Returns:
+            (H, W, 3) uint8, BGR, and the seconds it is shown, 0 where unknown.
+
+        Raises:
+            InputError: It is damaged, too large or too small.
+        """
+        name = f"{self._name}, frame {index}"
+        with _decoding(name):
+            self._picture.seek(index)
+        image_bgr, _ = from_pil(self._picture, name=name, max_pixels=self._max_pixels)
+        return image_bgr, float(self._picture.info.get("duration") or 0) / 1000
+
+    def close(self) -> None:
+        """Closes the file; may be called again."""
+        self._picture.close()
 
 
 @contextlib.contextmanager

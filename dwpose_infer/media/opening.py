@@ -13,8 +13,10 @@ from typing import Final, TypeAlias, Union
 
 from ..errors import InputError, InvalidArgumentError
 from ..files.atomic import is_file, is_folder, is_there
-from ..picture_file import PICTURE_SUFFIXES
+from ..images import MAX_PIXELS
+from ..picture_file import ANIMATED_SUFFIXES, PICTURE_SUFFIXES, PictureFrames
 from ..picture_url import DEFAULT_ACCESS, UrlAccess, split_url, without_password
+from .animation import Animation
 from .frames import Source
 from .image_sequence import (
     DEFAULT_FRAME_RATE,
@@ -54,15 +56,16 @@ def open_source(
     """Opens a clip, a camera, a stream or a row of pictures.
 
     Args:
-        source: Path of a video; number of a camera, as int or text, or /dev/video0; URL (rtsp,
+        source: Path of a video, of an animated picture (GIF, WebP, PNG, AVIF) or of a TIFF with
+            several pages; number of a camera, as int or text, or /dev/video0; URL (rtsp,
             rtmp, srt, udp, http, https); a folder of pictures, a glob pattern, one picture, or
             a list of pictures. Folders and patterns are read in natural order: 2 before 10.
         start: Where to begin: seconds as a number, or text: "12.5", "1:30" or "1:02:03.5" for
             times, "300f" for the frame of index 300. The first frame at or after it counts.
         end: Where to stop, the same way; a frame at `end` is not given any more.
         stride: 1 for every frame, 2 for every second one, and so on.
-        frame_rate: Frames per second of pictures; None takes 25. Not for the others, which
-            know theirs.
+        frame_rate: Frames per second of pictures and pages; None takes 25. Not for the others,
+            which know theirs.
         reconnection: When to give up a live stream; None takes `Reconnection()`.
         urls: Where URLs, their redirects and playlists may lead.
 
@@ -107,13 +110,20 @@ def open_source(
 
 def _open_path(target: str, span: Span, frame_rate: float | Fraction | None) -> Source:
     path = Path(target)
-    if is_file(target) and path.suffix.lower() not in PICTURE_SUFFIXES - {".gif", ".webp"}:
+    if is_file(target) and path.suffix.lower() not in PICTURE_SUFFIXES - {".gif"}:
         _require_no_rate(frame_rate, target)
         if find_av() is None:
             return OpenCVCapture(target, name=target, is_live=False, span=span)
         return VideoFile(target, name=target, span=span, timeout_s=None)
     rate = _checked_rate(frame_rate)
     if is_file(target):
+        if path.suffix.lower() in ANIMATED_SUFFIXES:
+            with PictureFrames(path, name=target, max_pixels=MAX_PIXELS) as frames:
+                several, timed = len(frames) > 1, frames.timed
+            if several:
+                if timed:
+                    _require_no_rate(frame_rate, target)
+                return Animation(path, name=target, page_rate=rate, span=span)
         return ImageSequence([path], name=target, frame_rate=rate, span=span)
     if glob.has_magic(target) and not is_there(target):
         pictures = pictures_matching(target)
