@@ -136,7 +136,10 @@ class PictureFrames(ClosesOnExit):
         with _decoding(name):
             self._picture = _open(data, name)
             kind = SEVERAL.get(self._picture.format or "")
-            self._count = int(getattr(self._picture, "n_frames", 1)) if kind else 1
+            count = int(getattr(self._picture, "n_frames", 1)) if kind else 1
+            # What an animated PNG shows where animations are unknown; Pillow counts it.
+            self._hidden = int(bool(self._picture.info.get("default_image")) and count > 1)
+            self._count = count - self._hidden
         self.timed = kind == "frames"
 
     def __len__(self) -> int:
@@ -153,7 +156,7 @@ class PictureFrames(ClosesOnExit):
         """
         name = f"{self._name}, frame {index}"
         with _decoding(name):
-            self._picture.seek(index)
+            self._picture.seek(index + self._hidden)
         image_bgr, _ = from_pil(self._picture, name=name, max_pixels=self._max_pixels)
         return image_bgr, float(self._picture.info.get("duration") or 0) / 1000
 

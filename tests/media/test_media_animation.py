@@ -75,6 +75,15 @@ def test_transparent_parts_show_white(tmp_path):
             assert (frame.image_bgr[:, :24] == (blue, green, red)).all()
 
 
+def test_the_picture_for_readers_without_animation_is_no_frame(tmp_path):
+    path = animation(tmp_path / "a.png", duration=40, default_image=True)
+    with open_source(path) as source:
+        frames = list(source)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    red, green, blue = COLOURS_RGB[1]
+    assert (frames[0].image_bgr == (blue, green, red)).all()
+
+
 def test_an_animation_knows_its_times(tmp_path):
     path = animation(tmp_path / "a.webp", lossless=True, duration=DURATIONS_MS)
     with pytest.raises(InvalidArgumentError, match="its own frame rate"):
