@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from dwpose_infer.backends import load_backend
+from dwpose_infer.backends import load_backend, onnxruntime_session
 from dwpose_infer.backends import onnxruntime as ort_backend
 from dwpose_infer.backends.base import TensorSpec
 from dwpose_infer.backends.cuda_sessions import MAX_SHAPES, ShapedSessions, fixed_batch
@@ -170,7 +170,7 @@ class FakeOrt:
 @pytest.fixture
 def ort(monkeypatch):
     fake = FakeOrt()
-    monkeypatch.setattr(ort_backend, "_import_onnxruntime", lambda: fake)
+    monkeypatch.setattr(ort_backend, "import_onnxruntime", lambda: fake)
     return fake
 
 
@@ -540,7 +540,7 @@ def test_an_unknown_provider_option_is_not_blamed_on_libraries(ort, graph):
 
 def test_a_gpu_that_is_not_there_is_not_blamed_on_libraries(ort, graph, monkeypatch):
     driver = Driver((13, 0), ("cuda:0 NVIDIA L4, 22 GiB",))
-    monkeypatch.setattr(ort_backend, "find_driver", lambda: driver)
+    monkeypatch.setattr(onnxruntime_session, "find_driver", lambda: driver)
     load_backend("ort", graph(), device="cuda:0")
     complaint = r"no GPU cuda:1 .* cuda:0 NVIDIA L4"
     with pytest.raises(BackendUnavailableError, match=complaint) as caught:
