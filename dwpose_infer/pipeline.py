@@ -6,6 +6,7 @@ the pose network's batches; a picture that cannot be read costs itself alone.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -336,6 +337,11 @@ def open_pipeline(
             )
             estimator = PoseEstimator(network, max_batch=runtime.max_batch, flip_test=flip_test)
         on_error.pop_all()
+    if runtime.progress and runtime.backend == "ort" and place.kind == "cuda":
+        sys.stderr.write(
+            "preparing the GPU: for each number of persons and pictures met for the first time, "
+            "cuDNN's algorithms are searched for some seconds\n"
+        )
     return Pipeline(found, estimator, drop_weak_hands, keep_doubtful, overlap=place.kind != "cpu")
 
 

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 from dwpose_infer import picture_groups
+from dwpose_infer import pipeline as pipeline_module
+from dwpose_infer.backends.device import Device
 from dwpose_infer.detector import Detector, DetectorOptions
 from dwpose_infer.errors import InferenceError, InputError, InvalidArgumentError
 from dwpose_infer.estimator import PoseEstimator
 from dwpose_infer.given_boxes import given_persons
 from dwpose_infer.picture_groups import PictureInput, read_groups
-from dwpose_infer.pipeline import Found, Pipeline
+from dwpose_infer.pipeline import Found, Pipeline, open_pipeline
+from dwpose_infer.runtime import Runtime
 from fake_backend import FakeBackend, spec
 
 BOXES = np.array([[10, 10, 20, 20], [4, 4, 60, 60], [25, 25, 40, 40]], np.float32)
@@ -234,3 +237,17 @@ def test_overlap_raises_what_the_pose_network_raises():
     broken.estimator.backend.answer = fail
     with pytest.raises(InferenceError, match="pose network failed"):
         list(broken.run([picture(value) for value in range(40)]))
+
+
+@pytest.mark.parametrize(("device", "said"), [("cuda", 1), ("cpu", 0)])
+def test_what_a_gpu_takes_first_is_said_once(device, said, monkeypatch, capsys):
+    networks = pipeline()
+    backends = {"detector": networks.detector.backend, "pose": networks.estimator.backend}
+    monkeypatch.setattr(pipeline_module, "check_backend", lambda *_: Device(device))
+    monkeypatch.setattr(
+        pipeline_module, "open_network", lambda _name, _runtime, *, kind, **_: backends[kind]
+    )
+    for progress in (True, False):
+        opened = open_pipeline("p", "d", Runtime(progress=progress), DetectorOptions())
+        assert opened.overlap == (device == "cuda")
+    assert capsys.readouterr().err.count("preparing the GPU") == said
