@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -22,30 +22,22 @@ import numpy.typing as npt
 from .errors import FormatError
 from .files.atomic import read_bytes
 from .files.json_text import decode
-from .formats.coco import FIELD_OF_PART, PERSON_CATEGORY
-from .keypoints import NUM_KEYPOINTS, PARTS
-from .layouts import HALPE_26, WHOLEBODY_133, KeypointLayout, layout_of
+from .formats.coco import PERSON_CATEGORY
+from .labelled_person import (
+    VALID_FIELD_OF_PART,
+    decoded_object,
+    layout_of_file,
+    read_person,
+    whole_number,
+)
+from .layouts import KeypointLayout, layout_of
 
 logger = logging.getLogger(__name__)
-
-POINTS_IN_ONE_LIST: Final[Mapping[int, tuple[str, ...]]] = {
-    23: ("body", "feet"),
-    NUM_KEYPOINTS: tuple(PARTS),
-}
-"""Number of points that `keypoints` may hold beside the body's 17 -> the parts they are of."""
 
 AreaRule = Literal["labels", "boxes", "mixed"]
 """Where the persons' areas come from: the field `area`, or the boxes where it is missing."""
 
 KeypointDtype = Literal["float32", "float64"]
-
-VALID_FIELD_OF_PART: Final[Mapping[str, str]] = {
-    "feet": "foot_valid",
-    "face": "face_valid",
-    "left_hand": "lefthand_valid",
-    "right_hand": "righthand_valid",
-}
-"""Part -> field that says whether the part was labelled; the body has none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,16 +187,16 @@ def _pictures(entries: Sequence[Any], origin: str) -> dict[str, Any]:
     sizes_wh = np.zeros((len(entries), 2), np.int32)
     names, sources = [], []
     for index, entry in enumerate(entries):
-        image = _object(entry, f"{origin}: image number {index}")
+        image = decoded_object(entry, f"{origin}: image number {index}")
         where = f"{origin}: image {image.get('id')}"
-        image_ids[index] = _whole_number(image.get("id"), f"{origin}: image number {index}", "id")
+        image_ids[index] = whole_number(image.get("id"), f"{origin}: image number {index}", "id")
         name = image.get("file_name")
         if not isinstance(name, str) or not name:
             raise FormatError(f"{where}: file_name is {name!r}, expected the name of a picture")
         names.append(name.encode())
         sources.append(str(image.get("source", "")))
         sizes_wh[index] = [
-            _whole_number(image.get(side, 0), where, side, bits=32) for side in ("width", "height")
+            whole_number(image.get(side, 0), where, side, bits=32) for side in ("width", "height")
         ]
     return {
         "image_ids": image_ids,
@@ -221,8 +213,8 @@ def _categories(document: Mapping[str, Any], path: Path) -> dict[int, str]:
     found = {}
     for number, entry in enumerate(_entries(document, "categories", path)):
         where = f"{path}: category number {number}"
-        category = _object(entry, where)
-        found[_whole_number(category.get("id"), where, "id")] = str(category.get("name", ""))
+        category = decoded_object(entry, where)
+        found[whole_number(category.get("id"), where, "id")] = str(category.get("name", ""))
     return found
 
 
@@ -255,7 +247,7 @@ def _persons(
     origin: str,
 ) -> dict[str, Any]:
     count = len(entries)
-    layout = _layout_of_file(entries, origin)
+    layout = layout_of_file(entries, origin)
     arrays: dict[str, Any] = {
         "ids": np.zeros(count, np.int64),
         "image_indices": np.zeros(count, np.int32),
@@ -270,12 +262,12 @@ def _persons(
     missing: Counter[str] = Counter()  # part or field -> persons without it
     row = 0
     for number, entry in enumerate(entries):
-        person = _object(entry, f"{origin}: annotation number {number}")
+        person = decoded_object(entry, f"{origin}: annotation number {number}")
         if person.get("category_id", category) != category:
             continue
         origin_id = f"{origin}: annotation number {number}"
-        where = f"{origin}: annotation {_whole_number(person.get('id'), origin_id, 'id')}"
-        for name, value in _person(person, layout, index_of_id, where, missing).items():
+        where = f"{origin}: annotation {whole_number(person.get('id'), origin_id, 'id')}"
+        for name, value in read_person(person, layout, index_of_id, where, missing).items():
             arrays[name][row] = value
         labels.append(str(person.get("label", "")))
         row += 1
@@ -285,92 +277,6 @@ def _persons(
     if row and missing["area"]:
         rule = "boxes" if missing["area"] == row else "mixed"
     return {**found, "labels": np.array(labels, np.str_), "area_rule": rule}
-
-
-def _layout_of_file(entries: Sequence[Any], origin: str) -> KeypointLayout:
-    """Halpe's where the first person with points has its 26 in one list; else the 133."""
-    for number, entry in enumerate(entries):
-        person = _object(entry, f"{origin}: annotation number {number}")
-        if _is_list(person.get("keypoints")) and person["keypoints"]:
-            halpe = len(person["keypoints"]) == 3 * len(HALPE_26)
-            return HALPE_26 if halpe and not _other_lists(person) else WHOLEBODY_133
-    return WHOLEBODY_133
-
-
-def _other_lists(person: Mapping[str, Any]) -> set[str]:
-    return {field for part, field in FIELD_OF_PART.items() if part != "body" and field in person}
-
-
-def _person(
-    person: Mapping[str, Any],
-    layout: KeypointLayout,
-    index_of_id: Mapping[int, int],
-    where: str,
-    missing: Counter[str],
-) -> dict[str, Any]:
-    image_id = _whole_number(person.get("image_id"), where, "image_id")
-    if image_id not in index_of_id:
-        raise FormatError(f"{where}: there is no image {image_id}")
-    keypoints, present = _halpe(person, where) if layout is HALPE_26 else _keypoints(person, where)
-    missing.update(layout.parts.keys() - present)
-    missing.update({"area"} - person.keys())
-    box = _numbers(person.get("bbox") or [0, 0, 0, 0], 4, where, "bbox")
-    body = keypoints[PARTS["body"], 2]
-    return {
-        "ids": person["id"],
-        "image_indices": index_of_id[image_id],
-        "keypoints": keypoints,
-        "boxes_xywh": box,
-        "areas": _numbers([person.get("area", box[2] * box[3])], 1, where, "area")[0],
-        "is_crowd": bool(person.get("iscrowd", 0)),
-        "num_keypoints": _whole_number(
-            person.get("num_keypoints", int((body > 0).sum())), where, "num_keypoints", bits=32
-        ),
-        "valid": [
-            part in present and bool(person.get(field, True))
-            for part, field in VALID_FIELD_OF_PART.items()
-        ],
-    }
-
-
-def _halpe(person: Mapping[str, Any], where: str) -> tuple[npt.NDArray[np.float64], frozenset[str]]:
-    """Returns (26, 3) x, y, v, zeros where nothing is labelled, and the parts that have a field."""
-    if not person.get("keypoints"):
-        return np.zeros((len(HALPE_26), 3)), frozenset()
-    flat = _numbers(person["keypoints"], 3 * len(HALPE_26), where, "keypoints")
-    return flat.reshape(-1, 3), frozenset(HALPE_26.parts)
-
-
-def _keypoints(
-    person: Mapping[str, Any], where: str
-) -> tuple[npt.NDArray[np.float64], frozenset[str]]:
-    """Returns (133, 3) x, y, v, zeros where nothing is labelled, and the parts that have a field.
-
-    `keypoints` may hold more than the body: `POINTS_IN_ONE_LIST` of COCO-WholeBody's order.
-    """
-    keypoints = np.zeros((NUM_KEYPOINTS, 3))
-    present = {part for part, field in FIELD_OF_PART.items() if field in person}
-    count = len(person["keypoints"]) / 3 if _is_list(person.get("keypoints")) else 0.0
-    if present == {"body"} and count in POINTS_IN_ONE_LIST:
-        parts = POINTS_IN_ONE_LIST[int(count)]
-        flat = _numbers(person["keypoints"], 3 * int(count), where, "keypoints")
-        keypoints[: int(count)] = flat.reshape(-1, 3)
-        return keypoints, frozenset(parts)
-    if present == {"body"} and count.is_integer() and count not in (0, PARTS["body"].stop):
-        raise FormatError(
-            f"{where}: keypoints has {count:g} points; the body's 17, body and feet (23) or all "
-            f"{NUM_KEYPOINTS} in COCO-WholeBody's order, or Halpe's 26 of every person, are "
-            "understood"
-        )
-    for part in present:
-        span, field = PARTS[part], FIELD_OF_PART[part]
-        expected = 3 * (span.stop - span.start)
-        keypoints[span] = _numbers(person[field], expected, where, field).reshape(-1, 3)
-    return keypoints, frozenset(present)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, (list, tuple))
 
 
 def _say_what_is_missing(missing: Mapping[str, int], count: int, origin: str) -> None:
@@ -389,33 +295,8 @@ def _say_what_is_missing(missing: Mapping[str, int], count: int, origin: str) ->
             )
 
 
-def _numbers(values: object, expected: int, where: str, field: str) -> npt.NDArray[np.float64]:
-    try:
-        array = np.asarray(values, np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise FormatError(f"{where}: {field} is not a list of numbers") from error
-    if array.shape != (expected,):
-        raise FormatError(f"{where}: {field} has {array.size} numbers, expected {expected}")
-    if not np.isfinite(array).all():
-        raise FormatError(f"{where}: {field} holds numbers that are not finite")
-    return array
-
-
-def _whole_number(value: object, where: str, field: str, *, bits: int = 64) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise FormatError(f"{where}: {field} is {value!r}, expected a whole number")
-    if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
-        raise FormatError(f"{where}: {field} is a number of more than {bits} bits")
-    return value
-
-
 def _entries(document: Mapping[str, Any], field: str, path: Path) -> list[Any]:
     if field not in document:
         raise FormatError(f"{path}: there is no list {field!r}; is it an annotation file?")
     entries: list[Any] = decode(document[field], list[msgspec.Raw], f"{path}: {field}")
     return entries
-
-
-def _object(entry: Any, where: str) -> dict[str, Any]:
-    decoded: dict[str, Any] = decode(entry, dict[str, Any], where)
-    return decoded

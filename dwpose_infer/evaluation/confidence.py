@@ -8,7 +8,8 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..annotations import VALID_FIELD_OF_PART, Annotations
+from ..annotations import Annotations
+from ..labelled_person import VALID_FIELD_OF_PART
 from .matching import Matches
 
 DoubtfulKind = Literal["labelled_outside", "hand_outside", "predicted_outside", "part_not_valid"]
