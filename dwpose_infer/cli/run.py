@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -28,22 +27,10 @@ from .exit_status import printable
 from .infer_options import InferOptions, check_inputs, check_outputs
 from .outputs import DrawStyle, OutputPlan, check_paths
 from .run_files import RunFiles
+from .tally import Tally, counted, new_notes, nobody_found, summary
 from .video import ClipRun, ClipTally, check_clips
 
 DEFAULT_OUT = Path("dwpose-out")
-
-
-@dataclass
-class _Tally:
-    """What a run has done so far."""
-
-    done: int = 0
-    persons: int = 0
-    empty: int = 0  # of those done, pictures with nobody on them
-    failed: int = 0
-    interrupted: bool = False
-    noted: int = 0  # of those done, pictures of which something was altered or assumed
-    kinds_said: set[str] = field(default_factory=set)
 
 
 def run(options: InferOptions) -> int:
@@ -70,7 +57,7 @@ def run(options: InferOptions) -> int:
     longer = sum(picture.keeps_ending for picture in pictures)
     if plan and longer and not options.quiet:
         print(
-            f"{_count(longer, 'picture')} with results of one name: these keep the picture's "
+            f"{counted(longer, 'picture')} with results of one name: these keep the picture's "
             "ending, as in NAME.jpg.json",
             file=sys.stderr,
         )
@@ -78,7 +65,7 @@ def run(options: InferOptions) -> int:
     _check_clips(options, clip_plan, pictures, clips)
     if plan and pictures:
         plan.check(pictures)
-    tally, clip_tally = _Tally(), ClipTally()
+    tally, clip_tally = Tally(), ClipTally()
     with _run_files(options, plan, pictures) as run_files:
         todo, clips_todo = pictures, clips
         if plan and options.skip_existing:
@@ -105,9 +92,9 @@ def run(options: InferOptions) -> int:
     pictures, clips = todo, clips_todo
     if not options.quiet:
         elapsed_s = time.perf_counter() - started_s
-        print(_summary(tally, clip_tally, skipped, elapsed_s, plan), file=sys.stderr)
+        print(summary(tally, clip_tally, skipped, elapsed_s, plan), file=sys.stderr)
         if tally.empty:
-            print(_nobody_found(options, tally), file=sys.stderr)
+            print(nobody_found(options, tally), file=sys.stderr)
     if tally.interrupted or clip_tally.interrupted:
         _print_error(_what_is_left(tally, clip_tally, len(pictures), len(clips), plan))
         return 130
@@ -115,13 +102,13 @@ def run(options: InferOptions) -> int:
 
 
 def _what_is_left(
-    tally: _Tally, clip_tally: ClipTally, pictures: int, clips: int, plan: OutputPlan | None
+    tally: Tally, clip_tally: ClipTally, pictures: int, clips: int, plan: OutputPlan | None
 ) -> str:
     left = {
         "picture": pictures - tally.done - tally.failed,
         "video": clips - clip_tally.done - clip_tally.failed,
     }
-    words = " and ".join(_count(number, noun) for noun, number in left.items() if number > 0)
+    words = " and ".join(counted(number, noun) for noun, number in left.items() if number > 0)
     verb = "is" if sum(left.values()) == 1 else "are"
     hint = "; run it again with --skip-existing to go on" if plan else ""
     return f"interrupted; {words or 'no inputs'} {verb} left{hint}"
@@ -258,7 +245,7 @@ def _predict_all(
     pipeline: Pipeline,
     write: Callable[[Picture, Found, PoseResult], None] | None,
     pictures: Sequence[Picture],
-    tally: _Tally,
+    tally: Tally,
 ) -> None:
     from tqdm import tqdm
 
@@ -284,13 +271,13 @@ def _done(
     write: Callable[[Picture, Found, PoseResult], None] | None,
     picture: Picture,
     found: Found | DwposeError,
-    tally: _Tally,
+    tally: Tally,
 ) -> list[str]:
     """Delivers what was found in a picture; returns the lines that there are to say."""
     if isinstance(found, Found):
         try:
             _deliver(options, write, picture, found, tally)
-            lines = _new_notes(found.result, tally)
+            lines = new_notes(found.result, tally)
             return [] if options.quiet else lines
         except DwposeError as caught:
             found = caught
@@ -328,7 +315,7 @@ def _deliver(
     write: Callable[[Picture, Found, PoseResult], None] | None,
     picture: Picture,
     found: Found,
-    tally: _Tally,
+    tally: Tally,
 ) -> None:
     result = _finish(options, found.result, picture.source)
     if write is not None:
@@ -340,62 +327,11 @@ def _deliver(
     tally.empty += not len(result)
 
 
-def _new_notes(result: PoseResult, tally: _Tally) -> list[str]:
-    """Lines on what was left out, altered or assumed of a picture, one for each kind in a run."""
-    tally.noted += bool(result.notes)
-    lines = []
-    for note in result.notes:
-        kind = re.sub(r"[0-9.]+", "", note)
-        if kind not in tally.kinds_said:
-            tally.kinds_said.add(kind)
-            name = short(without_password(str(result.source)))
-            lines.append(printable(f"dwpose-infer: {name}: {note} (said once)"))
-    return lines
-
-
 def _failure(picture: Picture, error: DwposeError) -> str:
     message, name = str(error), short(without_password(picture.source))
     if name not in message:
         message = f"{name}: {message}"
     return printable(f"dwpose-infer: error: {message}")
-
-
-def _summary(
-    tally: _Tally, clips: ClipTally, skipped: int, elapsed_s: float, plan: OutputPlan | None
-) -> str:
-    words = []
-    if tally.done or tally.failed or not (clips.done or clips.failed or clips.interrupted):
-        words.append(f"{_count(tally.done, 'picture')}, {_count(tally.persons, 'person')}")
-    if clips.done or clips.failed or clips.interrupted:
-        words.append(f"{_count(clips.done, 'video')}, {_count(clips.frames, 'frame')}")
-    if tally.failed or clips.failed:
-        words.append(f"{tally.failed + clips.failed} failed")
-    if tally.noted:
-        words.append(f"{tally.noted} with notes")
-    if skipped:
-        words.append(f"{skipped} skipped, their results were there already")
-    words.append(f"{elapsed_s:.1f} s")
-    if plan and (tally.done or clips.frames):
-        words.append(f"results in {plan.folder}")
-    return "; ".join(words)
-
-
-def _nobody_found(options: InferOptions, tally: _Tally) -> str:
-    """Says on how many pictures nobody was found, and which options not yet given may help."""
-    ways = []
-    if options.score_threshold is None:
-        own = detector_options(options.detector or DEFAULT_DETECTOR).score_threshold
-        ways.append(f"--score-threshold 0.2 (default {own:g}) takes less sure ones")
-    if not options.whole_image:
-        ways.append("--whole-image takes the whole picture where nobody is found")
-    if options.detector is None:
-        ways.append("--det yolox-nano or larger (yolox-m, yolox-l) finds more, by download")
-    found = f"nobody found on {tally.empty} of {_count(tally.done, 'picture')}"
-    return f"{found}. If there is somebody: {'; '.join(ways)}" if ways else found
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _print_error(message: str) -> None:

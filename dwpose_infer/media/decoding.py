@@ -17,7 +17,7 @@ from ..picture_url import DEFAULT_ACCESS, UrlAccess
 from .fragments import Beginning, open_whole_fragments
 from .frames import UInt8Array
 from .hdr import TRANSFERS, ToneMapper
-from .libraries import require_av
+from .libraries import reason_in_words, require_av
 from .orientation import orientation_of, oriented_size, turn_upright
 from .web_files import WebFiles, open_by_rule
 
@@ -136,7 +136,7 @@ class Decoder(ClosesOnExit):
             self.container = self._open(target, dict(options or {}), timeout_s, urls)
         except self.read_error as error:
             self._close_files()
-            raise InputError(f"{name}: {_reason(av, error, timeout_s)}") from error
+            raise InputError(f"{name}: {reason_in_words(av, error, timeout_s)}") from error
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise InputError(f"{name} cannot be opened: {error}") from error
         try:
@@ -316,7 +316,9 @@ class Decoder(ClosesOnExit):
             except self.read_error as error:
                 yield from awaited.came(self._decode_packet(None, awaited))
                 yield from awaited.lost()
-                yield Decoded(None, None, _reason(self._av, error, self._timeout_s), is_last=True)
+                yield Decoded(
+                    None, None, reason_in_words(self._av, error, self._timeout_s), is_last=True
+                )
                 return
             # The end of a file that is cut off: decoders would lose whole frames over it.
             if last is not None and (packet is not None and packet.size):
@@ -383,21 +385,3 @@ class Decoder(ClosesOnExit):
             self._beginning.close()
         if self._web is not None:
             self._web.close()
-
-
-def _reason(av: Any, error: Exception, timeout_s: float | None) -> str:
-    """Returns in words why a container cannot be opened or read on."""
-    if isinstance(error, InputError):
-        return str(error)
-    if isinstance(error, (av.error.ExitError, TimeoutError)):
-        return f"nothing came within {timeout_s:g} s" if timeout_s else "the read timed out"
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    if isinstance(error, IsADirectoryError):
-        return "it is a folder, not a video"
-    if isinstance(error, (av.error.InvalidDataError, av.error.EOFError)):
-        return (
-            "it is no video that can be read, or empty, damaged or cut off "
-            "(of an MP4 without its end nothing can be read where the index stands there)"
-        )
-    return f"it cannot be read: {getattr(error, 'strerror', None) or error}"
