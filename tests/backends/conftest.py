@@ -3,6 +3,9 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+from fake_onnxruntime import FakeOrt
+
+from dwpose_infer.backends import onnxruntime as ort_backend
 
 
 @pytest.fixture
@@ -17,6 +20,30 @@ def double(save_graph):
             {"two": np.float32(2)},
             name=name,
             metadata={"source": "a test", "threshold": "0.3", "input.size": ""},
+        )
+
+    return save
+
+
+@pytest.fixture
+def ort(monkeypatch):
+    fake = FakeOrt()
+    monkeypatch.setattr(ort_backend, "import_onnxruntime", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def graph(save_graph):
+    """Graph with two inputs and two outputs: y = x + w, z = x - w."""
+
+    def save(batch="N", side=2):
+        return save_graph(
+            [
+                onnx.helper.make_node("Sub", ["x", "w"], ["z"]),
+                onnx.helper.make_node("Add", ["x", "w"], ["y"]),
+            ],
+            {"x": (np.float32, [batch, side]), "w": (np.float32, [batch, side])},
+            {"z": (np.float32, [batch, side]), "y": (np.float32, [batch, side])},
         )
 
     return save
