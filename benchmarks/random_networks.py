@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingDependencyError
+from ..errors import needs_extra
 from .published import PublishedRow
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..export.from_checkpoint import TorchNetwork
 
-_NEEDS_ONNX = 'exporting the networks needs onnx ({}): pip install "dwpose-infer[bench]"'
+_NEEDS_ONNX = "exporting the networks needs onnx"
 
 
 def random_network(row: PublishedRow, *, seed: int = 0) -> TorchNetwork:
@@ -48,10 +48,8 @@ def random_network(row: PublishedRow, *, seed: int = 0) -> TorchNetwork:
 
 def _crops(input_hw: tuple[int, int]) -> npt.NDArray[np.float32]:
     """The package's crops as the networks get them, (N, 3, H, W)."""
-    try:
+    with needs_extra(_NEEDS_ONNX, "bench"):
         from ..export.pictures import official_input, shipped_samples
-    except ImportError as error:
-        raise MissingDependencyError(_NEEDS_ONNX.format(error)) from error
     return official_input("pose", shipped_samples("pose", (input_hw[1], input_hw[0])))
 
 
@@ -73,10 +71,8 @@ def as_exportable(row: PublishedRow, module: Any) -> TorchNetwork:
     Raises:
         MissingDependencyError: The package `onnx` is not installed.
     """
-    try:
+    with needs_extra(_NEEDS_ONNX, "bench"):
         from ..export.from_checkpoint import TorchNetwork
-    except ImportError as error:
-        raise MissingDependencyError(_NEEDS_ONNX.format(error)) from error
     height, width = row.input_hw
     points: int = module.architecture.keypoints
     sides = {"simcc_x": 2 * width, "simcc_y": 2 * height}
@@ -98,12 +94,8 @@ def import_torch() -> Any:
     Raises:
         MissingDependencyError: It is not installed.
     """
-    try:
+    with needs_extra("building the networks needs torch", "bench,export"):
         return importlib.import_module("torch")
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'building the networks needs torch ({error}): pip install "dwpose-infer[bench,export]"'
-        ) from error
 
 
 def _settle_batch_statistics(torch: Any, module: Any, crops: Any) -> None:

@@ -6,6 +6,9 @@ carries the exit code with which the command-line tools end when it reaches them
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class DwposeError(Exception):
     """Base of every error of this package.
@@ -57,6 +60,25 @@ class MissingDependencyError(DwposeError, ImportError):
     """An optional package is needed for this call; the message names the extra to install."""
 
     exit_code = 3
+
+
+@contextlib.contextmanager
+def needs_extra(purpose: str, extra: str) -> Iterator[None]:
+    """Says what to install where an import inside the block fails.
+
+    Args:
+        purpose: What needs which package, such as "plots need matplotlib".
+        extra: The extra of this package that brings it.
+
+    Raises:
+        MissingDependencyError: An import failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'{purpose} ({error}): pip install "dwpose-infer[{extra}]"'
+        ) from error
 
 
 class ModelError(DwposeError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
-from ..errors import InvalidArgumentError, MissingDependencyError, ModelFormatError
+from ..errors import InvalidArgumentError, ModelFormatError, needs_extra
 from ..layouts import LAYOUTS, known_layouts
 from ..zoo import ModelKind
 from .graph import (
@@ -102,14 +102,9 @@ def load_network(
             known order, or some weights are not finite numbers.
         InvalidArgumentError: The input size cannot be used.
     """
-    try:
+    with needs_extra(f"{path} is a checkpoint, and reading it needs torch", "export"):
         from ..models.checkpoints import load_model
         from ..models.dwpose import DWPose
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{path} is a checkpoint, and reading it needs torch ({error}); install it with: "
-            'pip install "dwpose-infer[export]"'
-        ) from error
     module = load_model(path, distiller_stage=distiller_stage)
     _require_finite(path, module)
     if isinstance(module, DWPose):

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from ..errors import InvalidArgumentError, MissingDependencyError, ModelFormatError
+from ..errors import InvalidArgumentError, ModelFormatError, needs_extra
 from .graph import Array, network_inputs, opset_of, shape_of
 from .precision_graph import (
     copy_of,
@@ -157,11 +157,6 @@ def quantized(model: onnx.ModelProto, ranges: Any, chosen: Sequence[str]) -> onn
 
 
 def _import_quantization() -> Any:
-    try:
+    with needs_extra("int8 needs ONNX Runtime's quantisation tools", "export"):
         from onnxruntime import quantization
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"int8 needs ONNX Runtime's quantisation tools ({error}); install them with: "
-            'pip install "dwpose-infer[export]"'
-        ) from error
     return quantization

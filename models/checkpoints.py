@@ -22,12 +22,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..errors import (
-    InvalidArgumentError,
-    MissingDependencyError,
-    ModelFormatError,
-    ModelNotFoundError,
-)
+from ..errors import InvalidArgumentError, ModelFormatError, ModelNotFoundError, needs_extra
 from .cspnext import STEM_CHANNELS as CSPNEXT_STEM_CHANNELS
 from .dwpose import DWPose, DWPoseArchitecture
 from .restricted_pickle import StoredTensor
@@ -90,14 +85,9 @@ def read_state_dict(
 
 def _read_safetensors(path: Path, distiller_stage: Stage | None) -> dict[str, Tensor]:
     """Read a safetensors file: names and numbers, nothing that could run."""
-    try:
+    with needs_extra(f"reading {path} needs the package safetensors", "export"):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"reading {path} needs the package safetensors ({error}); install it with: "
-            'pip install "dwpose-infer[export]"'
-        ) from error
     if not path.is_file():
         raise ModelNotFoundError(f"there is no file {path}")
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...backends.batching import INPUT_SIZE_ENTRY
-from ...errors import MissingDependencyError, ModelFormatError
+from ...errors import ModelFormatError, needs_extra
 
 if TYPE_CHECKING:
     import onnx
@@ -49,12 +49,8 @@ def count_file(path: Path) -> OnnxCount:
         MissingDependencyError: The package `onnx` is not installed.
         ModelFormatError: The file is not an ONNX model, or its shapes are not fixed by the input.
     """
-    try:
+    with needs_extra("counting in ONNX files needs onnx", "bench"):
         import onnx
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'counting in ONNX files needs onnx ({error}): pip install "dwpose-infer[bench]"'
-        ) from error
     try:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf's and onnx's exceptions have no common base

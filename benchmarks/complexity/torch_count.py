@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ...errors import MissingDependencyError
+from ...errors import needs_extra
 from ..random_networks import import_torch
 
 
@@ -27,12 +27,8 @@ def count_with_fvcore(module: Any, input_hw: tuple[int, int]) -> dict[str, int]:
     with warnings.catch_warnings(), torch.no_grad():
         # fvcore traces with torch.jit, which is deprecated, and even importing it does.
         warnings.simplefilter("ignore", DeprecationWarning)
-        try:
+        with needs_extra("the count of fvcore needs fvcore", "bench"):
             from fvcore.nn import FlopCountAnalysis
-        except ImportError as error:
-            raise MissingDependencyError(
-                f'the count of fvcore needs fvcore ({error}): pip install "dwpose-infer[bench]"'
-            ) from error
         analysis = FlopCountAnalysis(module, torch.zeros(1, 3, *input_hw))
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         analysis.tracer_warnings("none")

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidArgumentError, MissingDependencyError
+from ...errors import InvalidArgumentError, needs_extra
 from ...files.atomic import write_bytes
 from ..published import ORT_MACHINE, PUBLISHED, TRT_MACHINE, PublishedRow, find_published
 from .result import COLUMN_TITLES, LatencyDocument
@@ -27,13 +27,9 @@ def save_plot(document: LatencyDocument, path: Path) -> Path:
         InvalidArgumentError: None of the networks is in the published table.
         OutputError: The file cannot be written.
     """
-    try:
+    with needs_extra("the plot needs matplotlib", "bench"):
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogLocator, StrMethodFormatter
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'the plot needs matplotlib ({error}): pip install "dwpose-infer[bench]"'
-        ) from error
     curves = _measured(document)
     if not curves:
         raise InvalidArgumentError(

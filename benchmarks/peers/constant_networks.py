@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...detector import STRIDES
-from ...errors import MissingDependencyError
+from ...errors import needs_extra
 from ...keypoints import NUM_KEYPOINTS
 
 PICTURE_WH = (1280, 720)
@@ -120,13 +120,9 @@ def save_constant_network(
     Raises:
         MissingDependencyError: The package `onnx` is not installed.
     """
-    try:
+    with needs_extra("this benchmark makes ONNX files", "bench"):
         import onnx
         from onnx import helper, numpy_helper
-    except ImportError as error:
-        raise MissingDependencyError(
-            'this benchmark makes ONNX files: pip install "dwpose-infer[bench]"'
-        ) from error
     float32 = onnx.TensorProto.FLOAT
     constants = {"first": np.array([0]), "ones": np.array([1, 1])}
     nodes = [

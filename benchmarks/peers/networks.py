@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from ...errors import InvalidArgumentError, MissingDependencyError
+from ...errors import InvalidArgumentError, needs_extra
 from ...zoo import ModelKind
 from ..peers.baselines import NetworkFiles
 
@@ -34,14 +34,10 @@ def official_files(
 def _official(
     source: str | PathLike[str], kind: ModelKind, path: Path
 ) -> tuple[Path, tuple[int, int]]:
-    try:
+    with needs_extra("this benchmark makes ONNX files", "bench"):
         import onnx
 
         from ...export.sources import load_source
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'this benchmark makes ONNX files ({error}): pip install "dwpose-infer[bench]"'
-        ) from error
     loaded = load_source(source)
     if loaded.kind != kind:
         raise InvalidArgumentError(f"{source} is a {loaded.kind} model, here goes a {kind} model")

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...backends import Backend, BackendName, check_backend, load_backend
-from ...errors import InvalidArgumentError, MissingDependencyError
+from ...errors import InvalidArgumentError, needs_extra
 from ...zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
 from ..document import Document
 from ..latency.executors import random_sample, single_input
@@ -124,13 +124,9 @@ def measure(settings: SweepSettings) -> SweepDocument:
 
 def _deployed(path: Path, precision: Literal["fp32", "fp16"], target: Path) -> Path:
     """Writes a network in deploy form; random ones are sure of nothing that could be compared."""
-    try:
+    with needs_extra("converting networks needs onnx", "bench"):
         from ...export.exporter import ExportOptions, convert, facts_of, read_source
         from ...export.metadata import write_facts
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'converting networks needs onnx ({error}): pip install "dwpose-infer[bench]"'
-        ) from error
     options = ExportOptions(precision=precision, fixed_size=True)
     source = read_source(path, options, download_bar=False)
     model = convert(source, options)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import MissingDependencyError
+from ...errors import needs_extra
 from ...letterbox import PAD_VALUE
 from ...media import VideoWriter, hdr
 from ..peers.montage import PICTURE_WH, montage
@@ -91,12 +91,8 @@ def write_hdr_clip(path: Path, *, frames: int) -> Path:
     Raises:
         MissingDependencyError: PyAV is not installed.
     """
-    try:
+    with needs_extra("clips need PyAV", "video"):
         av = importlib.import_module("av")
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'clips need PyAV ({error}): pip install "dwpose-infer[video]"'
-        ) from error
     with av.open(str(path), "w") as container:
         stream = container.add_stream(
             "libx265", rate=FRAME_RATE, options={"x265-params": "log-level=none", "preset": "fast"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import InvalidArgumentError, MissingDependencyError
+from ..errors import InvalidArgumentError, needs_extra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +73,7 @@ class Workers:
 
 def import_ray() -> Any:
     """Returns Ray; raises `MissingDependencyError` where it is not installed."""
-    try:
+    with needs_extra("data sets need Ray", "ray"):
         import ray
         import ray.data
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'data sets need Ray ({error}): pip install "dwpose-infer[ray]"'
-        ) from error
     return ray

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from ..annotations import Annotations
-from ..errors import InvalidArgumentError, MissingDependencyError
+from ..errors import InvalidArgumentError, needs_extra
 from ..keypoints import BODY
 from ..layouts import WHOLEBODY_133, KeypointLayout, PartIndex
 from .bootstrap import ap_interval
@@ -248,11 +248,7 @@ def import_pycocotools() -> tuple[Any, Any]:
     Raises:
         MissingDependencyError: The package pycocotools is not installed.
     """
-    try:
+    with needs_extra("the COCO-WholeBody protocol needs pycocotools", "eval"):
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
-    except ImportError as error:
-        raise MissingDependencyError(
-            'the COCO-WholeBody protocol needs pycocotools: pip install "dwpose-infer[eval]"'
-        ) from error
     return COCO, COCOeval

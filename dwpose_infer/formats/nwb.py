@@ -21,7 +21,7 @@ import numpy as np
 
 from .. import keypoints as kp
 from .._version import __version__
-from ..errors import FormatError, MissingDependencyError
+from ..errors import FormatError, needs_extra
 from ..files.json_text import require
 from ..poses import Float32Array, Poses, PoseTable, unstack
 from .dense import from_points, points_of, seconds_of
@@ -155,14 +155,10 @@ def _read(nwb: Any, origin: str) -> PoseTable:
 
 
 def _import_nwb() -> tuple[ModuleType, ModuleType, ModuleType]:
-    try:
+    with needs_extra("NWB files need pynwb and ndx-pose", "nwb"):
         import h5py
         import ndx_pose
         import pynwb
-    except ImportError as error:
-        raise MissingDependencyError(
-            'NWB files need pynwb and ndx-pose: pip install "dwpose-infer[nwb]"'
-        ) from error
     return pynwb, ndx_pose, h5py
 
 

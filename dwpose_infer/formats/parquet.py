@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 
-from ..errors import FormatError, MissingDependencyError
+from ..errors import FormatError, needs_extra
 from ..files.json_text import require, require_version
 from ..layouts import KeypointLayout
 from ..poses import SCHEMA_VERSION, Poses, PoseTable, stack, unstack
@@ -256,13 +256,9 @@ def import_pyarrow() -> tuple[ModuleType, ModuleType]:
     Raises:
         MissingDependencyError: pyarrow is not installed.
     """
-    try:
+    with needs_extra("Parquet files need pyarrow", "table"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:
-        raise MissingDependencyError(
-            'Parquet files need pyarrow: pip install "dwpose-infer[table]"'
-        ) from error
     return pyarrow, pyarrow.parquet
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from .. import keypoints as kp
-from ..errors import FormatError, MissingDependencyError
+from ..errors import FormatError, needs_extra
 from ..files.json_text import require
 from ..poses import Poses, PoseTable, unstack
 from .dense import even_rows, from_points, points_of, seconds_of
@@ -93,14 +93,10 @@ def decode_clip(data: bytes, *, origin: str) -> PoseTable:
 
 def _import_pose_format() -> tuple[Any, list[Any]]:
     """Returns pose-format and its components of the 133 points."""
-    try:
+    with needs_extra(".pose files need pose-format 0.15 or newer", "pose-format"):
         import pose_format
         import pose_format.numpy
         from pose_format.utils.cocowholebody133_header import cocowholebody_components
-    except ImportError as error:
-        raise MissingDependencyError(
-            '.pose files need pose-format 0.15 or newer: pip install "dwpose-infer[pose-format]"'
-        ) from error
     return pose_format, cocowholebody_components()
 
 

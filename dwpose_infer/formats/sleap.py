@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import keypoints as kp
 from .._version import __version__
-from ..errors import FormatError, MissingDependencyError
+from ..errors import FormatError, needs_extra
 from ..files.json_text import require
 from ..layouts import WHOLEBODY_133
 from ..poses import Poses, PoseTable, stack, unstack
@@ -164,12 +164,8 @@ def _picture(
 
 
 def _import_sleap_io() -> Any:
-    try:
+    with needs_extra("SLEAP files need sleap-io", "sleap"):
         import sleap_io
-    except ImportError as error:
-        raise MissingDependencyError(
-            'SLEAP files need sleap-io: pip install "dwpose-infer[sleap]"'
-        ) from error
     return sleap_io
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..errors import InvalidArgumentError, MissingDependencyError
+from ..errors import InvalidArgumentError, needs_extra
 from ..files.atomic import write_bytes
 from ..poses import Float64Array
 from . import kinematics
@@ -94,12 +94,8 @@ def draw(tracks: Tracks, settings: PlotSettings) -> Any:
         MissingDependencyError: matplotlib is not installed.
         InvalidArgumentError: The tracks have not all of these points, or too many persons.
     """
-    try:
+    with needs_extra("plots need matplotlib", "plot"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'plots need matplotlib ({error}): pip install "dwpose-infer[plot]"'
-        ) from error
     _require_what_fits(tracks, settings)
     rows = [row for panel in settings.panels for row in _ROWS[panel]]
     columns = [_Column(tracks, place, settings) for place in range(len(tracks.persons))]

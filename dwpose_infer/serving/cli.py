@@ -15,7 +15,7 @@ from ..cli.argument_values import finite_number, positive_number
 from ..cli.exit_status import exit_status
 from ..cli.model_options import add_model_options, add_person_options, runtime_of
 from ..cli.standard_options import add_standard_options
-from ..errors import InvalidArgumentError, MissingDependencyError
+from ..errors import InvalidArgumentError, needs_extra
 
 if TYPE_CHECKING:
     from ..pipeline import Pipeline
@@ -58,14 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    try:
+    with needs_extra("the service needs more packages", "serve"):
         import uvicorn
 
         from .app import create_app
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'the service needs more packages ({error}): pip install "dwpose-infer[serve]"'
-        ) from error
     from .settings import ServiceLimits, ServiceSettings
 
     if arguments.prefer is not None and arguments.max_persons is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import MissingDependencyError
+from ..errors import needs_extra
 from ..similarity import Float64Array
 from .people import People, similarity
 from .settings import TrackerSettings
@@ -89,12 +89,8 @@ def _best_pairs(gain: Float64Array, *, allowed: np.typing.NDArray[np.bool_]) -> 
     """The pairs of the largest total gain (Hungarian method), without those not allowed."""
     if not allowed.any():
         return []
-    try:
+    with needs_extra("tracking needs SciPy", "video"):
         from scipy.optimize import linear_sum_assignment
-    except ImportError as error:
-        raise MissingDependencyError(
-            'tracking needs SciPy, which is not installed; run: pip install "dwpose-infer[video]"'
-        ) from error
     rows, columns = linear_sum_assignment(np.where(allowed, gain, 0.0), maximize=True)
     return [
         (int(row), int(column))

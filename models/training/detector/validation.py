@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ....annotations import Annotations, read_annotations
 from ....detector import Detections, Detector, DetectorOptions
-from ....errors import InvalidArgumentError, MissingDependencyError
+from ....errors import InvalidArgumentError, needs_extra
 from ....evaluation.detection import (
     DETECTION_NMS_THRESHOLD,
     DETECTION_SCORE_THRESHOLD,
@@ -173,15 +173,10 @@ def _exported(
     model: YOLOX, input_wh: tuple[int, int], world: World
 ) -> Iterator[tuple[Detector, Detector]]:
     """Exports the network and loads it: with the thresholds of COCO's task, and with its own."""
-    try:
+    with needs_extra("validating needs the exporter", "train"):
         from ....export.deploy import to_deploy_detector
         from ....export.from_checkpoint import detector_network, to_official
         from ....export.running import GraphRunner
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"validating needs the exporter ({error}); install it with: "
-            'pip install "dwpose-infer[train]"'
-        ) from error
     graph = to_deploy_detector(to_official(detector_network(model, input_size_wh=input_wh)))
     threads = usable_workers(os.cpu_count() or 1, local_world_size=world.local_size)
     thresholds = DetectorOptions(

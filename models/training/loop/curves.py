@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....errors import MissingDependencyError
+from ....errors import needs_extra
 from ....files.atomic import write_bytes
 from .csv_log import read_table
 
@@ -36,13 +36,9 @@ def draw_curves(log: Path, validation: Path, out: Path, *, title: str) -> Path:
         MissingDependencyError: matplotlib is not installed.
         OutputError: The picture cannot be written.
     """
-    try:
+    with needs_extra("drawing curves needs matplotlib", "train"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            'drawing curves needs matplotlib: pip install "dwpose-infer[train]"'
-        ) from error
     steps, checks = read_table(log), read_table(validation)
     figure = Figure(figsize=_SIZE_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)

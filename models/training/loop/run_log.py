@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ....closing import ClosesOnExit
-from ....errors import MissingDependencyError
+from ....errors import needs_extra
 from .csv_log import CsvLog, read_table
 from .curves import draw_curves
 
@@ -95,12 +95,7 @@ class RunLog(ClosesOnExit):
 
 
 def _open_board(folder: Path, step: int) -> Any:
-    try:
+    with needs_extra("tensorboard=true needs TensorBoard", "tensorboard"):
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"tensorboard=true needs TensorBoard ({error}); install it with: "
-            'pip install "dwpose-infer[tensorboard]"'
-        ) from error
     writer: Any = SummaryWriter
     return writer(str(folder / TENSORBOARD_NAME), purge_step=step + 1)

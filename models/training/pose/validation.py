@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ....errors import MissingDependencyError
+from ....errors import needs_extra
 from ....estimator import Crops, PoseEstimator
 from ....evaluation.matching import match, match_by_id
 from ....evaluation.points import POINT_PARTS, PartErrors, PointPart, part_errors, point_errors
@@ -187,15 +187,10 @@ def _exported(
     model: DWPose, world: World, *, flip: bool, batch_size: int
 ) -> Iterator[PoseEstimator]:
     """Exports the network and loads the graph."""
-    try:
+    with needs_extra("validating needs the exporter", "train"):
         from ....export.deploy import to_deploy_pose
         from ....export.from_checkpoint import pose_network, to_official
         from ....export.running import GraphRunner
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"validating needs the exporter ({error}); install it with: "
-            'pip install "dwpose-infer[train]"'
-        ) from error
     plain: Any = model.cpu()
     graph = to_official(pose_network(plain.to(memory_format=torch.contiguous_format)))
     if not flip:
