@@ -1,11 +1,9 @@
-"""Options of `dwpose-infer` on what stands in files and drawings."""
+"""Options of `dwpose-infer` on what stands in files."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-from .argument_values import positive_number, size_wh
 
 
 def add_format_options(group: argparse._ArgumentGroup) -> None:
@@ -59,29 +57,6 @@ def add_format_options(group: argparse._ArgumentGroup) -> None:
         help="COCO annotations that give pictures their ids in --format coco (default: the numbers "
         "that are the file names, else places in the run, from 1)",
     )
-    group.add_argument(
-        "--canvas-size",
-        type=size_wh,
-        metavar="N|WxH",
-        help="size of the openpose drawing in pixels: its shorter side, or width x height "
-        "(default: the picture's); OpenPose JSON is written in pixels of it",
-    )
-    group.add_argument(
-        "--canvas-multiple",
-        type=positive_number,
-        metavar="N",
-        help="round both sides of that drawing to multiples of N: 8 or 64 for diffusion models",
-    )
-    group.add_argument(
-        "--canvas-fit",
-        choices=("margins", "stretch"),
-        help="where it has another aspect ratio than the picture: keep the shape of persons, with "
-        "margins, or fill it (default: margins)",
-    )
-    group.add_argument(
-        "--line-scale", type=float, metavar="X", help="factor on all drawn widths (default: 1)"
-    )
-    group.add_argument("--boxes", action="store_true", help="draw boxes in overlays")
 
 
 def _length(text: str) -> float:

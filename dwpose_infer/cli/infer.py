@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .argument_values import finite_number, positive_number, share_number
+from .drawing_options import add_drawing_options
 from .exit_status import exit_status
 from .format_options import add_format_options
 from .model_options import add_model_options
@@ -136,7 +137,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_persons(parser.add_argument_group("persons and keypoints"))
     _add_videos(parser.add_argument_group("videos and cameras"))
     _add_urls(parser.add_argument_group("URLs"))
-    add_format_options(parser.add_argument_group("formats and drawings"))
+    add_format_options(parser.add_argument_group("formats"))
+    drawings = parser.add_argument_group("drawings")
+    add_drawing_options(drawings)
+    drawings.add_argument("--boxes", action="store_true", help="draw boxes in overlays")
     return parser
 
 

@@ -15,6 +15,7 @@ from ..picture_url import UrlAccess
 from ..preference import Preference
 from ..runtime import Runtime
 from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
+from .drawing_options import check_drawings
 from .model_options import runtime_of
 from .outputs import DrawStyle
 from .presets import with_preset
@@ -33,7 +34,7 @@ OF_FORMAT = {
     "coco_layout": "coco-dataset",
     "metres_per_pixel": "trc",
 }
-OF_DRAWING = {"boxes": "overlay"}
+OF_DRAWING = {"boxes": "overlay", "line_widths": "openpose", "small_parts": "openpose"}
 OF_CANVAS = ("canvas_size", "canvas_multiple", "canvas_fit")
 
 
@@ -85,6 +86,10 @@ class InferOptions:
     canvas_multiple: int = 1
     canvas_fit: CanvasFit = "margins"
     line_scale: float = 1.0
+    line_widths: Literal["scaled", "fixed"] = "scaled"
+    small_parts: Literal["thin", "full"] = "thin"
+    draw_threshold: Mapping[str, float] | None
+    draw_outside: Literal["cut", "drop"] = "cut"
     boxes: bool
     start: str | None
     end: str | None
@@ -161,8 +166,13 @@ def check_outputs(options: InferOptions, *, formats: Sequence[str], styles: Sequ
         raise InvalidArgumentError(
             "--format trc writes a file for each person, so it needs --track, or --max-persons 1"
         )
-    if "line_scale" in options.stated and not styles:
-        raise InvalidArgumentError("--line-scale is for drawings, and none is asked for (--draw)")
+    check_drawings(
+        options.stated,
+        styles=styles,
+        parts=options.parts,
+        thresholds=options.draw_threshold,
+        keypoint_threshold=options.keypoint_threshold,
+    )
     for flag, needed, present in (
         ("--format", OF_FORMAT, formats),
         ("--draw", OF_DRAWING, styles),

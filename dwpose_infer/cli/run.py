@@ -23,6 +23,7 @@ from ..pipeline import Found, Pipeline, detector_options, open_pipeline
 from ..results import PoseResult
 from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from .clip_outputs import ClipPlan, out_video
+from .drawing_options import min_score_of, named_parts
 from .exit_status import printable
 from .infer_options import InferOptions, check_inputs, check_outputs
 from .outputs import DrawStyle, OutputPlan, check_paths
@@ -148,9 +149,11 @@ def _plan(options: InferOptions, *, folder: Path | None) -> OutputPlan | None:
     styles: Sequence[DrawStyle] = [] if only_printed else ["overlay"]
     formats = formats if options.format is None else options.format
     styles = styles if options.draw is None else options.draw
-    drawn = {"line_scale": options.line_scale}
-    if options.keypoint_threshold is not None:
-        drawn["min_score"] = options.keypoint_threshold
+    drawn = {
+        "line_scale": options.line_scale,
+        "min_score": min_score_of(options.draw_threshold, options.keypoint_threshold),
+        "outside": options.draw_outside == "cut",
+    }
     check_outputs(options, formats=formats, styles=styles)
     return OutputPlan(
         folder=folder or DEFAULT_OUT,
@@ -177,6 +180,8 @@ def _plan(options: InferOptions, *, folder: Path | None) -> OutputPlan | None:
                 "size": options.canvas_size,
                 "size_multiple": options.canvas_multiple,
                 "fit": options.canvas_fit,
+                "line_widths": options.line_widths,
+                "fit_parts": options.small_parts == "thin",
                 "parts": options.parts,
             },
         },
@@ -225,7 +230,7 @@ def _open_pipeline(options: InferOptions) -> Pipeline:
 
 def _check_points(options: InferOptions, plan: OutputPlan | None, pipeline: Pipeline) -> None:
     """Finds out whether the network has the parts, and the formats a place for its points."""
-    for part in options.parts or ():
+    for part in (*(options.parts or ()), *named_parts(options.draw_threshold)):
         pipeline.layout.part(part)
     if plan is None:
         return

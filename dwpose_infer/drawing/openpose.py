@@ -138,7 +138,8 @@ def draw_openpose(
         parts: Parts to draw, keys of `result.layout.parts`; None draws all but the feet, which
             ControlNet's canvas does not have. Halpe's head, neck and hip have no place on it.
         min_score: Points of a lower score are not drawn. One for all, or part -> least score, as
-            `{"body": 0.3, "face": 0.5, "left_hand": 0.6}`; other parts have 0.3 then.
+            `{"body": 0.3, "face": 0.5, "other": 0.4}`; without "other" the parts not named have
+            0.3.
         size: Size of the canvas in pixels: (width, height), or the shorter side alone at the
             picture's aspect ratio; None takes the picture's. The points are scaled to it before
             anything is drawn.
@@ -154,7 +155,7 @@ def draw_openpose(
         fit_parts: Whether strokes of a hand or face are thinner than said above where they
             would fill it: bones and joints of a hand are at most 1/25 of its longer side,
             points of a face 1/80. False draws small ones as blobs, as the original canvas does.
-        outside: Whether points outside the picture count, so that limbs run to its edge. False
+        outside: Whether points outside the canvas count, so that limbs run to its edge. False
             leaves them out with their limbs, as animation models are trained.
 
     Returns:
@@ -180,8 +181,7 @@ def draw_openpose(
         placed.place(result), min_score=min_score, image_wh=canvas_wh, canvas_wh=canvas_wh
     )
     if not outside:
-        inside = ((points >= 0) & (points <= np.array(canvas_wh) - 1)).all(axis=2, keepdims=True)
-        points = np.where(inside, points, np.nan)
+        points = strokes.without_outside(points, canvas_wh)
     if parts is None:
         parts = [part for part in DEFAULT_PARTS if part in result.layout.parts]
     points = strokes.only_parts(points, parts, result.layout)[:, : kp.NUM_KEYPOINTS]

@@ -126,6 +126,7 @@ def draw_overlay(
     ids: bool = True,
     alpha: float = 1.0,
     line_scale: float = 1.0,
+    outside: bool = True,
 ) -> strokes.Picture:
     """Draws the skeletons over a copy of the picture.
 
@@ -138,11 +139,14 @@ def draw_overlay(
         result: The persons of that picture.
         parts: Parts to draw, keys of `result.layout.parts`; None draws all.
         min_score: Points of a lower score are not drawn; a line needs both of its ends. One for
-            all, or part -> least score, where other parts have 0.3.
+            all, or part -> least score, where "other" stands for the parts not named; without it
+            they have 0.3.
         boxes: Whether to draw the persons' boxes and box scores, where known.
         ids: Whether to draw the persons' identities, where known.
         alpha: Opacity of what is drawn, 0 to 1.
         line_scale: Factor on all widths and radii.
+        outside: Whether points outside the picture count, so that limbs run to its edge. False
+            leaves them out with their limbs.
 
     Returns:
         (H, W, 3) uint8, blue, green, red; a new array.
@@ -158,6 +162,8 @@ def draw_overlay(
     everything = strokes.visible_points(
         result, min_score=min_score, image_wh=image_wh, canvas_wh=canvas_wh
     )
+    if not outside:
+        everything = strokes.without_outside(everything, canvas_wh)
     wanted = result.layout.parts if parts is None else parts
     points = strokes.only_parts(everything, wanted, result.layout)
     canvas: strokes.Picture = image_bgr.copy()

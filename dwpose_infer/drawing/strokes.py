@@ -32,9 +32,13 @@ DRAWN_NAMES: Final[tuple[str, ...]] = (*kp.KEYPOINT_NAMES, *POINTS_OF_PART[MIDLI
 """The points that can be drawn, in the order in which they are: the 133, then Halpe's own three."""
 
 MinScore = float | Mapping[str, float]
-"""Least score of a point that is drawn, of all or by part; other parts have 0.3 then."""
+"""Least score of a point that is drawn: of all, or by part, where "other" stands for the parts not
+named; without it they have 0.3."""
 
 DEFAULT_MIN_SCORE: Final = 0.3
+
+OTHER_PARTS: Final = "other"
+"""Stands in `MinScore` for the parts not named there."""
 
 OUTSIDE_LIMIT_PX: Final = 2.0**15
 """Points farther outside the canvas are not drawn: OpenCV's 32-bit coordinates would wrap."""
@@ -139,10 +143,17 @@ def _thresholds(result: Poses, min_score: MinScore) -> Float64Array:
     """The least score of each point, (K,)."""
     if not isinstance(min_score, Mapping):
         return np.full(len(result.layout), min_score, np.float64)
-    thresholds = np.full(len(result.layout), DEFAULT_MIN_SCORE)
+    thresholds = np.full(len(result.layout), min_score.get(OTHER_PARTS, DEFAULT_MIN_SCORE))
     for part, least in min_score.items():
-        thresholds[result.layout.part(part)] = least
+        if part != OTHER_PARTS:
+            thresholds[result.layout.part(part)] = least
     return thresholds
+
+
+def without_outside(points: Float64Array, canvas_wh: tuple[int, int]) -> Float64Array:
+    """Returns (P, N, 2) points with NaN in place of those that lie on no pixel of the canvas."""
+    inside = ((points >= 0) & (points <= np.array(canvas_wh) - 1)).all(axis=2, keepdims=True)
+    return np.where(inside, points, np.nan)
 
 
 def only_parts(points: Float64Array, parts: Iterable[str], layout: KeypointLayout) -> Float64Array:

@@ -35,6 +35,10 @@ def test_each_part_has_its_own_threshold(person):
         draw_overlay(image, unsure, min_score={"left_hand": 0.6, "right_hand": 0.6}),
         draw_overlay(image, unsure, parts=["body", "feet", "face"]),
     )
+    np.testing.assert_array_equal(
+        draw_openpose(unsure, min_score={"other": 0.6, "face": 0.4}),
+        draw_openpose(unsure, parts=["face"]),
+    )
     with pytest.raises(InvalidArgumentError, match="unknown part 'hands'"):
         draw_openpose(unsure, min_score={"hands": 0.5})
 
@@ -49,6 +53,9 @@ def test_points_outside_are_left_out_by_option(person):
     assert not without[480:, 285:310].any()
     np.testing.assert_array_equal(with_shin[:380], without[:380])
     np.testing.assert_array_equal(draw_openpose(person, outside=False), draw_openpose(person))
+    image = np.zeros((512, 512, 3), np.uint8)
+    assert draw_overlay(image, low)[505:, 285:310].any()
+    assert not draw_overlay(image, low, outside=False)[505:, 285:310].any()
 
 
 def test_fixed_strokes_do_not_grow_with_the_canvas(person):
