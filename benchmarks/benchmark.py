@@ -1,17 +1,18 @@
 """What a benchmark is: how its command looks, what measures, and what is said of the result.
 
 A `Benchmark` loads nothing heavy, so that `--help` is quick and works without the optional
-packages. What measures is behind `load`:
+packages. What measures is in a module of its own:
 
     class SoakSettings(Settings):
         pictures: int = option("--pictures", type=int, default=1000, help="a multiple of 100")
 
-    SOAK = Benchmark(description=..., epilog=..., settings=SoakSettings, load=_load)
+    BENCHMARK = Benchmark(
+        description=..., epilog=..., settings=SoakSettings, module=f"{__package__}.soak"
+    )
 
-    def _load() -> Work[SoakSettings, SoakDocument]:
-        from .soak import SoakDocument, measure, report
+and that module ends with
 
-        return Work(document=SoakDocument, measure=measure, report=report, table="soak")
+    WORK = Work(document=SoakDocument, measure=measure, report=report, table="soak")
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -122,15 +124,20 @@ class Benchmark(Generic[AnySettings]):
         description: What is measured.
         epilog: What has to be known, and examples.
         settings: Its options, and what they say once they are parsed.
-        load: Imports what measures.
+        module: Name of the module that measures, by its `WORK`.
         choose: The benchmark that the settings ask for, where that is another one.
     """
 
     description: str
     epilog: str
     settings: type[AnySettings]
-    load: Callable[[], Work[AnySettings, Any]]
+    module: str
     choose: Callable[[AnySettings], Benchmark[Any]] | None = None
+
+    def load(self) -> Work[AnySettings, Any]:
+        """Imports what measures."""
+        work: Work[AnySettings, Any] = import_module(self.module).WORK
+        return work
 
     def describe(self, parser: argparse.ArgumentParser) -> None:
         """Adds the options; `run` among the parsed arguments is a function of them."""

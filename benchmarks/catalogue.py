@@ -25,18 +25,8 @@ BENCHMARKS = {
     "formats": "how fast poses are written, and the memory that takes",
 }
 
-_DECLARED = {
-    "complexity": "complexity.command:COMPLEXITY",
-    "table": "latency.command:LATENCY",
-    "pipeline": "pipeline.command:PIPELINE",
-    "outside": "pipeline.command:OVERHEAD",
-    "sweep": "sweep.command:SWEEP",
-    "cold-start": "cold_start.command:COLD_START",
-    "soak": "soak.command:SOAK",
-    "video": "video.command:VIDEO",
-    "serve": "serve.command:SERVE",
-    "formats": "formats.command:FORMATS",
-}
+_ELSEWHERE = {"table": "latency.command:BENCHMARK", "outside": "pipeline.command:OUTSIDE"}
+"""Those that are not in a folder of their own name."""
 
 
 def find_benchmark(name: str) -> Benchmark[Any]:
@@ -50,5 +40,8 @@ def find_benchmark(name: str) -> Benchmark[Any]:
     """
     from pkgutil import resolve_name
 
-    found: Benchmark[Any] = resolve_name(f"{__package__}.{_DECLARED[name]}")
+    if name not in BENCHMARKS:
+        raise KeyError(name)
+    place = _ELSEWHERE.get(name, f"{name.replace('-', '_')}.command:BENCHMARK")
+    found: Benchmark[Any] = resolve_name(f"{__package__}.{place}")
     return found

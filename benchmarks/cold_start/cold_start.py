@@ -16,12 +16,13 @@ import msgspec
 from tqdm import tqdm
 
 from ...errors import InferenceError, InvalidArgumentError
+from ..benchmark import Work
 from ..document import Document
 from ..machine import capture_environment
 from ..markdown import markdown_table
 from ..network_options import model_name, on_device
 from ..peers.montage import write_montages
-from .settings import ColdStartSettings
+from .command import ColdStartSettings
 
 TIMEOUT_S = 600
 
@@ -220,3 +221,6 @@ def report(document: ColdStartDocument) -> str:
         f"{on_device(document.device)}, {len(document.runs)} fresh processes, files in the "
         "system's cache."
     )
+
+
+WORK = Work(document=ColdStartDocument, measure=measure, report=report, table="cold-start")

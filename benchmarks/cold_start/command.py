@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from ..benchmark import Benchmark, Work
-from .settings import ColdStartSettings
-
-if TYPE_CHECKING:
-    from .cold_start import ColdStartDocument
+from ..benchmark import Benchmark, option
+from ..network_options import DeviceSettings, NetworkSettings
 
 _DESCRIPTION = """\
 How long it takes from nothing to the first result: fresh processes import the package, load both
@@ -24,15 +21,16 @@ examples:
 """
 
 
-def _load() -> Work[ColdStartSettings, ColdStartDocument]:
-    from .cold_start import ColdStartDocument, measure, report
+@dataclass(frozen=True, kw_only=True)
+class ColdStartSettings(NetworkSettings, DeviceSettings):
+    """What is started, and how often."""
 
-    return Work(document=ColdStartDocument, measure=measure, report=report, table="cold-start")
+    runs: int = option("--runs", type=int, default=9, help="starts that count (default: 9)")
 
 
-COLD_START = Benchmark(
+BENCHMARK = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
     settings=ColdStartSettings,
-    load=_load,
+    module=f"{__package__}.cold_start",
 )

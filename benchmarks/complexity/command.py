@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..benchmark import Benchmark, Work
-from .settings import ComplexitySettings
-
-if TYPE_CHECKING:
-    from .result import ComplexityDocument
+from ..benchmark import Benchmark, Settings, option
 
 _DESCRIPTION = """\
 Count what the networks hold and compute, beside the published table.
@@ -30,16 +27,21 @@ examples:
 """
 
 
-def _load() -> Work[ComplexitySettings, ComplexityDocument]:
-    from .counting import count
-    from .result import ComplexityDocument, full_table
+@dataclass(frozen=True, kw_only=True)
+class ComplexitySettings(Settings):
+    """What is counted."""
 
-    return Work(document=ComplexityDocument, measure=count, report=full_table, table="complexity")
+    models: Sequence[str] = option(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help="name of a model or ONNX file (default: the five networks, built with torch)",
+    )
 
 
-COMPLEXITY = Benchmark(
+BENCHMARK = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
     settings=ComplexitySettings,
-    load=_load,
+    module=f"{__package__}.counting",
 )

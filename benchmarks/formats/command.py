@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from ..benchmark import Benchmark, Work
-from .settings import FormatSettings
-
-if TYPE_CHECKING:
-    from .writing import FormatsDocument
+from ..benchmark import Benchmark, Settings, option
 
 _DESCRIPTION = """\
 Writes frames of four persons each as JSON lines, COCO results and Parquet, and as JSON lines by
@@ -27,10 +23,21 @@ examples:
 """
 
 
-def _load() -> Work[FormatSettings, FormatsDocument]:
-    from .writing import FormatsDocument, measure, report
+@dataclass(frozen=True, kw_only=True)
+class FormatSettings(Settings):
+    """How much is written."""
 
-    return Work(document=FormatsDocument, measure=measure, report=report, table="formats")
+    persons: int = option(
+        "--persons", type=int, default=100_000, help="persons, four a frame (default: 100000)"
+    )
+    rounds: int = option(
+        "--rounds", type=int, default=3, help="times that all is written (default: 3)"
+    )
 
 
-FORMATS = Benchmark(description=_DESCRIPTION, epilog=_EPILOG, settings=FormatSettings, load=_load)
+BENCHMARK = Benchmark(
+    description=_DESCRIPTION,
+    epilog=_EPILOG,
+    settings=FormatSettings,
+    module=f"{__package__}.writing",
+)

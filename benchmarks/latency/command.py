@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..benchmark import Benchmark, Settings, Work, option
-
-if TYPE_CHECKING:
-    from .networks import Network
-    from .result import LatencyDocument
+from ..benchmark import Benchmark, Settings, option
 
 _DESCRIPTION = """\
 The published latency table, measured here by its own definition: batch 1, 50 calls to warm up,
@@ -72,62 +66,9 @@ class TableSettings(Settings):
     )
 
 
-def _load() -> Work[TableSettings, LatencyDocument]:
-    from .result import LatencyDocument, full_report, readme_table
-
-    return Work(
-        document=LatencyDocument,
-        measure=_measure,
-        report=full_report,
-        table="latency",
-        readme_table=readme_table,
-        finish=_write_markdown_and_plot,
-    )
-
-
-def _measure(settings: TableSettings) -> LatencyDocument:
-    import tempfile
-
-    from ..machine import physical_cores
-    from .backends import WHERE_PRESENT, parse_backends
-    from .timing import Protocol, measure_latency
-
-    chosen = settings.backends
-    with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as folder:
-        return measure_latency(
-            _networks(settings, Path(folder)),
-            WHERE_PRESENT if chosen is None else parse_backends(chosen),
-            threads=physical_cores() if settings.threads is None else settings.threads,
-            protocol=Protocol(settings.warmup, settings.runs, settings.repetitions),
-            where_present=chosen is None,
-            say=lambda line: print(f"dwpose-bench table: {line}", file=sys.stderr),
-        )
-
-
-def _networks(settings: TableSettings, folder: Path) -> list[Network]:
-    from .networks import find_networks, random_networks
-
-    progress = sys.stderr.isatty()
-    if settings.random_weights:
-        return random_networks(settings.models, folder, progress=progress)
-    return find_networks(settings.models, progress=progress)
-
-
-def _write_markdown_and_plot(settings: TableSettings, document: LatencyDocument) -> int:
-    from ...files.atomic import write_bytes
-    from .plot import save_plot
-    from .result import full_report
-
-    if settings.markdown is not None:
-        write_bytes(settings.markdown, f"{full_report(document)}\n".encode())
-    if settings.plot is not None:
-        save_plot(document, settings.plot)
-    return 0
-
-
-LATENCY = Benchmark(
+BENCHMARK = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
     settings=TableSettings,
-    load=_load,
+    module=f"{__package__}.timing",
 )

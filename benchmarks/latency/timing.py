@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import statistics
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from ...errors import BackendUnavailableError, InvalidArgumentError, MissingDependencyError
-from ..machine import capture_environment
-from .backends import BackendKey, load_executor
-from .executors import Executor
-from .networks import Network
-from .result import LatencyDocument, LatencyRow, LatencySettings
+from ...files.atomic import write_bytes
+from ..benchmark import Work
+from ..machine import capture_environment, physical_cores
+from .command import TableSettings
+from .executors import WHERE_PRESENT, BackendKey, Executor, load_executor, parse_backends
+from .networks import Network, find_networks, random_networks
+from .plot import save_plot
+from .result import LatencyDocument, LatencyRow, LatencySettings, full_report, readme_table
 
 Milliseconds = npt.NDArray[np.float64]
 
@@ -47,6 +54,24 @@ class _Contestant:
     network: Network
     backend: BackendKey
     executor: Executor
+
+
+def measure(settings: TableSettings) -> LatencyDocument:
+    """Measures as the settings say; raises as `measure_latency` and what finds networks do."""
+    chosen, progress = settings.backends, sys.stderr.isatty()
+    with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as folder:
+        if settings.random_weights:
+            networks = random_networks(settings.models, Path(folder), progress=progress)
+        else:
+            networks = find_networks(settings.models, progress=progress)
+        return measure_latency(
+            networks,
+            WHERE_PRESENT if chosen is None else parse_backends(chosen),
+            threads=physical_cores() if settings.threads is None else settings.threads,
+            protocol=Protocol(settings.warmup, settings.runs, settings.repetitions),
+            where_present=chosen is None,
+            say=lambda line: print(f"dwpose-bench table: {line}", file=sys.stderr),
+        )
 
 
 def measure_latency(
@@ -133,8 +158,6 @@ def _measure(contestants: Sequence[_Contestant], protocol: Protocol) -> list[lis
 
 
 def _turns(contestants: Sequence[_Contestant], repetitions: int) -> Iterator[int]:
-    from tqdm import tqdm
-
     with tqdm(total=repetitions * len(contestants), leave=False, disable=None) as bar:
         for _ in range(repetitions):
             for index, each in enumerate(contestants):
@@ -169,3 +192,21 @@ def _row(contestant: _Contestant, samples: Sequence[Milliseconds]) -> LatencyRow
         p95_ms=float(np.percentile(times, 95)),
         min_ms=float(times.min()),
     )
+
+
+def _write_markdown_and_plot(settings: TableSettings, document: LatencyDocument) -> int:
+    if settings.markdown is not None:
+        write_bytes(settings.markdown, f"{full_report(document)}\n".encode())
+    if settings.plot is not None:
+        save_plot(document, settings.plot)
+    return 0
+
+
+WORK = Work(
+    document=LatencyDocument,
+    measure=measure,
+    report=full_report,
+    table="latency",
+    readme_table=readme_table,
+    finish=_write_markdown_and_plot,
+)

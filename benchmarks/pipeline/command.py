@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 from ...errors import InvalidArgumentError
-from ..benchmark import Benchmark, Work
-from ..network_options import RTMLIB_NOTE
-from .settings import OutsideSettings, OverheadSettings, PipelineSettings
-
-if TYPE_CHECKING:
-    from .overhead import OverheadDocument
-    from .result import PipelineDocument
+from ..benchmark import Benchmark, Settings, option
+from ..network_options import RTMLIB_NOTE, ComparisonSettings
 
 _DESCRIPTION = """\
 Measure the whole pipeline, stage by stage, with memory, and beside rtmlib and the official recipe;
@@ -55,9 +52,75 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class OverheadSettings(Settings):
+    """What is measured where the networks' outputs are constants."""
+
+    persons: Sequence[int] | None = option(
+        "--persons",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="persons on the picture (default: 1 3 10)",
+    )
+    repeats: int | None = option("--repeats", type=int, help="rounds (default: 60)")
+    opencv_threads: int | None = option(
+        "--opencv-threads",
+        type=int,
+        metavar="N",
+        help="threads of OpenCV, for all alike (default: its own)",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutsideSettings(OverheadSettings):
+    """The same, with the name that --from had before."""
+
+    source: Path | None = option(
+        "--from",
+        "--render",
+        beside="result",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: show what --json wrote to FILE",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSettings(ComparisonSettings, OverheadSettings):
+    """What is measured, and on what."""
+
+    persons: Sequence[int] | None = option(
+        "--persons",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="persons on the made-up pictures, 1 to 10 (default: 1 2 5 10), with "
+        "--constant-networks to 100 (default: 1 3 10)",
+    )
+    repeats: int | None = option(
+        "--repeats", type=int, help="rounds (default: 30, with --constant-networks 60)"
+    )
+    pictures: Path | None = option(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="folder of pictures for the last row, searched with its subfolders "
+        "(default: ten made-up pictures of 1 to 10 persons)",
+    )
+    no_memory: bool = option(
+        "--no-memory", action="store_true", help="do not measure the largest memory"
+    )
+    constant_networks: bool = option(
+        "--constant-networks",
+        action="store_true",
+        help="networks whose outputs are constants: what everything outside them costs",
+    )
+
+
 def _choose(settings: PipelineSettings) -> Benchmark[Any]:
     if not settings.constant_networks:
-        return PIPELINE
+        return BENCHMARK
     used = {each.name for each in fields(OverheadSettings)} | {"constant_networks"}
     for each in fields(PipelineSettings):
         if each.name not in used and getattr(settings, each.name):
@@ -65,46 +128,21 @@ def _choose(settings: PipelineSettings) -> Benchmark[Any]:
                 f"{each.metadata['flags'][0]} does not apply to --constant-networks, whose "
                 "networks, threads and picture are always the same; leave one of them out"
             )
-    return OVERHEAD
+    return OUTSIDE
 
 
-def _load() -> Work[PipelineSettings, PipelineDocument]:
-    from .result import PipelineDocument, readme_table, report
-    from .timing import measure
-
-    return Work(
-        document=PipelineDocument,
-        measure=measure,
-        report=report,
-        table="pipeline",
-        readme_table=readme_table,
-    )
-
-
-def _load_overhead() -> Work[Any, OverheadDocument]:
-    from . import overhead
-
-    return Work(
-        document=overhead.OverheadDocument,
-        measure=overhead.measure,
-        report=overhead.report,
-        table="outside",
-        readme_table=overhead.readme_table,
-    )
-
-
-PIPELINE = Benchmark(
+BENCHMARK = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
     settings=PipelineSettings,
-    load=_load,
+    module=f"{__package__}.timing",
     choose=_choose,
 )
 
-OVERHEAD = Benchmark(
+OUTSIDE = Benchmark(
     description="What everything outside the networks costs, beside rtmlib and the official "
     "recipe: the\nsame as `dwpose-bench pipeline --constant-networks`, whose --help says more.",
     epilog=_OUTSIDE_EPILOG,
     settings=OutsideSettings,
-    load=_load_overhead,
+    module=f"{__package__}.overhead",
 )

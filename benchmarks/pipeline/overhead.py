@@ -16,6 +16,7 @@ import msgspec
 from tqdm import tqdm
 
 from ...errors import InvalidArgumentError
+from ..benchmark import Work
 from ..document import Document
 from ..machine import capture_environment
 from ..markdown import markdown_table
@@ -34,7 +35,7 @@ from ..peers.baselines import (
 )
 from ..peers.clock import NETWORKS, REST, STAGES, Clock, take_turns, watch_networks
 from ..peers.constant_networks import CROP_WH, DETECTOR_WH, PICTURE_WH, synthetic_picture
-from .settings import OverheadSettings
+from .command import OverheadSettings
 
 PERSONS = (1, 3, 10)
 REPEATS = 60
@@ -251,3 +252,12 @@ def verdict(document: OverheadDocument) -> str:
         for row in rows
     ]
     return f"At most a third of {RTMLIB} per person: {', '.join(words)} person(s)."
+
+
+WORK = Work(
+    document=OverheadDocument,
+    measure=measure,
+    report=report,
+    table="outside",
+    readme_table=readme_table,
+)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ...errors import InputError
 from ...inputs import find_pictures
+from ..benchmark import Work
 from ..machine import capture_environment
 from ..network_options import at_least_one, model_name
 from ..peers.agreement import DisagreementError, check_found
@@ -22,8 +23,8 @@ from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH, write_montages
 from ..peers.networks import official_files
 from ..peers.process import Sample, Worker, block_sizes, start_worker
-from .result import PipelineDocument, Row, Times, ratios_of
-from .settings import PipelineSettings
+from .command import PipelineSettings
+from .result import PipelineDocument, Row, Times, ratios_of, readme_table, report
 from .worker import STAGES, PipelineBlock, PipelineReady, PipelineTask
 
 PERSONS = (1, 2, 5, 10)
@@ -231,3 +232,12 @@ def _medians(samples: Sequence[Sample], count: int) -> Times:
         outside_ms=statistics.median(each.outside_ms for each in samples) / count,
         cpu_ms=statistics.median(each.cpu_ms for each in samples) / count,
     )
+
+
+WORK = Work(
+    document=PipelineDocument,
+    measure=measure,
+    report=report,
+    table="pipeline",
+    readme_table=readme_table,
+)

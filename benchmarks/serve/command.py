@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from ..benchmark import Benchmark, Work
-from .settings import ServeSettings
-
-if TYPE_CHECKING:
-    from .serve import ServeDocument
+from ..benchmark import Benchmark, option
+from ..network_options import NetworkSettings
 
 _DESCRIPTION = """\
 dwpose-serve in a process of its own, on this machine's loopback: one client that asks again and
@@ -29,15 +26,28 @@ examples:
 """
 
 
-def _load() -> Work[ServeSettings, ServeDocument]:
-    from .serve import ServeDocument, measure, report
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings(NetworkSettings):
+    """What is served, and who asks."""
 
-    return Work(document=ServeDocument, measure=measure, report=report, table="serve")
+    clients: int = option(
+        "--clients", type=int, default=16, metavar="N", help="clients at once (default: 16)"
+    )
+    requests: int = option(
+        "--requests",
+        type=int,
+        default=160,
+        metavar="N",
+        help="requests of a round, by one client and by all alike (default: 160)",
+    )
+    rounds: int = option(
+        "--rounds", type=int, default=3, metavar="N", help="rounds, in turn (default: 3)"
+    )
 
 
-SERVE = Benchmark(
+BENCHMARK = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
     settings=ServeSettings,
-    load=_load,
+    module=f"{__package__}.serve",
 )

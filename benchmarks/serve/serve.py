@@ -27,6 +27,7 @@ from ...errors import InferenceError
 from ...formats.codecs import FORMATS, encode
 from ...predictor import Predictor
 from ...wheels import installed
+from ..benchmark import Work
 from ..document import Document
 from ..machine import capture_environment
 from ..markdown import markdown_table
@@ -39,7 +40,7 @@ from ..peers.constant_networks import (
     save_constant_network,
 )
 from ..peers.montage import montage_jpeg
-from .settings import ServeSettings
+from .command import ServeSettings
 
 MIN_GAIN = 1.5
 """Throughput of all clients at once should be so many times that of one."""
@@ -335,3 +336,6 @@ def verdict(document: ServeDocument) -> str:
         f"{met[many.p99_ms <= document.p99_bound_ms]}; HTTP, queue and answer add {added_ms:.2f} "
         f"ms, target below {MAX_ADDED_MS:g}, {met[added_ms < MAX_ADDED_MS]}."
     )
+
+
+WORK = Work(document=ServeDocument, measure=measure, report=report, table="serve")

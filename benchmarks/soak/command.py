@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from ..benchmark import Benchmark, Work
-from .settings import SoakSettings
-
-if TYPE_CHECKING:
-    from .soak import SoakDocument
+from ..benchmark import Benchmark, option
+from ..network_options import NetworkSettings
 
 _DESCRIPTION = """\
 A long run over JPEG pictures of one to five persons, from file to drawn picture, in one process.
@@ -23,21 +20,18 @@ examples:
 """
 
 
-def _load() -> Work[SoakSettings, SoakDocument]:
-    from .soak import SoakDocument, measure, report
+@dataclass(frozen=True, kw_only=True)
+class SoakSettings(NetworkSettings):
+    """What runs, and how long."""
 
-    return Work(
-        document=SoakDocument,
-        measure=measure,
-        report=report,
-        table="soak",
-        finish=lambda _, document: 0 if document.passed else 1,
+    pictures: int = option(
+        "--pictures", type=int, default=1000, help="a multiple of 100 (default: 1000)"
     )
 
 
-SOAK = Benchmark(
+BENCHMARK = Benchmark(
     description=_DESCRIPTION,
     epilog=_EPILOG,
     settings=SoakSettings,
-    load=_load,
+    module=f"{__package__}.soak",
 )

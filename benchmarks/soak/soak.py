@@ -16,12 +16,13 @@ from ...drawing import draw_overlay
 from ...errors import InvalidArgumentError
 from ...images import read_image
 from ...predictor import Predictor
+from .. import benchmark
 from ..document import Document
 from ..machine import capture_environment, resident_mb
 from ..markdown import markdown_table
 from ..network_options import model_name
 from ..peers.montage import montage_jpeg
-from .settings import SoakSettings
+from .command import SoakSettings
 
 SOAK_PERSONS = (1, 2, 1, 3, 1, 2, 1, 5, 1, 3)
 """Persons on the ten pictures that a long run works on in turn."""
@@ -187,3 +188,12 @@ def report(document: SoakDocument) -> str:
         f"{document.pose} and {document.detector}, {document.threads} "
         f"thread{'s'[document.threads == 1 :]}, {document.persons} persons found."
     )
+
+
+WORK = benchmark.Work(
+    document=SoakDocument,
+    measure=measure,
+    report=report,
+    table="soak",
+    finish=lambda _, document: 0 if document.passed else 1,
+)

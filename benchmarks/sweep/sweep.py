@@ -17,13 +17,14 @@ from tqdm import tqdm
 from ...backends import Backend, BackendName, check_backend, load_backend
 from ...errors import InvalidArgumentError, needs_extra
 from ...zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
+from ..benchmark import Work
 from ..document import Document
 from ..latency.executors import random_sample, single_input
 from ..machine import capture_environment, physical_cores
 from ..markdown import markdown_table
 from ..network_options import model_name, on_device
 from ..peers.networks import random_pose
-from .settings import SweepSettings
+from .command import SweepSettings
 
 WARM_UP = 2
 """Rounds over all sizes of batch before any call is timed."""
@@ -232,3 +233,6 @@ def report(document: SweepDocument) -> str:
         f"{document.backend}{on_device(document.device)}{form}, medians of "
         f"{document.repeats} rounds.{weights}"
     )
+
+
+WORK = Work(document=SweepDocument, measure=measure, report=report, table="sweep")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..benchmark import Benchmark, Work
-from ..network_options import RTMLIB_NOTE
-from .settings import VideoSettings
-
-if TYPE_CHECKING:
-    from .result import VideoDocument
+from ..benchmark import Benchmark, option
+from ..network_options import RTMLIB_NOTE, ComparisonSettings
 
 _EPILOG = f"""\
 From clip to drawn clip: `Predictor.stream`, a plain loop (OpenCV reads, `Predictor` is called frame
@@ -28,23 +25,40 @@ examples:
 """
 
 
-def _load() -> Work[VideoSettings, VideoDocument]:
-    from .result import VideoDocument, readme_table, report
-    from .timing import measure
+@dataclass(frozen=True, kw_only=True)
+class VideoSettings(ComparisonSettings):
+    """Which clips are worked on, and how."""
 
-    return Work(
-        document=VideoDocument,
-        measure=measure,
-        report=report,
-        table="video",
-        readme_table=readme_table,
+    persons: Sequence[int] = option(
+        "--persons",
+        nargs="+",
+        type=int,
+        default=[1, 4],
+        metavar="N",
+        help="persons in the clips, 1 to 10 (default: 1 4)",
     )
+    frames: int = option(
+        "--frames", type=int, default=100, metavar="N", help="frames of a clip (default: 100)"
+    )
+    detect_every: int = option(
+        "--detect-every",
+        type=int,
+        default=5,
+        metavar="N",
+        help="the stream and rtmlib search every N frames for persons (default: 5)",
+    )
+    hdr: bool = option(
+        "--hdr",
+        action="store_true",
+        help="also take the stages of the stream on a clip in HDR, 1920x1080",
+    )
+    repeats: int = option("--repeats", type=int, default=5, help="rounds (default: 5)")
 
 
-VIDEO = Benchmark(
+BENCHMARK = Benchmark(
     description="Measure frames per second of videos, from file to drawn file, beside a plain loop "
     "and rtmlib's\ntracker.",
     epilog=_EPILOG,
     settings=VideoSettings,
-    load=_load,
+    module=f"{__package__}.timing",
 )

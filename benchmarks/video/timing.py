@@ -10,6 +10,7 @@ from typing import get_args
 
 from tqdm import tqdm
 
+from ..benchmark import Work
 from ..machine import capture_environment
 from ..network_options import at_least_one, model_name
 from ..peers.baselines import NetworkFiles, installed_methods
@@ -17,6 +18,7 @@ from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH
 from ..peers.networks import official_files
 from ..peers.process import start_worker
+from .command import VideoSettings
 from .methods import Round, open_video_method, picture_method
 from .result import (
     STREAM,
@@ -24,9 +26,10 @@ from .result import (
     Stage,
     VideoDocument,
     VideoMethod,
+    readme_table,
+    report,
 )
 from .scene import write_clip, write_hdr_clip
-from .settings import VideoSettings
 from .worker import VideoTask
 
 
@@ -191,3 +194,12 @@ def _row(rounds: dict[VideoMethod, list[Round]], persons: int) -> Row:
             for name, each in rounds.items()
         },
     )
+
+
+WORK = Work(
+    document=VideoDocument,
+    measure=measure,
+    report=report,
+    table="video",
+    readme_table=readme_table,
+)

@@ -61,7 +61,7 @@ def test_a_module_of_our_own_that_is_missing_is_no_missing_package(monkeypatch):
     def broken(_settings):
         raise ModuleNotFoundError("No module", name="dwpose_infer.nonsense")
 
-    monkeypatch.setattr("dwpose_infer.benchmarks.complexity.counting.count", broken)
+    monkeypatch.setattr("dwpose_infer.benchmarks.complexity.counting.count_published", broken)
     with pytest.raises(ModuleNotFoundError):
         cli.main(["complexity"])
 
@@ -70,7 +70,7 @@ def test_interrupted(monkeypatch, capsys):
     def interrupted(_settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dwpose_infer.benchmarks.complexity.counting.count", interrupted)
+    monkeypatch.setattr("dwpose_infer.benchmarks.complexity.counting.count_published", interrupted)
     assert cli.main(["complexity"]) == 130
     assert "interrupted" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dwpose_infer.benchmarks.cli import main
-from dwpose_infer.benchmarks.complexity.result import ComplexityDocument, ComplexityRow
+from dwpose_infer.benchmarks.complexity.counting import ComplexityDocument, ComplexityRow
 from dwpose_infer.benchmarks.document import json_schema
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.readme_tables import document_types

@@ -7,7 +7,7 @@ import pytest
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.cold_start import cold_start as starts
 from dwpose_infer.benchmarks.cold_start.cold_start import ColdStartDocument
-from dwpose_infer.benchmarks.cold_start.command import COLD_START
+from dwpose_infer.benchmarks.cold_start.command import BENCHMARK
 from dwpose_infer.errors import InferenceError
 from dwpose_infer.files.document import read_document
 
@@ -58,7 +58,7 @@ def test_two_starts(tmp_path, capsys):
     assert min(*parts, run.second_ms) > 0
     assert run.total_ms == pytest.approx(sum(parts), abs=0.01)
     printed = capsys.readouterr().out
-    assert COLD_START.load().table_of(path) in printed
+    assert BENCHMARK.load().table_of(path) in printed
     assert f"| import | {run.import_ms:.0f} | {run.import_ms:.0f} |" in printed
     assert cli.main(["cold-start", "--from", str(path)]) == 0
     assert capsys.readouterr().out == printed

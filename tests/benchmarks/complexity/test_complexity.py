@@ -9,9 +9,8 @@ import sys
 import pytest
 
 from dwpose_infer.benchmarks.cli import main
-from dwpose_infer.benchmarks.complexity.command import COMPLEXITY
-from dwpose_infer.benchmarks.complexity.counting import count_files
-from dwpose_infer.benchmarks.complexity.result import ComplexityDocument, full_table
+from dwpose_infer.benchmarks.complexity.command import BENCHMARK
+from dwpose_infer.benchmarks.complexity.counting import ComplexityDocument, count_files, full_table
 from dwpose_infer.files.document import read_document, write_document
 
 pytest.importorskip("torch")
@@ -77,7 +76,7 @@ def test_golden_table(document, tmp_path):
     assert lines[4] == "| dwpose-m | 256x192 | 17,953,039 | 2.22 | 2.2268 | 2.2158 | 2.2158 |"
     assert lines[6].startswith("| dwpose-l-384 | 384x288 | 33,610,919 | 10.07 | 10.0784 | 10.0385")
     path = write_document(tmp_path / "result.json", document)
-    assert COMPLEXITY.load().table_of(path) == full_table(document)
+    assert BENCHMARK.load().table_of(path) == full_table(document)
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ import pytest
 
 from dwpose_infer.benchmarks.cli import main
 from dwpose_infer.benchmarks.formats import writing
-from dwpose_infer.benchmarks.formats.settings import FormatSettings
-from dwpose_infer.benchmarks.formats.writers import WRITERS, frames_of, is_whole
+from dwpose_infer.benchmarks.formats.command import FormatSettings
+from dwpose_infer.benchmarks.formats.writing import WRITERS, frames_of, is_whole
 from dwpose_infer.errors import InvalidArgumentError
 from dwpose_infer.formats import load_clip
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from dwpose_infer.backends.base import TensorSpec
-from dwpose_infer.benchmarks.latency.backends import (
+from dwpose_infer.benchmarks.latency.executors import (
     BACKEND_KEYS,
+    TensorRtExecutor,
     load_executor,
     parse_backends,
+    random_sample,
 )
-from dwpose_infer.benchmarks.latency.executors import TensorRtExecutor, random_sample
 from dwpose_infer.benchmarks.latency.networks import Network
 from dwpose_infer.errors import (
     BackendUnavailableError,

@@ -7,7 +7,7 @@ import datetime
 import cv2
 import pytest
 
-from dwpose_infer.benchmarks.latency.command import LATENCY
+from dwpose_infer.benchmarks.latency.command import BENCHMARK
 from dwpose_infer.benchmarks.latency.plot import save_plot
 from dwpose_infer.benchmarks.latency.result import (
     LatencyDocument,
@@ -122,11 +122,11 @@ def test_caption_says_what_has_to_be_known(document):
 def test_for_a_readme(document, tmp_path):
     path = write_document(tmp_path / "latency.json", document)
     parts = [published_table(document), ratio_table(document), caption(document)]
-    assert LATENCY.load().table_of(path) == "\n\n".join(parts)
+    assert BENCHMARK.load().table_of(path) == "\n\n".join(parts)
     assert set(parts) < set(full_report(document).split("\n\n"))
     path.write_text(path.read_text().replace("repetitions", "rounds"))
     with pytest.raises(FormatError, match=r"latency\.json: .*settings"):
-        LATENCY.load().table_of(path)
+        BENCHMARK.load().table_of(path)
 
 
 @pytest.mark.slow

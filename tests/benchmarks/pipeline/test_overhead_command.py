@@ -7,7 +7,7 @@ import pytest
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.peers import baselines as rivals
 from dwpose_infer.benchmarks.pipeline import overhead
-from dwpose_infer.benchmarks.pipeline.command import OVERHEAD
+from dwpose_infer.benchmarks.pipeline.command import OUTSIDE
 from dwpose_infer.benchmarks.pipeline.overhead import OverheadDocument
 from dwpose_infer.files.document import read_document
 
@@ -49,7 +49,7 @@ def test_a_written_result_is_rendered_without_measuring(monkeypatch, capsys, tmp
     ):
         assert cli.main(command) == 0
         assert capsys.readouterr().out == printed
-    readme = OVERHEAD.load().table_of(path)
+    readme = OUTSIDE.load().table_of(path)
     assert readme.startswith(overhead.summary_table(document))
     assert document.environment.label in readme
 

@@ -10,7 +10,7 @@ import pytest
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, RTMLIB
 from dwpose_infer.benchmarks.pipeline import overhead as tables
-from dwpose_infer.benchmarks.pipeline.command import OVERHEAD
+from dwpose_infer.benchmarks.pipeline.command import OUTSIDE
 from dwpose_infer.benchmarks.pipeline.overhead import (
     TARGET_RATIO,
     Cost,
@@ -122,9 +122,9 @@ def test_damaged_documents(tmp_path, document, change, message):
 
 def test_files_that_hold_no_document(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        OVERHEAD.load().table_of(tmp_path / "missing.json")
+        OUTSIDE.load().table_of(tmp_path / "missing.json")
     path = tmp_path / "result.json"
     for text in ("", "[]", "3"):
         path.write_text(text)
         with pytest.raises(FormatError):
-            OVERHEAD.load().table_of(path)
+            OUTSIDE.load().table_of(path)

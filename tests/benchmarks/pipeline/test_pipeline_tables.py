@@ -10,7 +10,7 @@ import pytest
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.baselines import OFFICIAL, OURS, OURS_BF16, RTMLIB
 from dwpose_infer.benchmarks.pipeline import result as tables
-from dwpose_infer.benchmarks.pipeline.command import PIPELINE
+from dwpose_infer.benchmarks.pipeline.command import BENCHMARK
 from dwpose_infer.benchmarks.pipeline.result import (
     PipelineDocument,
     Row,
@@ -153,7 +153,7 @@ def test_all_tables(tmp_path):
     path = tmp_path / "pipeline.json"
     write_document(path, document)
     assert read_document(path, PipelineDocument) == document
-    assert PIPELINE.load().table_of(path).startswith(tables.summary_table(document))
+    assert BENCHMARK.load().table_of(path).startswith(tables.summary_table(document))
 
 
 def test_without_rtmlib_the_remedy_is_told():
@@ -178,8 +178,8 @@ def test_damaged_documents(tmp_path, field, value, message):
     plain["rows"][0][field] = value
     path.write_text(json.dumps(plain))
     with pytest.raises(FormatError, match=message):
-        PIPELINE.load().table_of(path)
+        BENCHMARK.load().table_of(path)
     plain["rows"] = []
     path.write_text(json.dumps(plain))
     with pytest.raises(FormatError, match="rows is empty"):
-        PIPELINE.load().table_of(path)
+        BENCHMARK.load().table_of(path)

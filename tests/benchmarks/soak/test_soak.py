@@ -8,7 +8,7 @@ import pytest
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.soak import soak as runs
-from dwpose_infer.benchmarks.soak.command import SOAK
+from dwpose_infer.benchmarks.soak.command import BENCHMARK
 from dwpose_infer.benchmarks.soak.soak import SoakDocument, SoakHundred
 from dwpose_infer.errors import InvalidArgumentError
 from dwpose_infer.files.document import read_document
@@ -107,7 +107,7 @@ def test_exit_status_and_file(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == printed
     hundreds[1] = SoakHundred(pictures=200, resident_mb=101.0, median_ms=10.0)
     assert cli.main(["soak", "--threads", "1"]) == 0
-    assert SOAK.load().table_of(path) in printed
+    assert BENCHMARK.load().table_of(path) in printed
 
 
 @pytest.mark.slow

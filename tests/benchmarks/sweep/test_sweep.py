@@ -8,7 +8,7 @@ from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.constant_networks import save_constant_network
 from dwpose_infer.benchmarks.sweep import sweep as sweeps
-from dwpose_infer.benchmarks.sweep.command import SWEEP
+from dwpose_infer.benchmarks.sweep.command import BENCHMARK
 from dwpose_infer.benchmarks.sweep.sweep import SweepDocument, SweepRow
 from dwpose_infer.errors import InvalidArgumentError
 from dwpose_infer.files.document import read_document
@@ -30,7 +30,7 @@ def test_every_batch_with_every_number_of_threads(network, tmp_path, capsys):
     assert keys == [("tiny.onnx", threads, batch) for threads in (1, 2) for batch in (1, 4)]
     assert all(0 < row.call_ms <= row.call_p95_ms for row in document.rows)
     printed = capsys.readouterr().out
-    assert SWEEP.load().table_of(path) in printed
+    assert BENCHMARK.load().table_of(path) in printed
     assert cli.main(["sweep", "--from", str(path)]) == 0
     assert capsys.readouterr().out == printed
 

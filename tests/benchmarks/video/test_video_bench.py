@@ -14,7 +14,7 @@ from dwpose_infer import Predictor
 from dwpose_infer.benchmarks import cli
 from dwpose_infer.benchmarks.peers.baselines import installed_methods
 from dwpose_infer.benchmarks.video import timing
-from dwpose_infer.benchmarks.video.command import VIDEO
+from dwpose_infer.benchmarks.video.command import BENCHMARK
 from dwpose_infer.benchmarks.video.methods import picture_method
 from dwpose_infer.benchmarks.video.result import (
     PLAIN_LOOP,
@@ -70,7 +70,7 @@ def test_whole_run(measured, capsys, monkeypatch):
     assert summary_table(document) in printed
     assert "The slowest stage on the clip in HDR: " in printed
     assert printed.rstrip().endswith(verdict(document).splitlines()[-1])
-    assert VIDEO.load().table_of(measured).startswith("| persons |")
+    assert BENCHMARK.load().table_of(measured).startswith("| persons |")
 
 
 @pytest.mark.slow
