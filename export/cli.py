@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .engine_exporter import EngineResult
     from .exporter import ExportOptions, ExportResult
     from .metadata import Precision
+    from .serving_device import ServingDevice
 
 
 ENGINE_OPTIONS = ("precision", "max_batch", "opt_batch", "workspace_mib", "capabilities")
@@ -26,9 +27,8 @@ GOES_WITH: Mapping[str, tuple[str, ...]] = {
     "max_batch": ("engine", "triton"),
     "opt_batch": ("engine",),
     "workspace_mib": ("engine",),
-    "provider": ("engine",),
+    "provider_option": ("onnx", "triton"),
     "capabilities": ("engine",),
-    "device": ("engine",),
     "instances": ("triton",),
     "instance_kind": ("triton",),
     "queue_delay_us": ("triton",),
@@ -111,6 +111,10 @@ def _export_engine(options: CommandOptions) -> tuple[list[str], Path]:
     from ..backends.tensorrt.system import check_tensorrt
 
     engine = _engine_options(options)
+    if options.provider == "cuda":
+        raise InvalidArgumentError(
+            "an engine is built by TensorRT: --provider tensorrt or tensorrt-rtx"
+        )
     product = choose_product(options.provider)
     device = _gpu(options.device)
     if product is TENSORRT or device is not None:
@@ -193,7 +197,25 @@ def _options(options: CommandOptions, *, precision: Precision) -> ExportOptions:
         calibration=options.calibration,
         verify=options.verify,
         allow_undecided=options.allow_undecided,
+        serving=_serving(options),
         offline=True if options.offline else None,
+    )
+
+
+def _serving(options: CommandOptions) -> ServingDevice:
+    from .serving_device import ServingDevice
+
+    if options.to == "engine":  # its own gate runs where it is built for
+        return ServingDevice()
+    if options.provider == "tensorrt-rtx":
+        raise InvalidArgumentError(
+            "--provider tensorrt-rtx builds engines: --to engine; a file is compared with "
+            "ONNX Runtime's cuda or tensorrt"
+        )
+    return ServingDevice(
+        device=options.device,
+        provider=options.provider,
+        provider_options=dict(options.provider_option or ()),
     )
 
 
@@ -207,6 +229,7 @@ def _summary(result: ExportResult) -> list[str]:
         f"{result.size_bytes / 1e6:.2f} MB, {sum(result.operators.values())} operators: "
         f"{operators}, ...",
         *result.parity.summary(),
+        *(() if result.served is None else result.served.summary()),
     ]
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from ..cli.argument_values import key_and_value
 from ..cli.standard_options import add_standard_options
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class CommandOptions(NamedTuple):
     max_batch: int | None
     opt_batch: int | None
     workspace_mib: int | None
-    provider: Literal["tensorrt", "tensorrt-rtx"] | None
+    provider: Literal["cuda", "tensorrt", "tensorrt-rtx"] | None
+    provider_option: list[tuple[str, str]] | None
     capabilities: tuple[str, ...] | None
     device: str | None
     instances: int | None
@@ -74,7 +76,9 @@ machine, without a GPU: for the compute capabilities that --capabilities names.
 folder, and in it NAME/1/model.onnx (deploy form) and NAME/config.pbtxt with dynamic batching.
 
 Every file is compared with its source on pictures before it is kept: distances in crop pixels,
-over the points on which the source is sure. Over the limits, nothing is written. The package
+over the points on which the source is sure. Over the limits, nothing is written. That runs on the
+CPU, where half precision is computed in float32 between the nodes; fp16 is compared again on the
+GPU of this machine, where there is one, everything else with --device cuda. The package
 brings three crops for this, and only one shows fingers (in gloves): for a verdict on fingers
 give pictures of your own with --verify.
 
@@ -83,6 +87,7 @@ examples:
   dwpose-export rtmpose-m_270e-256x192.pth --out m.onnx --form official
   dwpose-export dwpose-l-384 --out l384-int8.onnx --precision int8 --calibration photos/
   dwpose-export my_yolox_s.pth --out s.onnx --input-size 512x384 --verify photos/ --report s.json
+  dwpose-export dwpose-l --out l16.onnx --precision fp16 --device cuda --verify photos/
   dwpose-export dwpose-l --to engine --out l.engine --max-batch 8
   dwpose-export dwpose-l --to engine --provider tensorrt-rtx --capabilities 7.5,8.6 --out l.engine
   dwpose-export dwpose-s-bundled --to triton --out repository/ --instances 2
@@ -130,6 +135,7 @@ def command_parser() -> argparse.ArgumentParser:
     _add_engine_options(parser.add_argument_group("engine"))
     _add_triton_options(parser.add_argument_group("Triton"))
     _add_gate_options(parser.add_argument_group("calibration and verification"))
+    _add_device_options(parser.add_argument_group("device"))
     return parser
 
 
@@ -176,22 +182,12 @@ def _add_engine_options(group: argparse._ArgumentGroup) -> None:
         help="memory its steps may use besides the tensors, in MiB (default: all of the GPU's)",
     )
     group.add_argument(
-        "--provider",
-        choices=("tensorrt", "tensorrt-rtx"),
-        help="library that builds it: TensorRT or TensorRT for RTX (default: the one installed)",
-    )
-    group.add_argument(
         "--capabilities",
         type=_listed,
         metavar="LIST",
         help="compute capabilities that TensorRT for RTX builds it for: 8.0+ (all but 7.5), or "
         "some of 7.5, 8.0, 8.6, 8.9, 12.0, 12.1 with commas between them (default: that of the "
         "GPU, without one 8.0+)",
-    )
-    group.add_argument(
-        "--device",
-        metavar="cuda[:N]",
-        help="GPU to build for (default: cuda; TensorRT for RTX needs none)",
     )
 
 
@@ -228,6 +224,30 @@ def _add_gate_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--report", type=Path, metavar="FILE", help="write the measurements as JSON, pass or fail"
+    )
+
+
+def _add_device_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--device",
+        metavar="cpu|cuda[:N]",
+        help="GPU on which a file is compared with its source, too (default: cuda for fp16 where "
+        "ONNX Runtime has one to use, else cpu: none); that an engine is built for (default: cuda; "
+        "TensorRT for RTX needs none)",
+    )
+    group.add_argument(
+        "--provider",
+        choices=("cuda", "tensorrt", "tensorrt-rtx"),
+        help="what runs a file there: ONNX Runtime's cuda (default) or tensorrt; what builds an "
+        "engine: tensorrt or tensorrt-rtx, TensorRT for RTX (default: the one installed)",
+    )
+    group.add_argument(
+        "--provider-option",
+        action="append",
+        type=key_and_value,
+        metavar="KEY=VALUE",
+        help="an option of ONNX Runtime's provider that the file will be run with, such as "
+        "use_tf32=1; may be given several times",
     )
 
 

@@ -152,6 +152,7 @@ def compare_points(
         usable &= has_clear_peak(simcc)
     distance = np.linalg.norm(result[0].astype(np.float64) - source[0], axis=-1)
     score_change = np.abs(result[1].astype(np.float64) - source[1])
+    score_change[~np.isfinite(score_change)] = np.inf
     distance[~np.isfinite(distance) | ~np.isfinite(score_change)] = np.inf
     columns = _columns_by_part(usable.shape[1])
     return PointDifference(

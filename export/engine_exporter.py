@@ -22,7 +22,7 @@ from ..files.document import write_document
 from .engine_source import EngineSource, load_engine_source
 from .engine_target import EngineTarget, find_target
 from .exporter import ExportOptions, gate_samples, require_not_source
-from .parity import check_engine_parity, check_parity
+from .parity import check_device_parity, check_parity
 from .parity_report import ParityReport, require_parity
 from .pictures import UInt8Array
 from .to_tensorrt import BuiltEngine, build_engine
@@ -152,11 +152,13 @@ def _compare(
         )
     progress(f"comparing with the source on {len(samples)} pictures")
     with load(part) as backend:
-        return check_engine_parity(
+        return check_device_parity(
             graph.source,
             backend.run,
             samples,
-            precision="fp32" if options.precision == "fp32" else "fp16",
+            form="deploy",
+            precision=options.precision,
+            device=backend.description,
             allow_undecided=options.allow_undecided,
         )
 

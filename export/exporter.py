@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from .metadata import FORMS, PRECISIONS, Form, ModelFacts, Precision, write_fact
 from .parity import check_parity
 from .parity_report import ParityReport, require_parity
 from .pictures import UInt8Array, folder_samples, official_input, shipped_samples
+from .serving_device import ServingDevice, check_where_it_serves
 from .sources import Source, load_source
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class ExportOptions:
         verify: Folder of pictures for the parity gate besides those of the package.
         allow_undecided: Accept the raw outputs as evidence where the network is not sure of
             enough points.
+        serving: Where the file is compared besides on the CPU, see `ServingDevice`.
         offline: Forbid downloads; None obeys DWPOSE_OFFLINE.
     """
 
@@ -64,6 +66,7 @@ class ExportOptions:
     calibration: Path | None = None
     verify: Path | None = None
     allow_undecided: bool = False
+    serving: ServingDevice = field(default_factory=ServingDevice)
     offline: bool | None = None
 
     def __post_init__(self) -> None:
@@ -89,7 +92,8 @@ class ExportResult:
         size_bytes: Its size.
         facts: What it says about itself.
         operators: Number of nodes by operator.
-        parity: What the gate measured.
+        parity: What the gate measured on the CPU.
+        served: What it measured on the GPU that the file is for; None where that is none.
     """
 
     path: Path
@@ -97,6 +101,7 @@ class ExportResult:
     facts: ModelFacts
     operators: dict[str, int]
     parity: ParityReport
+    served: ParityReport | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data."""
@@ -106,6 +111,7 @@ class ExportResult:
             "facts": asdict(self.facts),
             "operators": self.operators,
             "parity": self.parity.to_json(),
+            "served": None if self.served is None else self.served.to_json(),
         }
 
 
@@ -133,6 +139,7 @@ def export_model(
 
     Raises:
         ParityError: Source and result differ by more than the limits; nothing was written.
+        BackendUnavailableError: The GPU to compare on cannot be used.
         ModelFormatError: The source is not a network that is known, or damaged.
         InputError: The pictures given cannot be used, or nobody is on them.
         OutputError: The file cannot be written.
@@ -141,6 +148,7 @@ def export_model(
     """
     options = options or ExportOptions()
     say = progress or (lambda _line: None)
+    options.serving.require_available()
     say(f"reading {os.fspath(source)}")
     loaded = read_source(source, options, download_bar=download_bar)
     require_not_source(Path(out), loaded)
@@ -159,10 +167,24 @@ def export_model(
         allow_undecided=options.allow_undecided,
     )
     data: bytes = model.SerializeToString()
-    result = ExportResult(Path(out), len(data), facts, count_operators(model), parity)
+    served = None
+    if not parity.violations:
+        served = check_where_it_serves(
+            options.serving,
+            loaded,
+            data,
+            samples,
+            form=options.form,
+            precision=options.precision,
+            allow_undecided=options.allow_undecided,
+            progress=say,
+        )
+    result = ExportResult(Path(out), len(data), facts, count_operators(model), parity, served)
     if report is not None:
         write_document(report, result.to_json())
     require_parity(parity)
+    if served is not None:
+        require_parity(served)
     write_bytes(out, data)
     return result
 

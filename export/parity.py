@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 
-from ..backends.tensorrt.engine_record import EnginePrecision
 from ..detector import PERSON_CLASS, decode_yolox
 from ..nms import nms
 from ..simcc import decode_simcc
@@ -29,7 +29,7 @@ from .comparison import (
 )
 from .deploy import DEPLOY_INPUTS
 from .graph import Array, network_inputs
-from .limits import ENGINE_LIMITS, LIMITS, MIN_SHARE, Limits
+from .limits import DEVICE_LIMITS, LIMITS, MIN_SHARE, Limits
 from .metadata import Form, Precision
 from .parity_report import ParityReport
 from .pictures import UInt8Array, official_input
@@ -92,49 +92,63 @@ def check_parity(
     )
 
 
-def check_engine_parity(
+def check_device_parity(
     source: Source,
     run: Runner,
     samples: UInt8Array,
     *,
-    precision: EnginePrecision,
+    form: Form,
+    precision: Precision,
+    device: str,
     allow_undecided: bool = False,
 ) -> ParityReport:
-    """Judges a compiled engine in deploy form, into which nobody can look.
+    """Judges a network on the device where it will serve, into which nobody can look there.
 
-    Its raw outputs are hidden; where points or boxes decide nothing, the scores of all points,
-    or of all boxes handed over, stand for them.
+    Every picture is run alone, as a single person is, and then all of them in batches: a GPU takes
+    other kernels for them. The raw outputs of a deploy graph are hidden; where points or boxes
+    decide nothing, the scores of all points, or of all boxes handed over, stand for them.
 
     Args:
-        source: What the engine was built from; it runs on ONNX Runtime.
-        run: Runs the engine: inputs by name -> outputs by name.
+        source: What the network was made of; it runs in float32 on the CPU.
+        run: Runs the network on the device: inputs by name -> outputs by name.
         samples: (N, H, W, 3) uint8 BGR, of the network's input size.
-        precision: Precision of the engine, chooses the limits.
-        allow_undecided: Where points or boxes decide nothing, let the scores decide.
+        form: Form of the network.
+        precision: Its precision, chooses the limits.
+        device: The device in words, for the report.
+        allow_undecided: Where points or boxes decide nothing, let the raw outputs or scores decide.
 
     Returns:
         The report; it passed where `violations` is empty, see `require_parity`.
 
     Raises:
-        InferenceError: Engine or source failed while it ran.
+        InferenceError: Network or source failed while it ran.
     """
-    pieces = _pieces(samples)
-    expected = _expected(source, pieces)
-    outputs = _joined([run({DEPLOY_INPUTS[source.kind]: piece}) for piece in pieces])
-    scores = {"scores": _scores_of(source, expected, outputs["scores"].shape[1])}
-    return _judge(
+    together = _pieces(samples)
+    once = _expected(source, together)
+    expected = _joined([once, once])
+    pieces = [*(samples[index : index + 1] for index in range(len(samples))), *together]
+    if form == "deploy":
+        outputs = _joined([run({DEPLOY_INPUTS[source.kind]: piece}) for piece in pieces])
+        scores = {"scores": _scores_of(source, expected, outputs["scores"].shape[1])}
+        raw = compare_raw(scores, {"scores": outputs["scores"]})
+    else:
+        (fed,) = network_inputs(source.model)
+        outputs = _joined([run({fed.name: official_input(source.kind, piece)}) for piece in pieces])
+        raw = compare_raw(expected, outputs)
+    report = _judge(
         source,
         expected,
         outputs,
-        form="deploy",
+        form=form,
         precision=precision,
-        limits=ENGINE_LIMITS[precision],
-        samples=len(samples),
-        raw=compare_raw(scores, {"scores": outputs["scores"]}),
+        limits=DEVICE_LIMITS[precision],
+        samples=2 * len(samples),
+        raw=raw,
         decode_px=None,
         raw_binds=False,
         allow_undecided=allow_undecided,
     )
+    return replace(report, device=device)
 
 
 def _pieces(samples: UInt8Array) -> list[UInt8Array]:

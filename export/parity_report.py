@@ -28,6 +28,7 @@ class ParityReport:
         undecided: Why points or boxes decide nothing, or None.
         violations: What is over the limits; empty when the gate is passed.
         limits: The limits applied.
+        device: Where the result ran, in words; the source ran on the CPU.
     """
 
     form: Form
@@ -40,6 +41,7 @@ class ParityReport:
     undecided: str | None
     violations: tuple[str, ...]
     limits: Limits
+    device: str = "cpu"
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain data; an infinite difference becomes the text "inf"."""
@@ -51,6 +53,8 @@ class ParityReport:
     def summary(self) -> list[str]:
         """Lines for a person to read."""
         lines = []
+        if self.device != "cpu":
+            lines.append(f"on {self.device}, each picture alone and together with others:")
         if self.points is not None:
             lines.append(
                 f"points: {self.points.share:.0%} of {self.samples} x {self.points.count} are "
@@ -89,9 +93,12 @@ def require_parity(report: ParityReport) -> None:
             "; give pictures on which the network is sure (--verify), or accept the raw outputs "
             "as evidence (--allow-undecided)"
         )
+    place, other = "", ""
+    if report.device != "cpu":
+        place, other = f" on {report.device}", " on the CPU"
     raise ParityError(
-        f"the exported network does not do what its source does: {'; '.join(report.violations)}"
-        f"{hint}"
+        f"the exported network does not do{place} what its source does{other}: "
+        f"{'; '.join(report.violations)}{hint}"
     )
 
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from fake_onnxruntime import FakeOrt
 
-from dwpose_infer.backends import onnxruntime as ort_backend
+from fake_onnxruntime import install_onnxruntime
 
 
 @pytest.fixture
@@ -27,9 +26,7 @@ def double(save_graph):
 
 @pytest.fixture
 def ort(monkeypatch):
-    fake = FakeOrt()
-    monkeypatch.setattr(ort_backend, "import_onnxruntime", lambda: fake)
-    return fake
+    return install_onnxruntime(monkeypatch)
 
 
 @pytest.fixture
