@@ -40,11 +40,13 @@ class ClipPlan:
         video: The drawn video's own path, where --out names one; the clip's other files are
             then named after it.
         settings: All that the poses depend on; tells whether an earlier run can be gone on with.
+        with_face: Whether one person's face is written as a video of its own.
     """
 
     plan: OutputPlan
     video: Path | None
     settings: str
+    with_face: bool = False
 
     def base(self, clip: Clip) -> Path:
         """Returns the path of a clip's files without what follows its name."""
@@ -69,6 +71,11 @@ class ClipPlan:
         names |= {name: self.plan.clip_names.get(name, usual) for name, usual in names.items()}
         return {name: base.with_name(each.format(stem=base.name)) for name, each in names.items()}
 
+    def face_path(self, clip: Clip) -> Path:
+        """Returns the video of a face."""
+        base = self.base(clip)
+        return base.with_name(f"{base.name}_face{VIDEO_ENDING}")
+
     def journal_path(self, clip: Clip) -> Path:
         """Returns the file of an unfinished run: what the networks found, frame by frame."""
         key = hashlib.sha256(f"{self.settings}\n{_state_of(clip.source)}".encode()).hexdigest()
@@ -79,6 +86,8 @@ class ClipPlan:
         """Yields everything that is written for a clip."""
         yield from self.video_paths(clip).values()
         yield from self.format_paths(clip).values()
+        if self.with_face:
+            yield self.face_path(clip)
 
     def is_done(self, clip: Clip) -> bool:
         """Tells whether everything of a clip is there already, and complete."""
@@ -105,7 +114,7 @@ class ClipPlan:
                     f"--format {name} is for pictures, not for videos: use {known}"
                 )
             FORMATS[name].check(())
-        if clips and self.plan.styles:
+        if clips and (self.plan.styles or self.with_face):
             require_av("writing videos")
 
 

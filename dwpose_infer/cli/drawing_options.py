@@ -79,6 +79,31 @@ def add_drawing_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_face_options(group: argparse._ArgumentGroup) -> None:
+    """Adds those of a video of one person's face."""
+    group.add_argument(
+        "--face-clip",
+        action="store_true",
+        help="also write NAME_face.mp4: the face of one person, a steady square of each frame, "
+        "for animation models; the clip is read a second time",
+    )
+    group.add_argument(
+        "--face-size", type=positive_number, metavar="N", help="its side in pixels (default: 512)"
+    )
+    group.add_argument(
+        "--face-person",
+        type=positive_number,
+        metavar="ID",
+        help="whose face, by id (default: the one whose face is there in most frames)",
+    )
+    group.add_argument(
+        "--face-missing",
+        choices=("hold", "black"),
+        help="where the face was not found, show the place where it would be, or nothing (default: "
+        "hold)",
+    )
+
+
 def check_drawings(
     stated: Collection[str],
     *,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .argument_values import finite_number, positive_number, share_number
-from .drawing_options import add_drawing_options
+from .drawing_options import add_drawing_options, add_face_options
 from .exit_status import exit_status
 from .format_options import add_format_options
 from .model_options import add_model_options
@@ -46,6 +46,7 @@ what is written for a video:
   NAME.pose, .nwb, .slp                   the same for sign language, neuroscience, SLEAP
   NAME_trc/            --format trc       markers for biomechanics, a file for each person
   NAME_overlay.mp4, NAME_openpose.mp4     drawings, with the sound of the video
+  NAME_face.mp4        --face-clip        the face of one person
 
 environment variables:
   DWPOSE_HOME     folder for downloaded models (default: the user's cache folder)
@@ -288,6 +289,7 @@ def _add_urls(group: argparse._ArgumentGroup) -> None:
 
 def _add_videos(group: argparse._ArgumentGroup) -> None:
     _add_sources(group)
+    add_face_options(group)
     group.add_argument(
         "--detect-every",
         type=positive_number,

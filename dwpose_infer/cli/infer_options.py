@@ -11,6 +11,7 @@ from typing import Any, Literal
 from ..canvas import CanvasFit
 from ..errors import InvalidArgumentError
 from ..inputs import Clip, Picture, is_sequence
+from ..media.face_clip import MAX_SIZE
 from ..picture_url import UrlAccess
 from ..preference import Preference
 from ..runtime import Runtime
@@ -20,7 +21,10 @@ from .model_options import runtime_of
 from .outputs import DrawStyle
 from .presets import with_preset
 
-CLIP_OPTIONS = ("start", "end", "stride", "detect_every", "track", "smooth", "preview")
+CLIP_OPTIONS = (
+    *("start", "end", "stride", "detect_every", "track", "smooth", "preview", "face_clip"),
+)
+OF_FACE_CLIP = ("face_size", "face_person", "face_missing")
 URL_OPTIONS = ("url_hosts", "allow_private_urls")
 PICTURE_OPTIONS = ("max_pixels", "annotations")
 
@@ -91,6 +95,10 @@ class InferOptions:
     draw_threshold: Mapping[str, float] | None
     draw_outside: Literal["cut", "drop"] = "cut"
     boxes: bool
+    face_clip: bool
+    face_size: int = 512
+    face_person: int | None
+    face_missing: Literal["hold", "black"] = "hold"
     start: str | None
     end: str | None
     stride: int = 1
@@ -159,7 +167,8 @@ def check_outputs(options: InferOptions, *, formats: Sequence[str], styles: Sequ
     Raises:
         InvalidArgumentError: One is not.
     """
-    if options.skip_existing and not (formats or styles):
+    _check_face_clip(options)
+    if options.skip_existing and not (formats or styles or options.face_clip):
         raise InvalidArgumentError("--skip-existing goes by files, and none is to be written")
     tracks = options.track or options.smooth or options.max_persons == 1
     if "trc" in formats and not tracks:
@@ -185,6 +194,22 @@ def check_outputs(options: InferOptions, *, formats: Sequence[str], styles: Sequ
             raise InvalidArgumentError(
                 f"{_flag(name)} goes with --draw openpose or --format openpose only"
             )
+
+
+def _check_face_clip(options: InferOptions) -> None:
+    for name in OF_FACE_CLIP:
+        if name in options.stated and not options.face_clip:
+            raise InvalidArgumentError(f"{_flag(name)} goes with --face-clip only")
+    if not options.face_clip:
+        return
+    if not (options.track or options.smooth or options.max_persons == 1):
+        raise InvalidArgumentError(
+            "--face-clip follows one person, so it needs --track, or --max-persons 1"
+        )
+    if options.face_person is not None and not (options.track or options.smooth):
+        raise InvalidArgumentError("--face-person is an id, and only --track gives ids")
+    if not 2 <= options.face_size <= MAX_SIZE:
+        raise InvalidArgumentError(f"--face-size is 2 to {MAX_SIZE} pixels")
 
 
 def check_inputs(options: InferOptions, pictures: Sequence[Picture], clips: Sequence[Clip]) -> None:

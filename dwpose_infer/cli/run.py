@@ -62,8 +62,7 @@ def run(options: InferOptions) -> int:
             "ending, as in NAME.jpg.json",
             file=sys.stderr,
         )
-    clip_plan = ClipPlan(plan, video, options.pose_settings) if plan else None
-    _check_clips(options, clip_plan, pictures, clips)
+    clip_plan = _checked_clip_plan(options, plan, video, pictures, clips)
     if plan and pictures:
         plan.check(pictures)
     tally, clip_tally = Tally(), ClipTally()
@@ -115,36 +114,41 @@ def _what_is_left(
     return f"interrupted; {words or 'no inputs'} {verb} left{hint}"
 
 
-def _check_clips(
+def _checked_clip_plan(
     options: InferOptions,
-    clip_plan: ClipPlan | None,
+    plan: OutputPlan | None,
+    video: Path | None,
     pictures: Sequence[Picture],
     clips: Sequence[Clip],
-) -> None:
-    """Finds out before the work starts what would go wrong with clips."""
-    if clip_plan is not None and clip_plan.video is not None and (pictures or not clips):
+) -> ClipPlan | None:
+    """What is written of clips; finds out before the work starts what would go wrong with them."""
+    if plan is not None and video is not None and (pictures or not clips):
         raise InvalidArgumentError(
-            f"--out {clip_plan.video} is a video, and not every input is one; name a folder instead"
+            f"--out {video} is a video, and not every input is one; name a folder instead"
         )
+    if clips:
+        check_clips(options, clips)
+    if plan is None:
+        return None
+    clip_plan = ClipPlan(plan, video, options.pose_settings, with_face=options.face_clip)
     if not clips:
-        return
-    check_clips(options, clips)
-    if clip_plan is None:
-        return
+        return clip_plan
     clip_plan.check(clips)
     paths = [path for clip in clips for path in clip_plan.all_paths(clip)]
     paths += clip_plan.plan.all_paths(pictures)
     sources = [picture.source for picture in pictures] + [clip.source for clip in clips]
     check_paths(paths, sources)
+    return clip_plan
 
 
 def _plan(options: InferOptions, *, folder: Path | None) -> OutputPlan | None:
     """What is to be written; None where --json alone asks for no file."""
     wanted = (options.out, options.format, options.draw)
-    if options.json and wanted == (None, None, None):
+    if options.json and wanted == (None, None, None) and not options.face_clip:
         check_outputs(options, formats=[], styles=[])
         return None
-    only_printed = options.json and (options.format, options.draw) != (None, None)
+    named = (options.format, options.draw) != (None, None) or options.face_clip
+    only_printed = options.json and named
     formats: Sequence[str] = [] if only_printed else ["json"]
     styles: Sequence[DrawStyle] = [] if only_printed else ["overlay"]
     formats = formats if options.format is None else options.format
@@ -230,7 +234,8 @@ def _open_pipeline(options: InferOptions) -> Pipeline:
 
 def _check_points(options: InferOptions, plan: OutputPlan | None, pipeline: Pipeline) -> None:
     """Finds out whether the network has the parts, and the formats a place for its points."""
-    for part in (*(options.parts or ()), *named_parts(options.draw_threshold)):
+    face = ["face"] if options.face_clip else []
+    for part in (*(options.parts or ()), *named_parts(options.draw_threshold), *face):
         pipeline.layout.part(part)
     if plan is None:
         return

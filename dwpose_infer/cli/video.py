@@ -13,10 +13,11 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from ..errors import DwposeError
+from ..errors import DwposeError, InputError, InvalidArgumentError
 from ..formats.plain_json import result_to_dict
 from ..inputs import Clip, is_live
-from ..media import PreviewWindow, Source, open_source
+from ..media import PreviewWindow, Source, open_source, save_face_clip
+from ..media.face_clip import FaceTracks
 from ..media.span import make_span
 from ..pipeline import Pipeline
 from ..results import PoseResult
@@ -51,10 +52,16 @@ def check_clips(options: InferOptions, clips: Sequence[Clip]) -> None:
     """Finds out before the work starts whether the options can be met.
 
     Raises:
-        InvalidArgumentError: --start, --end or --stride cannot be used.
+        InvalidArgumentError: --start, --end or --stride cannot be used, or --face-clip with a
+            live source.
         MissingDependencyError: A package is needed for them.
     """
     make_span(options.start, options.end, options.stride)
+    for clip in clips:
+        if options.face_clip and _is_live(clip):
+            raise InvalidArgumentError(
+                f"{clip.name} is live and cannot be read a second time, as --face-clip does"
+            )
     if clips and (options.track or options.smooth):
         require_tracking()
     if clips and options.preview:
@@ -125,10 +132,13 @@ class ClipRun:
             stream = stack.enter_context(
                 open_stream(self.pipeline, source, _settings(self.options), known=known)
             )
-            bar = stack.enter_context(_bar(self.options, source, clip))
+            bar = stack.enter_context(_bar(self.options, source, clip.stem.name))
             began_s = time.perf_counter()
+            faces = FaceTracks() if self.options.face_clip else None
             try:
                 for frame in _wanted(self.options, stream):
+                    if faces is not None:
+                        faces.add(frame.index, frame.time_s, frame.result)
                     self._deliver(frame, self.finish(frame.result, clip.name), writer, preview)
                     bar.update()
                     overall.advance(bar.n, source.frame_count)
@@ -137,11 +147,46 @@ class ClipRun:
                     raise
             report = stream.report
             bar.close()
+            no_face = None
+            if faces is not None:  # before the journal goes: Ctrl-C may end it
+                no_face = self._write_face(faces, clip)
             if not self.options.quiet:
                 elapsed_s = time.perf_counter() - began_s
                 frames = self.tally.frames - before  # of a live stream one more was looked at
                 tqdm.write(_summary(clip, report, elapsed_s, frames=frames), file=sys.stderr)
+        if no_face is not None:  # the other files are complete now
+            raise no_face
         return report
+
+    def _write_face(self, faces: FaceTracks, clip: Clip) -> DwposeError | None:
+        """Writes the video of one person's face; returns why there is none."""
+        assert self.plan is not None  # --face-clip asks for a file
+        options, path = self.options, self.plan.face_path(clip)
+        try:
+            with _open(options, clip) as source, _bar(options, source, path.stem) as bar:
+                written = save_face_clip(
+                    faces,
+                    source,
+                    path,
+                    person=options.face_person,
+                    size=options.face_size,
+                    missing=options.face_missing,
+                    progress=bar.update,
+                )
+        except InvalidArgumentError as error:  # this clip's: the person is not in it
+            return InputError(f"no face clip: {error}")
+        except DwposeError as error:
+            return error
+        if not options.quiet:
+            whose = "" if written.person is None else f" of id {written.person}"
+            if options.face_person is None and written.persons > 1:
+                whose += f", of {written.persons} persons the one there most"
+            words = [f"face{whose}; {written.frames} frames"]
+            if written.frames_without_face:
+                shown = "the place held" if options.face_missing == "hold" else "black"
+                words.append(f"{written.frames_without_face} without it, {shown}")
+            tqdm.write(f"{path.stem}: {', '.join(words)}", file=sys.stderr)
+        return None
 
     def _deliver(
         self,
@@ -165,15 +210,18 @@ class ClipRun:
 
 
 def _open(options: InferOptions, clip: Clip) -> Source:
-    live = is_live(clip.source) or clip.source.isdecimal()
     return open_source(
         clip.source,
         start=options.start,
-        end=None if live else options.end,
+        end=None if _is_live(clip) else options.end,
         stride=options.stride,
         frame_rate=options.frame_rate,
         urls=options.urls,
     )
+
+
+def _is_live(clip: Clip) -> bool:
+    return is_live(clip.source) or clip.source.isdecimal()
 
 
 def _settings(options: InferOptions) -> StreamSettings:
@@ -242,10 +290,10 @@ def _shows_bars(options: InferOptions) -> bool:
     return sys.stderr.isatty() and not options.quiet
 
 
-def _bar(options: InferOptions, source: Source, clip: Clip) -> tqdm[Any]:
+def _bar(options: InferOptions, source: Source, name: str) -> tqdm[Any]:
     bar: tqdm[Any] = tqdm(
         total=source.frame_count,
-        desc=clip.stem.name,
+        desc=name,
         unit="frame",
         disable=not _shows_bars(options),
         file=sys.stderr,

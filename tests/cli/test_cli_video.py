@@ -104,6 +104,27 @@ def test_the_command_of_the_readme(folder):
     assert len(last["people"]) == 1
 
 
+def test_a_clip_of_the_face(folder, capsys):
+    part = ["--stride", "3", "--start", "3f", "--face-size", "96", "--face-clip", "--draw", "none"]
+    assert main(["clip.mp4", "--json", "--max-persons", "1", *part, "--threads", "1"]) == 0
+    assert files(folder / "dwpose-out") == ["clip_face.mp4"]
+    assert "clip_face: face; 3 frames\n" in capsys.readouterr().err
+    shown = decoded("dwpose-out/clip_face.mp4")
+    assert [time_s for time_s, _ in shown] == pytest.approx([0, 0.12, 0.24])
+    # The portrait moves 9 px a frame: in the steady square it stays where it is.
+    assert np.abs(shown[0][1].astype(int) - shown[2][1]).mean() < 12
+    assert shown[0][1].shape == (96, 96, 3)
+
+
+def test_a_face_that_is_not_there_costs_no_other_file(folder, capsys):
+    arguments = ["--track", "--face-clip", "--face-person", "9", "--end", "4f"]
+    assert main(["clip.mp4", *arguments, *FEW]) == 1
+    assert files(folder / "dwpose-out") == ["clip.jsonl", "clip_overlay.mp4"]
+    assert "there is no face of a person 9 in the clip" in capsys.readouterr().err
+    assert main(["rtsp://127.0.0.1:9/x", "--track", "--face-clip"]) == 2
+    assert "is live and cannot be read a second time" in capsys.readouterr().err
+
+
 def test_every_format_of_a_part_of_a_clip(folder):
     arguments = ["--format", "json,npz,csv,parquet", "--draw", "none", "--smooth"]
     part = ["--start", "2f", "--end", "9f", "--stride", "3"]
