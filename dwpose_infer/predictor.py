@@ -180,6 +180,11 @@ class Predictor(ClosesOnExit):
         )
         self._pipeline = self._open()
 
+    def __repr__(self) -> str:
+        pose, detector = self._open.args[:2]
+        runtime = self.estimator.backend.description
+        return f"Predictor({pose}, {detector or 'no detector'}, {runtime})"
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_pipeline"}
 

@@ -426,6 +426,15 @@ def test_a_pickled_predictor_opens_anew_in_a_worker_process(astronaut):
         np.testing.assert_array_equal(again(image_rgb).keypoints, expected.keypoints)
 
 
+def test_a_predictor_prints_in_a_line():
+    with Predictor(threads=1) as predictor:
+        said = repr(predictor)
+    assert said.startswith("Predictor(dwpose-s-bundled, yolox-nano-person-bundled, ONNX Runtime ")
+    assert said == repr(predictor)  # closed, too
+    with Predictor("dwpose-t-bundled", None, backend="openvino") as other:
+        assert repr(other).startswith("Predictor(dwpose-t-bundled, no detector, OpenVINO ")
+
+
 def test_loading_a_pickled_predictor_whose_model_is_gone(tmp_path):
     path = tmp_path / "pose.onnx"
     path.write_bytes(zoo.resolve_model(zoo.DEFAULT_POSE).read_bytes())

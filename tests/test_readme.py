@@ -22,11 +22,24 @@ from dwpose_infer.formats import FORMATS
 from dwpose_infer.media import VideoWriter
 
 ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK = ROOT / "docs" / "example.ipynb"
+
+
+def prose(path):
+    """A page's text; of a notebook what stands between its cells of code."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        return text
+    cells = json.loads(text)["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
 PAGES = {
-    path.relative_to(ROOT): path.read_text(encoding="utf-8")
+    path.relative_to(ROOT): prose(path)
     for path in (
         *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
         *sorted((ROOT / "docs").glob("*.md")),
+        NOTEBOOK,
     )
     if path.is_file()
 }
@@ -156,8 +169,9 @@ def test_other_commands_are_known():
         if program == "make":
             assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE)
         elif program == "pip":
-            for extra in re.findall(r"dwpose-infer\[(\w+)\]", command):
-                assert setup.has_option("options.extras_require", extra)
+            for extras in re.findall(r"dwpose-infer\[([^\]]+)\]", command):
+                for extra in extras.split(","):
+                    assert setup.has_option("options.extras_require", extra), command
         elif program == "python":
             subprocess.run([sys.executable, *arguments, "--help"], check=True, capture_output=True)
         else:

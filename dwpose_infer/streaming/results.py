@@ -29,7 +29,7 @@ class FrameResult:
     index: int
     time_s: float
     result: PoseResult
-    found: PoseResult
+    found: PoseResult = field(repr=False)
     image_bgr: npt.NDArray[np.uint8] = field(repr=False)
     duration_s: float | None = None
 
@@ -80,6 +80,16 @@ class StreamReport:
     dropped_frames: int
     broke_off: bool
     stages: tuple[StageTimes, ...]
+
+    def __str__(self) -> str:
+        frames = f"{self.frames} frame{'s'[self.frames == 1 :]}"
+        words = [frames, f"{self.searched_frames} searched"]
+        if self.damaged_frames:
+            words.append(f"{self.damaged_frames} damaged{', broke off' if self.broke_off else ''}")
+        if self.dropped_frames:
+            words.append(f"{self.dropped_frames} came too fast")
+        stages = [f"{stage.name} {stage.share_at_work:.0%}" for stage in self.stages]
+        return f"{', '.join(words)}; at work: {', '.join(stages)}"
 
 
 MAX_KEPT_ERRORS = 20

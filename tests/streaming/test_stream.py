@@ -107,6 +107,7 @@ def test_the_report_counts_and_times(predictor, astronaut):
     report = stream.report
     assert (report.frames, report.searched_frames) == (4, 1)
     assert [stage.name for stage in report.stages] == ["read", "networks", "caller"]
+    assert str(report).startswith("4 frames, 1 searched; at work: read ")
     _, networks, caller = report.stages
     assert networks.working_s > 0 and networks.waiting_s >= 0
     assert caller.working_s >= 0.03
@@ -128,6 +129,7 @@ def test_damaged_frames_are_skipped_counted_and_told():
     with Stream(ListSource(items), ChainPrediction(), StreamSettings(on_error="skip")) as stream:
         assert [each.index for each in stream] == [1, 3]
     assert (stream.report.damaged_frames, stream.report.broke_off) == (3, True)
+    assert ", 3 damaged, broke off; at work: " in str(stream.report)
     assert [str(error) for error in stream.report.damaged] == [
         f"frame {index} is damaged" for index in (0, 2, 4)
     ]
