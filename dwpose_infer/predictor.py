@@ -46,7 +46,7 @@ class Predictor(ClosesOnExit):
 
     May be called from several threads at once. Close it, or use it in a `with` statement, to
     free the networks' memory at once. Pickled, it is its arguments, with which it opens anew in
-    the process that loads it.
+    the process that loads it. Its `urls` say where URLs may lead.
 
     Example:
         >>> from dwpose_infer import Predictor
@@ -147,7 +147,7 @@ class Predictor(ClosesOnExit):
         """
         self._color = color
         self._max_pixels = max_pixels
-        self._urls = UrlAccess.of(url_hosts, allow_private=allow_private_urls)
+        self.urls = UrlAccess.of(url_hosts, allow_private=allow_private_urls)
         runtime = Runtime(
             backend=backend,
             device=device,
@@ -308,7 +308,7 @@ class Predictor(ClosesOnExit):
             score_threshold=score_threshold, max_persons=max_persons, prefer=prefer
         )
         find = partial(results_of, pipeline, whole_image=whole_image, on_error=on_error)
-        limits: dict[str, Any] = {"max_pixels": self._max_pixels, "urls": self._urls}
+        limits: dict[str, Any] = {"max_pixels": self._max_pixels, "urls": self.urls}
         picture = partial(PictureInput.of, color=color or self._color, **limits)
         if isinstance(images, Iterator) and not hasattr(images, "read"):
             if boxes is not None:
@@ -388,7 +388,7 @@ class Predictor(ClosesOnExit):
             whole_image=whole_image,
             on_error=on_error,
         )
-        open_ = partial(open_stream, start=start, end=end, stride=stride, urls=self._urls)
+        open_ = partial(open_stream, start=start, end=end, stride=stride, urls=self.urls)
         return open_(self._pipeline, source, settings)
 
     def warmup(self) -> None:

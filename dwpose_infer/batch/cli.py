@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..cli.argument_values import positive_number
 from ..cli.exit_status import exit_status, printable
-from ..cli.model_options import add_model_options, add_person_options, predictor_options
+from ..cli.model_options import add_model_options
+from ..cli.picture_options import (
+    add_person_options,
+    add_picture_options,
+    add_url_options,
+    predictor_options,
+)
 from ..cli.standard_options import add_standard_options
 
 if TYPE_CHECKING:
@@ -207,11 +213,6 @@ def _parser() -> argparse.ArgumentParser:
         "row groups of Parquet files are not cut (default: 1000, or a 64th of the pictures, "
         "at least 16)",
     )
-    parser.add_argument(
-        "--whole-image",
-        action="store_true",
-        help="where nobody is found, take the whole picture for one person",
-    )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     workers = parser.add_argument_group("workers")
     workers.add_argument(
@@ -240,12 +241,13 @@ def _parser() -> argparse.ArgumentParser:
         "--backend trt, else none)",
     )
     add_model_options(parser.add_argument_group("models and where they run"))
-    add_person_options(parser.add_argument_group("persons"))
-    parser.add_argument(
-        "--max-pixels",
-        type=positive_number,
-        metavar="N",
-        help="refuse pictures of more pixels (default: 178 million)",
+    persons = parser.add_argument_group("persons")
+    add_person_options(persons)
+    add_picture_options(persons)
+    add_url_options(
+        parser.add_argument_group("URLs, in lists and tables"),
+        hosts="all",
+        private="a private URL that is listed needs no permission",
     )
     return parser
 

@@ -92,7 +92,7 @@ class _RowWorker:
         values = batch[column].to_pylist()
         named = column if kind == "names" else _path_column(others.column_names)
         names = batch[named].to_pylist() if named else [None] * len(batch)
-        read = values if kind is None else fetch_ahead(_task(each, kind) for each in values)
+        read = values if kind is None else fetch_ahead(self._task(each, kind) for each in values)
         pictures = zip(names, read, strict=True)
         found = list(predict_each(self._predictor, pictures, whole_image=self._whole_image))
         errors = [each for _, each in found if isinstance(each, Exception)]
@@ -103,6 +103,11 @@ class _RowWorker:
         for name in others.column_names:
             rows = rows.append_column(others.schema.field(name), others[name])
         return rows
+
+    def _task(self, value: Any, kind: str) -> tuple[str, Callable[[], bytes]]:
+        if kind == "names" and value is not None:
+            return value, partial(fetch, absolute(value), urls=self._predictor.urls)
+        return "", partial(bytes_of, value)
 
 
 def _column_of(schema: Any) -> str:
@@ -118,9 +123,3 @@ def _column_of(schema: Any) -> str:
 
 def _path_column(names: Sequence[str]) -> str | None:
     return next((each for each in PATH_COLUMNS if each in names), None)
-
-
-def _task(value: Any, kind: str) -> tuple[str, Callable[[], bytes]]:
-    if kind == "names" and value is not None:
-        return value, partial(fetch, absolute(value))
-    return "", partial(bytes_of, value)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..errors import InputError
 from ..picture_file import PICTURE_SUFFIXES
-from ..picture_url import fetch_picture, is_url
+from ..picture_url import DEFAULT_ACCESS, UrlAccess, fetch_picture, is_url
 from .sources import open_parquet, picture_column
 from .store import open_store, read_file
 
@@ -47,12 +47,15 @@ class EncodedPicture:
         return self.fetch()
 
 
-def read_pictures(rows: Iterable[Mapping[str, Any]], *, column: str | None) -> Iterator[Any]:
+def read_pictures(
+    rows: Iterable[Mapping[str, Any]], *, column: str | None, urls: UrlAccess = DEFAULT_ACCESS
+) -> Iterator[Any]:
     """Yields the pictures of a shard, in order.
 
     Args:
         rows: Those of the plan, see `sources.find_sources`.
         column: Column of Parquet files that holds the pictures; None finds it.
+        urls: Where URLs may lead.
 
     Yields:
         `EncodedPicture`; of a damaged tar file one at its end that cannot be read.
@@ -60,16 +63,16 @@ def read_pictures(rows: Iterable[Mapping[str, Any]], *, column: str | None) -> I
     Raises:
         OSError: A Parquet or tar file cannot be reached.
     """
-    yield from fetch_ahead(_tasks(rows, column))
+    yield from fetch_ahead(_tasks(rows, column, urls))
 
 
 def _tasks(
-    rows: Iterable[Mapping[str, Any]], column: str | None
+    rows: Iterable[Mapping[str, Any]], column: str | None, urls: UrlAccess
 ) -> Iterator[tuple[str, Callable[[], bytes]]]:
     for row in rows:
         source = row["source"]
         if row["kind"] == "picture":
-            yield source, partial(fetch, source)
+            yield source, partial(fetch, source, urls=urls)
         elif row["kind"] == "tar":
             yield from _of_tar(source)
         else:
@@ -98,15 +101,19 @@ def fetch_ahead(tasks: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[En
                 future.cancel()
 
 
-def fetch(name: str) -> bytes:
+def fetch(name: str, *, urls: UrlAccess = DEFAULT_ACCESS) -> bytes:
     """Returns the bytes of a picture that is named by a path, URI or URL.
+
+    Args:
+        name: The path, URI or URL.
+        urls: Where a URL and its redirects may lead.
 
     Raises:
         InputError: There is none.
         UnreachedError: It could not be fetched.
     """
     if is_url(name):
-        return fetch_picture(name)
+        return fetch_picture(name, urls=urls)
     try:
         return read_file(name)
     except OSError as error:

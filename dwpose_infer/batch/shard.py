@@ -75,7 +75,8 @@ class ShardWork:
     def _do(self, shard: int, predictor: Predictor, plan_file: Any) -> ShardDone:
         pyarrow, parquet = import_pyarrow()
         rows = plan_file.read_row_group(shard).to_pylist()
-        pictures = ((each.name, each) for each in read_pictures(rows, column=self.column))
+        read = read_pictures(rows, column=self.column, urls=predictor.urls)
+        pictures = ((each.name, each) for each in read)
         found = predict_each(predictor, pictures, whole_image=self.whole_image)
         sink, writer = pyarrow.BufferOutputStream(), None
         done, blamed = ShardDone(shard=shard), None

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .argument_values import finite_number, positive_number, share_number
+from .argument_values import finite_number, positive_number
 from .drawing_options import add_drawing_options, add_face_options
 from .exit_status import exit_status
 from .format_options import add_format_options
 from .model_options import add_model_options
+from .picture_options import add_person_options, add_picture_options, add_url_options
 from .presets import PRESETS
 from .standard_options import add_standard_options
 
@@ -137,7 +138,11 @@ def _parser() -> argparse.ArgumentParser:
     add_model_options(parser.add_argument_group("models and where they run"))
     _add_persons(parser.add_argument_group("persons and keypoints"))
     _add_videos(parser.add_argument_group("videos and cameras"))
-    _add_urls(parser.add_argument_group("URLs"))
+    add_url_options(
+        parser.add_argument_group("URLs"),
+        hosts="all",
+        private="a private URL that you give needs no permission",
+    )
     add_format_options(parser.add_argument_group("formats"))
     drawings = parser.add_argument_group("drawings")
     add_drawing_options(drawings)
@@ -192,50 +197,8 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_persons(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--score-threshold",
-        type=share_number,
-        metavar="X",
-        help="least score of a person's box, 0 to 1 (default: 0.3; with the bundled detector box "
-        "and body points have to score 0.09 together, too: their product)",
-    )
-    group.add_argument(
-        "--nms-threshold",
-        type=share_number,
-        metavar="X",
-        help="of two boxes whose IoU is above this the better one stays (default: 0.45)",
-    )
-    group.add_argument(
-        "--max-persons",
-        type=positive_number,
-        metavar="N",
-        help="keep N persons of a picture, see --prefer",
-    )
-    group.add_argument(
-        "--prefer",
-        choices=("score", "largest", "center"),
-        help="whom --max-persons keeps: the best scores, the largest or those nearest to the "
-        "middle (default: score); with --track a person once kept stays",
-    )
-    group.add_argument(
-        "--tile-side",
-        type=positive_number,
-        metavar="N",
-        help="search larger pictures in overlapping tiles of N pixels too, two to four times as "
-        "large as the persons, for those who are small in a large picture; each tile takes time",
-    )
-    group.add_argument(
-        "--whole-image",
-        action="store_true",
-        help="where nobody is found, take the whole picture for one person",
-    )
-    group.add_argument(
-        "--flip-test",
-        action="store_true",
-        help="look at the mirror image of everybody too and take the mean, as evaluations do: a "
-        "little more accurate, about twice the pose network's time; with the bundled models it "
-        "needs pip install onnx",
-    )
+    add_person_options(group)
+    add_picture_options(group)
     group.add_argument(
         "--keypoint-threshold",
         type=finite_number,
@@ -255,35 +218,6 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
         "--drop-weak-hands",
         action="store_true",
         help="leave out a hand unless its wrist and its mean score reach 0.3",
-    )
-    group.add_argument(
-        "--keep-doubtful",
-        action="store_true",
-        help="keep persons whose points say that nobody is there, or somebody who is there "
-        "already (default: left out)",
-    )
-    group.add_argument(
-        "--max-pixels",
-        type=positive_number,
-        metavar="N",
-        help="refuse pictures of more pixels (default: 178 million)",
-    )
-
-
-def _add_urls(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--url-hosts",
-        action="extend",
-        type=lambda text: text.split(","),
-        metavar="HOST[,HOST]",
-        help="ask these hosts only, in URLs, their redirects and playlists; .example.org is for "
-        "all below it (default: all)",
-    )
-    group.add_argument(
-        "--allow-private-urls",
-        action="store_true",
-        help="follow redirects and playlists from the internet into private networks, and from "
-        "https to http; a private URL that you give needs no permission",
     )
 
 

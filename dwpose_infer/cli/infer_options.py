@@ -19,6 +19,7 @@ from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from .drawing_options import check_drawings
 from .model_options import runtime_of
 from .outputs import DrawStyle
+from .picture_options import check_person_options
 from .presets import with_preset
 
 CLIP_OPTIONS = (
@@ -154,8 +155,7 @@ def options_of(given: Mapping[str, Any]) -> InferOptions:
         stated=frozenset(stated),
         runtime=runtime_of(given, progress=seen and not given["quiet"]),
     )
-    if "prefer" in stated and options.max_persons is None:
-        raise InvalidArgumentError("--prefer says whom --max-persons keeps; give it too")
+    check_person_options(chosen)
     if options.frame_rate is not None and not options.sequence:
         raise InvalidArgumentError("--frame-rate is for --sequence; a video has its own frame rate")
     return options

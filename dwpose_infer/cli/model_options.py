@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .argument_values import key_and_value, positive_number, share_number
+from .argument_values import key_and_value, positive_number
 
 if TYPE_CHECKING:
     from ..runtime import Runtime
@@ -83,63 +83,6 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
         "(default: on a CPU, a canvas cut to the picture where the detector takes any size)",
     )
     group.add_argument("--offline", action="store_true", help="never download a model")
-
-
-def add_person_options(group: argparse._ArgumentGroup) -> None:
-    """Adds the options that choose persons, for commands that do nothing but predict pictures."""
-    group.add_argument(
-        "--score-threshold",
-        type=share_number,
-        metavar="X",
-        help="least score of a person, 0 to 1 (default: the detector's own, 0.3 for most)",
-    )
-    group.add_argument(
-        "--nms-threshold",
-        type=share_number,
-        metavar="X",
-        help="of two boxes whose IoU is above this the better one stays (default: 0.45)",
-    )
-    group.add_argument(
-        "--max-persons", type=positive_number, metavar="N", help="keep N persons of a picture"
-    )
-    group.add_argument(
-        "--prefer",
-        choices=("score", "largest", "center"),
-        help="whom --max-persons keeps (default: score)",
-    )
-    group.add_argument(
-        "--flip-test", action="store_true", help="look at mirror images too and take the mean"
-    )
-    group.add_argument(
-        "--keep-doubtful",
-        action="store_true",
-        help="keep persons whose points say that nobody is there, or somebody twice",
-    )
-
-
-def predictor_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options of `Predictor` by name, those that differ from its own.
-
-    Args:
-        given: Name of an option -> value, those of `add_model_options` and `add_person_options`
-            among them.
-
-    Raises:
-        InvalidArgumentError: One needs another that is not given.
-    """
-    from ..errors import InvalidArgumentError
-
-    if given["prefer"] is not None and given["max_persons"] is None:
-        raise InvalidArgumentError("--prefer says whom --max-persons keeps; give it too")
-    names = (
-        *("pose", "detector", "backend", "device", "provider", "threads", "precision"),
-        *("max_batch", "score_threshold", "nms_threshold", "max_persons", "prefer"),
-        *("square_input", "keep_doubtful", "flip_test", "max_pixels"),
-    )
-    chosen = {name: given[name] for name in names}
-    chosen["provider_options"] = dict(given["provider_option"] or ()) or None
-    chosen["offline"] = given["offline"] or None
-    return {name: value for name, value in chosen.items() if value not in (None, False)}
 
 
 def runtime_of(given: Mapping[str, Any], *, progress: bool) -> Runtime:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..cli.argument_values import finite_number, positive_number
 from ..cli.exit_status import exit_status
-from ..cli.model_options import add_model_options, add_person_options, runtime_of
+from ..cli.model_options import add_model_options, runtime_of
+from ..cli.picture_options import add_person_options, check_person_options
 from ..cli.standard_options import add_standard_options
 from ..errors import InvalidArgumentError, needs_extra
 
@@ -64,8 +65,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         from .app import create_app
     from .settings import ServiceLimits, ServiceSettings
 
-    if arguments.prefer is not None and arguments.max_persons is None:
-        raise InvalidArgumentError("--prefer says whom --max-persons keeps; give it too")
+    check_person_options(vars(arguments))
     if arguments.web is not None and not (arguments.web / "index.html").is_file():
         raise InvalidArgumentError(f"--web {arguments.web}: there is no index.html; run make web")
     settings = ServiceSettings(
@@ -115,6 +115,7 @@ def _open_networks(arguments: argparse.Namespace) -> Pipeline:
             max_persons=arguments.max_persons,
             prefer=arguments.prefer or "score",
             square_input=arguments.square_input,
+            tile_side=arguments.tile_side,
         ),
         flip_test=arguments.flip_test,
         keep_doubtful=arguments.keep_doubtful,

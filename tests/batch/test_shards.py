@@ -14,6 +14,7 @@ pytest.importorskip("fsspec")
 from PIL import Image
 from pyarrow import parquet
 
+from dwpose_infer.batch import reading
 from dwpose_infer.batch import shard as shards
 from dwpose_infer.batch.plan import make_plan, open_plan
 from dwpose_infer.batch.shard import ShardWork, predict_each
@@ -21,14 +22,15 @@ from dwpose_infer.batch.sources import find_sources
 from dwpose_infer.errors import InferenceError, InputError
 from dwpose_infer.formats import load
 from dwpose_infer.images import read_image
+from dwpose_infer.picture_url import DEFAULT_ACCESS, UrlAccess
 from dwpose_infer.results import PoseResult
 
 
 class Networks:
     """In the place of a `Predictor`: a person for each picture, none on a black one."""
 
-    def __init__(self, fails_at=()):
-        self.fails_at = fails_at
+    def __init__(self, fails_at=(), urls=DEFAULT_ACCESS):
+        self.fails_at, self.urls = fails_at, urls
 
     def __call__(self, source, *, whole_image=False, on_error="raise"):
         if on_error == "raise":
@@ -175,3 +177,20 @@ def test_a_part_that_cannot_be_written_is_not_there(tmp_path, work, monkeypatch)
     monkeypatch.setattr(shards, "write_file", full)
     assert "No space left" in do(todo).failure
     assert todo.plan.left() == [0]
+
+
+def test_urls_of_a_list_lead_where_they_may_only(tmp_path, work, monkeypatch):
+    asked = []
+
+    def fetch(url, *, urls):
+        urls.check_host(url, url)
+        asked.append(url)
+        return picture(9)
+
+    monkeypatch.setattr(reading, "fetch_picture", fetch)
+    (tmp_path / "l.txt").write_text("https://a.example.org/1.png\nhttps://other.example/2.png\n")
+    todo = work(tmp_path / "l.txt")
+    done = do(todo, Networks(urls=UrlAccess((".example.org",))))
+    assert (done.pictures, done.unread) == (2, 1)
+    assert asked == ["https://a.example.org/1.png"]
+    assert "other.example, which is not among the hosts" in rows_of(todo)[1]["error"]
