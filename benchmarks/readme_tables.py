@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,8 @@ def renderers() -> dict[str, Renderer]:
     return {
         "accuracy": accuracy.readme_table,
         "accuracy-curve": accuracy.curve_table,
-        "accuracy-kinds": accuracy.kinds_table,
+        "accuracy-kinds": partial(accuracy.groups_table, by="kind"),
+        "accuracy-sources": partial(accuracy.groups_table, by="source"),
         **{work.table: work.table_of for work in loaded},
     }
 

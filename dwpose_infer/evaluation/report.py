@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import InputError
 from ..files.document import read_document
-from .document import DetectorFigures, EvaluationDocument, GroupFigures
+from .document import DetectorFigures, EvaluationDocument, GroupBy, GroupFigures
 from .points import PointPart
 
 CARD_PARTS: Final[tuple[PointPart, ...]] = ("body", "feet", "face", "hands")
@@ -55,11 +55,12 @@ def readme_table(path: Path) -> str:
     return "\n\n".join(tables)
 
 
-def kinds_table(path: Path) -> str:
-    """Returns the share of points hit by kind of person, for the documents that a pattern names.
+def groups_table(path: Path, *, by: GroupBy) -> str:
+    """Returns the share of points hit by group of persons, for the documents that a pattern names.
 
     Args:
         path: As for `readme_table`.
+        by: What the persons of a row share; the first row is of all.
 
     Raises:
         InputError: There is no such file.
@@ -67,8 +68,8 @@ def kinds_table(path: Path) -> str:
     """
     tables = []
     for document in _read(path):
-        kinds = [group for group in document.groups if group.by in ("all", "kind")]
-        tables.append(f"{what(document)}:\n\n{points_table([document], groups=kinds)}")
+        groups = [group for group in document.groups if group.by in ("all", by)]
+        tables.append(f"{what(document)}:\n\n{points_table([document], groups=groups)}")
     return "\n\n".join(tables)
 
 

@@ -13,7 +13,7 @@ from dwpose_infer.errors import FormatError, InputError
 from dwpose_infer.evaluation.document import EvaluationDocument
 from dwpose_infer.evaluation.report import (
     curve_table,
-    kinds_table,
+    groups_table,
     points_table,
     readme_table,
     to_markdown,
@@ -135,12 +135,18 @@ def test_curves_of_detectors_stand_side_by_side():
 
 def test_kinds_of_persons_make_rows(tmp_path, plain):
     path = save(tmp_path, plain)
-    title, _, *lines = kinds_table(path).splitlines()
+    title, _, *lines = groups_table(path, by="kind").splitlines()
     assert title == "`dwpose-s-bundled` on labelled boxes:"
     names = [line.split(" | ")[0].strip("| ") for line in lines[2:]]
     assert names == ["all", "standing", "sitting", "portrait", "crowd", "from behind"]
     with pytest.raises(InputError, match="no file has such a name"):
-        kinds_table(tmp_path / "none_*.json")
+        groups_table(tmp_path / "none_*.json", by="kind")
+
+
+def test_collections_make_rows():
+    table = groups_table(RESULTS / "everyday_unseen_*.json", by="source")
+    assert table.count("| Penn-Fudan | 192 |") == 2
+    assert "| COCO 2017 | 79 |" in table and "| samples |" in table and "standing" not in table
 
 
 def test_the_layout_has_a_json_schema():
