@@ -289,8 +289,7 @@ def _in_half(
     say: Callable[[str], None],
 ) -> onnx.ModelProto:
     """Half precision where structure and numbers allow it."""
-    from .fp16 import to_mixed_fp16
-    from .half_range import HALF_LARGEST, measure_half_range
+    from .fp16 import HALF_LARGEST, measure_half_range, to_mixed_fp16
 
     fed: Array = samples
     if options.form == "official":

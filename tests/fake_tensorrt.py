@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 
 import fake_cuda
-from dwpose_infer.export.build_progress import BuildProgress
+from dwpose_infer.export.to_tensorrt import BuildProgress
 from fake_tensorrt_builder import FakeMachine, builder_names
 from fake_tensorrt_recording import RecordedModule
 from fake_tensorrt_runtime import runtime_names

@@ -104,8 +104,7 @@ def try_own_code(trt) -> dict[str, object]:
     """Runs the parts of the package that need no library behind the module."""
     from dwpose_infer.backends.tensorrt.library import MessageLog, create_logger
     from dwpose_infer.errors import BackendUnavailableError
-    from dwpose_infer.export.build_progress import BuildProgress, create_monitor
-    from dwpose_infer.export.to_tensorrt import create_builder
+    from dwpose_infer.export.to_tensorrt import BuildProgress, create_builder, create_monitor
 
     log = MessageLog()
     logger = create_logger(trt, log)

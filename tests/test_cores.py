@@ -93,6 +93,7 @@ print("inside")
 """
 
 
+@pytest.mark.slow
 @needs_two
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="masks are Linux's")
 @pytest.mark.parametrize(("backend", "package"), [("ort", "onnxruntime"), ("openvino", "openvino")])

@@ -47,6 +47,7 @@ def test_the_bundled_detector_weighs_unless_a_threshold_is_given():
     assert (boxes_alone.score_threshold, boxes_alone.person_threshold) == (0.4, 0.0)
 
 
+@pytest.mark.slow
 def test_the_predictor_weighs(astronaut):
     """What it keeps by default is what the product keeps of the boxes above the same threshold."""
     image_bgr = np.tile(cv2.resize(read_image(astronaut), None, fx=0.4, fy=0.4), (2, 3, 1))

@@ -140,6 +140,7 @@ def test_one_call_of_the_network_sees_both_directions(rng):
     assert seen == [4, 4, 2]  # two persons and their mirror images fill a batch of four
 
 
+@pytest.mark.slow
 def test_a_predictor_gives_a_mirrored_picture_mirrored_points(photos):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

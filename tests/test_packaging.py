@@ -30,6 +30,7 @@ def wheel(tmp_path_factory):
         yield archive
 
 
+@pytest.mark.slow
 def test_every_path_belongs_to_the_package(wheel):
     assert {name.split("/")[0] for name in wheel.namelist()} == {
         "dwpose_infer",

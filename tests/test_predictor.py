@@ -51,6 +51,7 @@ def test_several_pictures_equal_one_by_one(predictor, photos):
         np.testing.assert_allclose(alone.scores, result.scores, atol=BATCH_SCORE)
 
 
+@pytest.mark.slow
 def test_an_iterator_is_read_as_results_are_asked_for(predictor, astronaut):
     taken = []
 
@@ -92,6 +93,7 @@ def test_open_files_and_streams_of_bytes(predictor, astronaut):
     np.testing.assert_array_equal(streamed.keypoints, expected.keypoints)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [[0], [1], [3], [0, 1, 2, 3]])
 def test_a_picture_that_cannot_be_read_costs_itself_alone(predictor, photos, bad):
     pictures = [*photos, photos[0]]
@@ -269,6 +271,7 @@ def test_detector_sees_bgr_and_pose_network_rgb(color_probes):
         assert probes(red, color="rgb").box_scores.tolist() == [1]
 
 
+@pytest.mark.slow
 def test_concurrent_calls(predictor, photos):
     expected = [predictor(path).keypoints for path in photos]
     wrong = []
@@ -369,6 +372,7 @@ def test_boxes_that_cannot_be_meant(box, message):
         Predictor(detector=None)(np.zeros((48, 64, 3), np.uint8), boxes=[box])
 
 
+@pytest.mark.slow
 def test_thresholds_of_a_call_are_of_this_call_alone(predictor, photos):
     everybody = predictor(photos[0], score_threshold=0.05)
     usual = predictor(photos[0])
@@ -412,6 +416,7 @@ def test_thresholds_that_choose_nothing(predictor, astronaut):
         blind(astronaut, whole_image=True, score_threshold=0.5)
 
 
+@pytest.mark.slow
 def test_a_pickled_predictor_opens_anew_in_a_worker_process(astronaut):
     with Predictor(max_persons=1, threads=1, color="rgb") as predictor:
         expected = predictor(astronaut)

@@ -110,6 +110,7 @@ def labelled_photo(user_folder):
     result.save("results.json", format="coco", annotations="gt.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("snippet", "page"), PYTHON_SNIPPETS)
 def test_python_snippets_run(snippet, page, user_folder, request):
     if "models.checkpoints" in snippet:

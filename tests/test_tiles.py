@@ -44,6 +44,7 @@ def test_a_tile_of_a_few_pixels():
         DetectorOptions(tile_side=8)
 
 
+@pytest.mark.slow
 def test_persons_of_512_pixels_on_a_picture_16000_wide(astronaut):
     photo = cv2.imread(str(astronaut))
     wide = np.full((600, 16000, 3), 114, np.uint8)

@@ -1,8 +1,12 @@
-"""The work of `dwpose-eval`: labels and persons in, one document of figures out."""
+"""The work of `dwpose-eval`: labels and persons in, one document of figures out.
+
+Of the networks it loads, a document keeps the facts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,27 +14,32 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from .. import zoo
 from ..annotations import Annotations, read_annotations
+from ..detector import Detector
+from ..estimator import PoseEstimator
+from ..files.atomic import sha256_of
 from ..files.document import write_document
 from ..images import read_image
 from ..layouts import KeypointLayout
-from .detection import evaluate_detector
+from ..pipeline import Pipeline, detector_options, open_pipeline
+from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
+from .detection import DETECTION_NMS_THRESHOLD, DETECTION_SCORE_THRESHOLD, evaluate_detector
 from .document import (
     CocoFigures,
     EvaluationDocument,
     FileFacts,
     LabelCounts,
+    ModelFacts,
     PredictionSettings,
     file_facts,
     software,
 )
-from .drawing import draw_worst
 from .groups import Comparison, compare, group_figures
 from .journal import PicturePersons, PredictionJournal, to_predictions
 from .matching import match, match_by_id
-from .models import LoadedModels, load_models
 from .options import EvaluationOptions
-from .per_person import write_per_person
+from .per_person import draw_worst, write_per_person
 from .portraits import Portraits, cut_portraits
 from .prediction import boxed_tasks, labelled_tasks, predict
 from .predictions import Predictions, RankedPredictions, in_layout, of_images, rank
@@ -267,4 +276,73 @@ def _all_boxes(pictures: list[PicturePersons]) -> tuple[Any, Any, Any]:
         np.array(image_ids, np.int64),
         np.array(boxes, np.float64).reshape(-1, 4),
         np.array(scores, np.float64),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModels:
+    """Loaded networks.
+
+    Attributes:
+        pipeline: The networks: no detector where boxes are given, no pose network for the
+            detector alone.
+        detector_facts: What the detector is.
+        pose_facts: What the pose network is.
+        backend: Runtime and device in words.
+    """
+
+    pipeline: Pipeline
+    detector_facts: ModelFacts | None
+    pose_facts: ModelFacts | None
+    backend: str
+
+
+@contextlib.contextmanager
+def load_models(options: EvaluationOptions) -> Iterator[LoadedModels]:
+    """Loads the networks and frees them at the end.
+
+    Raises:
+        DwposeError: A model cannot be had, or cannot be used as asked; see `Predictor`.
+    """
+    alone = options.task == "detector"
+    pose = options.pose or DEFAULT_POSE
+    chosen = options.detector or DEFAULT_DETECTOR
+    thresholds = detector_options(
+        chosen,
+        score_threshold=_or(options.score_threshold, DETECTION_SCORE_THRESHOLD if alone else None),
+        nms_threshold=_or(options.nms_threshold, DETECTION_NMS_THRESHOLD if alone else None),
+        square_input=options.square_input,
+        with_points=not alone,
+    )
+    with open_pipeline(
+        None if alone else pose,
+        chosen if options.box_origin == "detector" else None,
+        options.runtime,
+        thresholds,
+        flip_test=options.flip_test,
+    ) as pipeline:
+        detector, estimator = pipeline.detector, pipeline.estimator
+        network = estimator or detector
+        yield LoadedModels(
+            pipeline,
+            None if detector is None else _facts(chosen, "detector", detector, options),
+            None if estimator is None else _facts(pose, "pose", estimator, options),
+            "" if network is None else network.backend.description,
+        )
+
+
+def _or(value: float | None, default: float | None) -> float | None:
+    return default if value is None else value
+
+
+def _facts(
+    model: str, kind: zoo.ModelKind, network: Detector | PoseEstimator, options: EvaluationOptions
+) -> ModelFacts:
+    path = zoo.resolve_model(model, kind=kind, offline=options.runtime.offline)
+    spec = zoo.find_spec(model)
+    return ModelFacts(
+        name=spec.name if spec else path.name,
+        sha256=sha256_of(path),
+        form=network.form,
+        input_size_wh=network.input_size_wh,
     )

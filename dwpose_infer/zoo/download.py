@@ -3,23 +3,33 @@
 A file is fetched under a temporary name in the folder of its destination, checked, and only
 then renamed to it, so an interrupted download leaves nothing that could be taken for a model,
 and processes that download the same model at the same time do not disturb each other.
+
+What arrives is taken in full and no more of it than expected; a zip is not trusted, and the one
+file wanted is read out of it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fnmatch
+import hashlib
 import logging
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import IO, TYPE_CHECKING, Final
 
+from .._version import __version__
 from ..errors import DownloadError, HashMismatchError, OutputError
-from ..files.atomic import part_file, publish, remove_stale_parts, sha256_of
-from .archive import extract_member
-from .fetch import fetch
+from ..files.atomic import CHUNK_BYTES, part_file, publish, remove_stale_parts, sha256_of
 from .lock import FileRecord, lock_path, read_lock, write_lock
-from .model_file import impostor
+from .model_file import MAX_FILE_BYTES, impostor
+
+if TYPE_CHECKING:
+    import requests
+
 
 logger = logging.getLogger(__name__)
 
@@ -158,3 +168,111 @@ def _all_failed(destination: Path, failures: Sequence[tuple[str, DownloadError]]
     )
     error.__cause__ = failures[-1][1] if failures else None
     return error
+
+
+PIECE_BYTES = 1 << 16
+"""What is waited for before the progress bar moves: a tenth of a second at 5 Mbit/s."""
+
+
+def fetch(
+    url: str, path: Path, known_bytes: int | None, progress: bool, timeout_s: tuple[float, float]
+) -> None:
+    """Fetch what one address delivers; whether it is the right file is for others to say.
+
+    Args:
+        url: Address to fetch from.
+        path: Where to put what arrives.
+        known_bytes: Size of the file, or None where unknown; a larger one is not read to its end.
+        progress: Draw a progress bar on standard error.
+        timeout_s: Seconds allowed to connect, and between two pieces of the answer.
+
+    Raises:
+        DownloadError: The address does not deliver a file, or not all of it, or too much.
+    """
+    import requests
+
+    # Compressed on the way, a file has another size than the server announces.
+    headers = {"User-Agent": f"dwpose-infer/{__version__}", "Accept-Encoding": "identity"}
+    try:
+        with requests.get(url, headers=headers, timeout=timeout_s, stream=True) as response:
+            response.raise_for_status()
+            _save(response, url.rsplit("/", 1)[-1], path, known_bytes or MAX_FILE_BYTES, progress)
+    except requests.HTTPError as error:
+        status = error.response.status_code if error.response is not None else "error"
+        raise DownloadError(f"HTTP {status}") from error
+    except requests.RequestException as error:
+        raise DownloadError(f"the connection failed or broke off ({error})") from error
+
+
+def _save(
+    response: requests.Response, name: str, path: Path, limit_bytes: int, progress: bool
+) -> None:
+    from tqdm import tqdm
+
+    announced = response.headers.get("Content-Length", "")
+    total_bytes = int(announced) if announced.isdecimal() else 0
+    received_bytes = 0
+    with (
+        path.open("wb") as file,
+        tqdm(
+            desc=name, total=total_bytes or None, unit="B", unit_scale=True, disable=not progress
+        ) as bar,
+    ):
+        for piece in response.iter_content(PIECE_BYTES):
+            received_bytes += len(piece)
+            if received_bytes > limit_bytes:
+                raise DownloadError(f"larger than the {limit_bytes} bytes expected")
+            file.write(piece)
+            bar.update(len(piece))
+    if received_bytes < total_bytes:
+        raise DownloadError(f"broke off after {received_bytes} of {total_bytes} bytes")
+
+
+def extract_member(archive: Path, pattern: str, target: Path) -> tuple[int, str]:
+    """Copy one member out of a zip to `target`; its own name in the zip decides nothing.
+
+    Args:
+        archive: The zip.
+        pattern: Pattern of the member's name, which exactly one file in the zip must fit.
+        target: File to write.
+
+    Returns:
+        Size in bytes and SHA-256 of the member.
+
+    Raises:
+        DownloadError: It is no zip, or damaged, or does not hold one such file of a fair size.
+    """
+    if not zipfile.is_zipfile(archive):
+        raise DownloadError(f"not a complete zip file{impostor(archive)}")
+    try:
+        with zipfile.ZipFile(archive) as bundle:
+            member = _find_member(bundle, pattern)
+            with bundle.open(member) as file, target.open("wb") as sink:
+                return _copy_hashed(file, sink)
+    # zipfile raises RuntimeError for members that claim to be encrypted, and NotImplementedError
+    # for unknown compression: what damaged bytes can look like.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise DownloadError(f"the zip file is damaged ({error}): download it again") from error
+
+
+def _find_member(bundle: zipfile.ZipFile, pattern: str) -> zipfile.ZipInfo:
+    files = [info for info in bundle.infolist() if not info.is_dir()]
+    fitting = [info for info in files if fnmatch.fnmatchcase(info.filename, pattern)]
+    if len(fitting) != 1:
+        names = ", ".join(sorted(info.filename for info in files)[:5]) or "nothing"
+        raise DownloadError(f"{len(fitting)} files of the zip fit {pattern!r}; it holds {names}")
+    if fitting[0].file_size > MAX_FILE_BYTES:
+        raise DownloadError(f"the zip unpacks to {fitting[0].file_size} bytes, more than any model")
+    return fitting[0]
+
+
+def _copy_hashed(file: IO[bytes], sink: IO[bytes]) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    size_bytes = 0
+    while chunk := file.read(CHUNK_BYTES):
+        size_bytes += len(chunk)
+        if size_bytes > MAX_FILE_BYTES:  # the size written in the zip need not be true
+            raise DownloadError(f"the zip unpacks to more than {MAX_FILE_BYTES} bytes")
+        digest.update(chunk)
+        sink.write(chunk)
+    return size_bytes, digest.hexdigest()

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dwpose_infer import zoo
-from dwpose_infer.backends.arena import SMALL_CALLS, CallSizes
+from dwpose_infer.backends.onnxruntime import SMALL_CALLS, CallSizes
 
 
 def given_back(sizes):
@@ -49,6 +49,7 @@ print(after(1, 2), after(16, 1), after(1, 8), after(1, 1))
 """
 
 
+@pytest.mark.slow
 def test_memory_of_a_large_batch_is_given_back():
     """16 persons take about 110 MB more than one (ONNX Runtime 1.32 on Linux)."""
     pytest.importorskip("onnxruntime")

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from dwpose_infer.backends.onnx_file import read_metadata
+from dwpose_infer.backends.onnxruntime_session import read_metadata
 from dwpose_infer.zoo import resolve_model
 
 

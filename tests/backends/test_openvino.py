@@ -175,6 +175,7 @@ def test_bundled_detector_agrees_with_onnx_runtime(photos):
         assert_close(found[name], array)
 
 
+@pytest.mark.slow
 def test_pictures_to_keypoints(astronaut):
     pytest.importorskip("onnxruntime")
     with (
@@ -236,6 +237,7 @@ def test_bf16_hardly_moves_points(astronaut):
     assert (moved > 1).mean() < 0.03
 
 
+@pytest.mark.slow
 def test_auto_tells_what_it_takes_and_why(caplog):
     caplog.set_level(logging.INFO, logger="dwpose_infer")
     path = zoo.resolve_model("dwpose-t-bundled")

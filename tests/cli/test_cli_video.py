@@ -142,6 +142,7 @@ def test_every_format_of_a_part_of_a_clip(folder):
         np.testing.assert_array_equal(result.ids, frame.result.ids)
 
 
+@pytest.mark.slow
 def test_pose2sim_finds_a_folder_by_its_name(folder, capsys):
     arguments = ["--out", "trial/pose", "--for", "pose2sim", "--draw", "none", "--threads", "1"]
     assert main(["clip.mp4", *arguments]) == 0
@@ -151,6 +152,7 @@ def test_pose2sim_finds_a_folder_by_its_name(folder, capsys):
     assert "--openpose-folder json" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pictures_and_clips_in_one_folder(folder, capsys):
     assert main(["in", "--out", "res", "--draw", "overlay,openpose", "--threads", "1"]) == 0
     drawings = ["one_openpose.png", "one_overlay.jpg", "two_openpose.mp4", "two_overlay.mp4"]
@@ -174,6 +176,7 @@ def test_pictures_as_a_sequence(folder, astronaut):
     assert times == pytest.approx([0, 0.1, 0.2])
 
 
+@pytest.mark.slow
 def test_sound_is_kept(folder):
     with av.open("clip.mp4") as silent, av.open("sound.mp4", "w") as container:
         video_in = silent.streams.video[0]

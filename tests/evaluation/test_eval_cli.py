@@ -229,6 +229,7 @@ def test_the_whole_pipeline_and_the_detector_alone(poses, tmp_path):
     assert document.detector.detections > 3 and 0 <= document.detector.ap_50 <= 1
 
 
+@pytest.mark.slow
 def test_flip_test_and_portraits(poses, tmp_path):
     pytest.importorskip("onnx")
     out = tmp_path / "metrics.json"

@@ -7,7 +7,7 @@ import pytest
 from eval_samples import image, label, save_labels
 
 from dwpose_infer.annotations import read_annotations
-from dwpose_infer.evaluation.kinds import person_kinds
+from dwpose_infer.evaluation.groups import person_kinds
 from dwpose_infer.keypoints import KEYPOINT_NAMES
 
 FRONT = {

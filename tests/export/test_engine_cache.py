@@ -98,6 +98,7 @@ def warnings(caplog):
     return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.mark.slow
 def test_built_once_then_found(machine, model, capsys, caplog):
     open_here(model)
     said = capsys.readouterr().err

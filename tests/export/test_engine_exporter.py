@@ -38,6 +38,7 @@ def element_types(path):
     return {onnx.TensorProto.DataType.Name(types[name]) for name in read}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [POSE, DETECTOR])
 @pytest.mark.parametrize(("precision", "computed"), [("fp16", "FLOAT16"), ("fp32", "FLOAT")])
 def test_models_by_name(machine, tmp_path, name, precision, computed):
@@ -57,6 +58,7 @@ def test_models_by_name(machine, tmp_path, name, precision, computed):
         assert backend.metadata["dwpose_infer.name"] == name
 
 
+@pytest.mark.slow
 def test_official_files_get_deploy_form(machine, tmp_path, detector_source):
     source = tmp_path / "official.onnx"
     onnx.save(detector_source.model, source)
@@ -85,6 +87,7 @@ def test_a_file_that_is_no_network(machine, tmp_path):
         export_engine(source, tmp_path / "x.engine")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "remedy"), [("fp16", "--precision fp32"), ("fp32", "--backend ort")]
 )
@@ -113,6 +116,7 @@ def unsure(model):
     return changed
 
 
+@pytest.mark.slow
 def test_a_network_that_is_sure_of_nothing(machine, tmp_path, detector_source, capsys):
     source, out = tmp_path / "unsure.onnx", tmp_path / "x.engine"
     onnx.save(unsure(detector_source.model), source)
@@ -138,6 +142,7 @@ def halved_scores(model):
     return changed
 
 
+@pytest.mark.slow
 def test_without_points_the_scores_decide(machine, tmp_path, detector_source):
     source, out = tmp_path / "unsure.onnx", tmp_path / "x.engine"
     onnx.save(unsure(detector_source.model), source)
@@ -147,6 +152,7 @@ def test_without_points_the_scores_decide(machine, tmp_path, detector_source):
     assert not out.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gpu", "precision", "warns"),
     [
@@ -206,6 +212,7 @@ def test_wrong_use_of_the_command(machine, tmp_path, capsys, arguments, message)
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_command(machine, tmp_path, capsys, monkeypatch):
     press_ctrl_c(monkeypatch, machine)
     assert main([DETECTOR, "--to", "engine", "--out", str(tmp_path / "x.engine")]) == 130

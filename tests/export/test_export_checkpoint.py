@@ -86,6 +86,7 @@ def test_whole_checkpoints_in_the_published_layouts(reference, tmp_path, name, f
     assert all(difference.largest < 2e-5 for difference in result.parity.raw.values())
 
 
+@pytest.mark.slow
 def test_random_weights_need_permission(checkpoint, tmp_path):
     with pytest.raises(ParityError, match="not decidable"):
         export_model(checkpoint(SMALL), tmp_path / "out.onnx")

@@ -34,6 +34,7 @@ def test_a_file_its_summary_and_its_report(tmp_path, capsys, astronaut):
         )
 
 
+@pytest.mark.slow
 def test_own_pictures_are_compared_too(tmp_path, photos, capsys):
     out = tmp_path / "t.onnx"
     folder = photos[0].parent
@@ -101,6 +102,7 @@ def test_the_source_is_not_overwritten(tmp_path, capsys, pose_source):
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing(tmp_path, capsys, monkeypatch):
     def full(_descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -79,6 +79,7 @@ def test_reference_runs_the_file_itself_on_the_pictures_bytes(source, tmp_path):
         np.testing.assert_allclose(array, expected[name], atol=1e-5 * max(1, abs(array).max()))
 
 
+@pytest.mark.slow
 def test_a_deploy_file_is_exported_to_official_form(source, tmp_path):
     path = tmp_path / "deploy.onnx"
     onnx.save(deployed(source), path)

@@ -83,6 +83,7 @@ def test_a_colour_order_that_is_wrong_is_noticed(pose_source):
         require_parity(check(pose_source, model))
 
 
+@pytest.mark.slow
 def test_detectors_are_compared_by_their_boxes(detector_source):
     report = check(detector_source, to_deploy_detector(detector_source.model))
     require_parity(report)

@@ -67,6 +67,7 @@ def test_the_way_back_is_the_network_of_its_own_size(source):
     assert shape_of(official.graph.output[0])[1:] == (3549, 6)
 
 
+@pytest.mark.slow
 def test_half_precision_and_engines_keep_the_size(source):
     (images,) = network_inputs(convert(source, ExportOptions(precision="fp16")))
     assert shape_of(images)[1:] == (416, 416, 3)

@@ -9,8 +9,7 @@ from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from dwpose_infer.export.exporter import ExportOptions, convert
-from dwpose_infer.export.fp16 import to_mixed_fp16
-from dwpose_infer.export.half_range import LARGEST_ON_PICTURES, measure_half_range
+from dwpose_infer.export.fp16 import LARGEST_ON_PICTURES, measure_half_range, to_mixed_fp16
 from dwpose_infer.export.precision_graph import copy_of
 from small_networks import small_pose_network, small_samples
 
@@ -64,6 +63,7 @@ def test_what_would_overflow_on_a_gpu_stays_in_float32(samples, large_model):
     assert (types["c0"], types["c1"]) == (TensorProto.FLOAT16, TensorProto.FLOAT)
 
 
+@pytest.mark.slow
 def test_exports_look_for_it_and_say_so(pose_source):
     options = ExportOptions(precision="fp16", form="official")
     said = []

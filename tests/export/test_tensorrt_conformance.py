@@ -188,6 +188,7 @@ def test_the_lists_are_not_empty(syntax_uses, recorded_uses):
     assert {"build_serialized_network", "execute_async_v3", "step_complete", "TF32"} <= in_syntax
 
 
+@pytest.mark.slow
 def test_a_run_covers_what_the_source_says(syntax_uses, recorded_uses):
     """The fake knows the class of every method and attribute that the source names."""
     certain = {use for use in syntax_uses if use.owner != ANY and use.name != "__init__"}
@@ -209,6 +210,7 @@ def test_tensorrt_for_rtx_has_everything_that_is_used(syntax_uses, recorded_uses
     assert {use: fault for use, fault in faults.items() if fault is not None} == {}
 
 
+@pytest.mark.slow
 def test_the_comparison_finds_faults(bindings):
     """What is not there, or is there otherwise, is told."""
     wrong = [

@@ -21,8 +21,7 @@ from dwpose_infer.errors import (
     MissingDependencyError,
     ModelFormatError,
 )
-from dwpose_infer.export.build_progress import BuildProgress, create_monitor
-from dwpose_infer.export.to_tensorrt import build_engine
+from dwpose_infer.export.to_tensorrt import BuildProgress, build_engine, create_monitor
 from fake_cuda import FakeGpu
 from fake_cuda import install as install_cuda
 from fake_tensorrt import install_tensorrt, make_tensorrt, press_ctrl_c

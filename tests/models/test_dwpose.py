@@ -54,6 +54,7 @@ def test_weights_have_the_published_names_shapes_types_and_order(shared, size, h
     assert ours == published
 
 
+@pytest.mark.slow
 def test_cost_without_normalisation_and_pooling(count_macs):
     crops = torch.empty(1, 3, 256, 192, device="meta")
     products = count_macs(on_meta("t"), crops, products_only=True)

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from dwpose_infer.errors import ModelFormatError
 from dwpose_infer.models.checkpoints import load_weights
 from dwpose_infer.models.dwpose import DWPose, DWPoseArchitecture
-from dwpose_infer.models.resizing import CLASSIFIERS, MAP_READER, resize_input
+from dwpose_infer.models.training.pose.pretrained import CLASSIFIERS, MAP_READER, resize_input
 from dwpose_infer.models.yolox import YOLOX, YOLOXArchitecture
 from tolerances import RESIZED
 

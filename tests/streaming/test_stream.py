@@ -63,6 +63,7 @@ def test_every_frame_equals_the_picture(predictor, astronaut):
             )
 
 
+@pytest.mark.slow
 def test_frames_take_the_flip_test_of_their_predictor(predictor, astronaut):
     pytest.importorskip("onnx")
     frames = walk(astronaut, 3)

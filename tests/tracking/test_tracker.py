@@ -59,6 +59,7 @@ def track(frames, settings=None):
     return [tracker.update(frame.result, time_s=frame.time_s) for frame in frames]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize(

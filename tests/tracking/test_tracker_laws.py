@@ -49,6 +49,7 @@ def ids_by_box(frames, change=lambda result: result, back=lambda boxes: boxes):
     return named
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(scenes, st.randoms(use_true_random=False))
 def test_the_order_of_the_persons_does_not_matter(frames, random):

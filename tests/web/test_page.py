@@ -58,6 +58,7 @@ def test_golden_numbers_are_what_python_computes():
     ), "python tests/web/web_golden.py writes them anew"
 
 
+@pytest.mark.slow
 def test_functions(node):
     run_node(node, "--test", "--test-reporter=spec")
 

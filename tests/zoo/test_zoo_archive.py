@@ -8,7 +8,7 @@ import pytest
 from model_server import MODEL, WEB_PAGE, files_in, zipped, zipped_names
 
 from dwpose_infer.errors import DownloadError
-from dwpose_infer.zoo import archive as archive_module
+from dwpose_infer.zoo import download as download_module
 from dwpose_infer.zoo.download import Source, download
 
 
@@ -46,7 +46,7 @@ def test_names_in_a_zip_do_not_decide_where_files_go(server, destination, tmp_pa
 
 
 def test_a_zip_bomb_is_refused(server, destination, monkeypatch):
-    monkeypatch.setattr(archive_module, "MAX_FILE_BYTES", 1_000_000)
+    monkeypatch.setattr(download_module, "MAX_FILE_BYTES", 1_000_000)
     archive = zipped(sdk__end2end_onnx=b"\x08" + bytes(5_000_000))
     assert len(archive) < 10_000
     with pytest.raises(DownloadError, match="unpacks to 5000001 bytes"):

@@ -1,17 +1,25 @@
-"""From a person on a picture to one training crop with its points."""
+"""From a person on a picture to one training crop with its points.
+
+Pictures cut down to a part of the person, as in portraits and video calls, are a departure from the
+official pipeline, off by default: public training sets show people whole, or at least to the hips;
+networks trained on them look for a whole body in every box. Here the picture itself is cut: outside
+of the cut all is black, the box is what is left of it, and points that were cut off count as
+outside of the crop (see `CodecSettings.outside_weight`).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from .... import geometry
+from ....keypoints import FACE, LEFT_HAND, RIGHT_HAND
 from ..settings.data import AugmentSettings
 from .photometric import blur, change_colours, cut_hole
-from .portrait import random_portrait
 from .regions import (
     Region,
     box_region,
@@ -22,8 +30,115 @@ from .regions import (
 )
 
 UInt8Array = npt.NDArray[np.uint8]
-Float32Array = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray = npt.NDArray[np.bool_]
+
+ABSENT: Final = -1e6
+"""Coordinate of points that were cut off: outside of every crop, however it is turned."""
+
+_HEAD: Final = np.r_[0:5, FACE]
+PARTS: Final = (
+    (_HEAD,),
+    (np.r_[5, 6, _HEAD],),
+    (np.r_[5:9, 11, 12, _HEAD],),
+    (np.r_[LEFT_HAND], np.r_[RIGHT_HAND]),
+)
+"""Points of each part that can be cut out, in the order of `AugmentSettings.portrait_shares`:
+the face, head and shoulders, the upper body without the wrists, either hand."""
+
+_REQUIRED: Final = ((), (5, 6), (5, 6, 11, 12), ())
+_HAND: Final = 3
+_MIN_POINTS: Final = 5
+_FOREHEAD: Final = 0.6
+"""Forehead and hair above the highest labelled point, as a share of the head's labelled height:
+the 68 points of the face end at the eyebrows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Portrait:
+    """A person in a picture that was cut down.
+
+    Attributes:
+        image_bgr: (H, W, 3) uint8, a view of the picture.
+        keypoints: (133, 2), x then y, pixels of the cut picture; `ABSENT` where cut off.
+        box_xyxy: (4,) float32, what is left of the box, pixels of the cut picture.
+    """
+
+    image_bgr: UInt8Array
+    keypoints: FloatArray
+    box_xyxy: npt.NDArray[np.float32]
+
+
+def random_portrait(
+    image_bgr: UInt8Array,
+    keypoints: FloatArray,
+    labelled: BoolArray,
+    box_xyxy: npt.NDArray[np.float32],
+    *,
+    settings: AugmentSettings,
+    rng: np.random.Generator,
+) -> Portrait | None:
+    """Cuts the picture down to a random part of the person with random margins.
+
+    Args:
+        image_bgr: (H, W, 3) uint8.
+        keypoints: (133, 2), x then y, pixels of the picture.
+        labelled: (133,) which of them are known.
+        box_xyxy: (4,) the person's box.
+        settings: The fields `portrait_...` count, the probability aside.
+        rng: Source of randomness.
+
+    Returns:
+        The cut picture; None where too few points of the part are known or it is too small.
+    """
+    shares = np.asarray(settings.portrait_shares)
+    kind = int(rng.choice(len(PARTS), p=shares / shares.sum()))
+    choices = PARTS[kind]
+    part = choices[int(rng.integers(len(choices)))]
+    margins = rng.uniform(*settings.portrait_margins, 4)
+    known = part[labelled[part]]
+    if len(known) < _MIN_POINTS or not labelled[list(_REQUIRED[kind])].all():
+        return None
+    window = _window(keypoints, known, margins, has_head=kind != _HAND)
+    height, width = image_bgr.shape[:2]
+    left, top, right, bottom = np.clip(window, 0, [width, height, width, height]).tolist()
+    if min(right - left, bottom - top) < settings.portrait_min_side:
+        return None
+    corner = np.array([left, top], keypoints.dtype)
+    inside = np.all((keypoints >= corner) & (keypoints < [right, bottom]), axis=1)
+    moved = np.where(inside[:, None], keypoints - corner, np.asarray(ABSENT, keypoints.dtype))
+    return Portrait(
+        image_bgr[top:bottom, left:right],
+        moved,
+        _remaining_box(box_xyxy, (left, top, right, bottom)),
+    )
+
+
+def _window(
+    keypoints: FloatArray, known: npt.NDArray[Any], margins: FloatArray, *, has_head: bool
+) -> npt.NDArray[np.int64]:
+    """Returns left, top, right, bottom, whole pixels, not yet clipped."""
+    points = keypoints[known]
+    low, high = points.min(axis=0), points.max(axis=0)
+    border = margins * (high - low).max()
+    low, high = low - border[:2], high + border[2:]
+    if has_head:
+        head = keypoints[known[np.isin(known, _HEAD)], 1]
+        low[1] -= _FOREHEAD * (head.max() - head.min()) if len(head) else 0
+    return np.concatenate([np.floor(low), np.ceil(high)]).astype(np.int64)
+
+
+def _remaining_box(
+    box_xyxy: npt.NDArray[np.float32], window: tuple[int, int, int, int]
+) -> npt.NDArray[np.float32]:
+    left, top, right, bottom = window
+    last = np.array([right - left - 1, bottom - top - 1] * 2, np.float32)
+    box = np.clip(box_xyxy - np.array([left, top] * 2, np.float32), 0, last)
+    covered = (box[2:] - box[:2]).min() >= 1
+    return box if covered else np.array([0, 0, *last[:2]], np.float32)
+
+
+Float32Array = npt.NDArray[np.float32]
 
 
 def training_crop(

@@ -125,6 +125,7 @@ def test_toolkit(monkeypatch, tmp_path):
     assert gpu.gpu_versions()["CUDA"].endswith(f"toolkit of unknown version in {tmp_path}")
 
 
+@pytest.mark.slow
 def test_report_of_a_machine_with_everything(monkeypatch):
     fake_cuda.install(monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", make_tensorrt(FakeMachine()))
@@ -139,6 +140,7 @@ def test_report_of_a_machine_with_everything(monkeypatch):
     assert found.versions["GPUs"] == "cuda:0 NVIDIA L4"
 
 
+@pytest.mark.slow
 def test_report_survives_a_library_that_fails_in_any_way(monkeypatch):
     def explode(*arguments):
         raise SystemError("wrong ELF class")

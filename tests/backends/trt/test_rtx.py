@@ -105,6 +105,7 @@ def test_what_an_engine_runs_on():
     assert not runs_on(("7.5", "8.6"), (8, 9))
 
 
+@pytest.mark.slow
 def test_an_engine_gives_what_onnx_runtime_gives(monkeypatch, rng):
     install_rtx(monkeypatch, gpu=ADA)
     images = rng.integers(0, 256, (6, 416, 416, 3), np.uint8)
@@ -117,6 +118,7 @@ def test_an_engine_gives_what_onnx_runtime_gives(monkeypatch, rng):
     assert fake_cuda.installed_driver().is_clean()
 
 
+@pytest.mark.slow
 def test_one_engine_serves_all_generations_but_turing(monkeypatch):
     for gpu, count in ((ADA, 1), (AMPERE, 1), (TURING, 2)):
         machine = install_rtx(monkeypatch, gpu=gpu)
@@ -129,6 +131,7 @@ def test_one_engine_serves_all_generations_but_turing(monkeypatch):
     assert {engine.state for engine in list_engines()} == {"usable", "stale"}
 
 
+@pytest.mark.slow
 def test_compiled_kernels_are_kept_for_each_kind_of_gpu(monkeypatch):
     install_rtx(monkeypatch, gpu=ADA)
     with open_here() as backend:

@@ -101,6 +101,7 @@ def found_by(method, files, paths):
     )
 
 
+@pytest.mark.slow
 def test_the_wrong_order_of_channels_is_noticed(files, tmp_path, monkeypatch):
     paths = write_montages(tmp_path, [2])
     found = {rivals.OURS: found_by(rivals.OURS, files, paths)}

@@ -97,6 +97,7 @@ def test_numbers_of_threads_by_default(cores, expected, monkeypatch):
     assert sweeps._powers_of_two() == expected
 
 
+@pytest.mark.slow
 def test_networks_are_converted_before(tmp_path):
     path = tmp_path / "sweep.json"
     arguments = ["dwpose-t-bundled", "--deploy", "fp16", "--threads", "1", "--batches", "1"]

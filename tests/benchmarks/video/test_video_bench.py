@@ -135,6 +135,7 @@ def test_errors_are_told_without_a_traceback(arguments, status, message, capsys)
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_the_clip_in_hdr_is_read_as_the_scene_it_shows(tmp_path):
     pytest.importorskip("av")
     clip = write_hdr_clip(tmp_path / "hdr.mp4", frames=1)

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dwpose_infer.models.training.data.augment import training_crop
-from dwpose_infer.models.training.data.portrait import ABSENT, PARTS, random_portrait
+from dwpose_infer.models.training.data.augment import ABSENT, PARTS, random_portrait, training_crop
 from dwpose_infer.models.training.settings import AugmentSettings
 
 SETTINGS = AugmentSettings(portrait_probability=1.0)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwpose_infer.models.training.data import encode, encode_batch
-from dwpose_infer.models.training.data.portrait import ABSENT
+from dwpose_infer.models.training.data.augment import ABSENT
 from dwpose_infer.models.training.settings import CodecSettings
 from dwpose_infer.simcc import decode_simcc
 

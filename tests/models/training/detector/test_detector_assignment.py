@@ -4,8 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dwpose_infer.models.training.detector.assignment import assign
 from dwpose_infer.models.training.detector.cells import make_cells
+from dwpose_infer.models.training.detector.losses import assign
 
 
 @pytest.fixture

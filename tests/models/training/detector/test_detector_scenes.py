@@ -8,15 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwpose_infer.letterbox import PAD_VALUE, letterbox
-from dwpose_infer.models.training.detector.scenes import KINDS, change_pixels, make_scene
-from dwpose_infer.models.training.detector.settings import SceneSettings
-from dwpose_infer.models.training.detector.table import read_table
-from dwpose_infer.models.training.detector.windows import (
+from dwpose_infer.models.training.detector.scenes import (
+    KINDS,
     LEAST_SIDE,
     background_window,
+    change_pixels,
+    make_scene,
     part_window,
     portrait_window,
 )
+from dwpose_infer.models.training.detector.settings import SceneSettings
+from dwpose_infer.models.training.detector.table import read_table
 from dwpose_infer.models.training.settings import DataSource
 
 SIZE_WH = (96, 64)

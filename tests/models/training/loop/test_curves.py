@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dwpose_infer.models.training.loop.csv_log import CsvLog
-from dwpose_infer.models.training.loop.curves import draw_curves
+from dwpose_infer.models.training.loop.run_log import draw_curves
 
 pytest.importorskip("matplotlib")
 

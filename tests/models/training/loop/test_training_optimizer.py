@@ -13,14 +13,14 @@ from torch import nn
 
 from dwpose_infer.errors import InvalidArgumentError, ModelFormatError
 from dwpose_infer.models.dwpose import DWPose, DWPoseArchitecture
-from dwpose_infer.models.training.loop.ema import MovingAverage
+from dwpose_infer.models.training.loop.learner import MovingAverage
 from dwpose_infer.models.training.loop.optimizer import (
     build_optimizer,
     clip_gradients,
+    learning_rate,
     set_learning_rate,
     split_by_decay,
 )
-from dwpose_infer.models.training.loop.schedule import learning_rate
 from dwpose_infer.models.training.settings import (
     EmaSettings,
     OptimizerSettings,
