@@ -10,13 +10,11 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..arrays import Float32Array
 from ..errors import needs_extra
 from .published import PublishedRow
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from ..export.from_checkpoint import TorchNetwork
 
 _NEEDS_ONNX = "exporting the networks needs onnx"
@@ -46,7 +44,7 @@ def random_network(row: PublishedRow, *, seed: int = 0) -> TorchNetwork:
     return as_exportable(row, module)
 
 
-def _crops(input_hw: tuple[int, int]) -> npt.NDArray[np.float32]:
+def _crops(input_hw: tuple[int, int]) -> Float32Array:
     """The package's crops as the networks get them, (N, 3, H, W)."""
     with needs_extra(_NEEDS_ONNX, "bench"):
         from ..export.pictures import official_input, shipped_samples

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array
 from .errors import FormatError
 from .files.atomic import read_bytes
 from .files.json_text import decode
@@ -72,18 +73,18 @@ class Annotations:
     """
 
     path: Path
-    image_ids: npt.NDArray[np.int64]
+    image_ids: Int64Array
     file_names_utf8: npt.NDArray[np.bytes_]
-    sizes_wh: npt.NDArray[np.int32]
+    sizes_wh: Int32Array
     sources: npt.NDArray[np.str_]
-    ids: npt.NDArray[np.int64]
-    image_indices: npt.NDArray[np.int32]
-    keypoints: npt.NDArray[np.floating[Any]]
-    boxes_xywh: npt.NDArray[np.float64]
-    areas: npt.NDArray[np.float64]
-    is_crowd: npt.NDArray[np.bool_]
-    num_keypoints: npt.NDArray[np.int32]
-    valid: npt.NDArray[np.bool_]
+    ids: Int64Array
+    image_indices: Int32Array
+    keypoints: FloatArray
+    boxes_xywh: Float64Array
+    areas: Float64Array
+    is_crowd: BoolArray
+    num_keypoints: Int32Array
+    valid: BoolArray
     labels: npt.NDArray[np.str_]
     area_rule: AreaRule = "labels"
 

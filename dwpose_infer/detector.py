@@ -9,18 +9,15 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from .backends.base import Array, Backend, TensorSpec
+from .arrays import Array, Float32Array, Int64Array, UInt8Array
+from .backends.base import Backend, TensorSpec
 from .backends.batching import INPUT_SIZE_ENTRY
 from .errors import InferenceError, InvalidArgumentError, ModelFormatError
 from .letterbox import fitting_size, letterbox
 from .nms import nms
 from .preference import Preference, check_preference, merits
 from .tiles import is_whole, tile_windows
-
-Float32Array = npt.NDArray[np.float32]
-UInt8Array = npt.NDArray[np.uint8]
 
 STRIDES = (8, 16, 32)
 """Pixels of the input per cell of YOLOX's three grids, in the order of its output rows."""
@@ -321,7 +318,7 @@ def decode_yolox(
 
 
 @lru_cache(maxsize=8)
-def _grid(input_size_wh: tuple[int, int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _grid(input_size_wh: tuple[int, int]) -> tuple[Int64Array, Int64Array]:
     """Column and row (A, 2) and stride (A,) of every output row of YOLOX."""
     width, height = input_size_wh
     cells, strides = [], []

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import BoolArray
 from .keypoints import BODY
 from .poses import Poses
 from .similarity import box_areas, weighted_oks
@@ -24,13 +24,13 @@ TWIN_OKS: Final = 0.9
 with no labelled person of their own."""
 
 
-def somebody(poses: Poses) -> npt.NDArray[np.bool_]:
+def somebody(poses: Poses) -> BoolArray:
     """Tells of which persons the points say that somebody is there, (P,) bool."""
-    enough: npt.NDArray[np.bool_] = poses.scores[:, BODY].mean(axis=1) >= LEAST_BODY_SCORE
+    enough: BoolArray = poses.scores[:, BODY].mean(axis=1) >= LEAST_BODY_SCORE
     return enough
 
 
-def believable(poses: Poses, *, person_threshold: float = 0.0) -> npt.NDArray[np.bool_]:
+def believable(poses: Poses, *, person_threshold: float = 0.0) -> BoolArray:
     """Tells which persons are somebody, and not a better one over again.
 
     Args:

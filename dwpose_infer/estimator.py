@@ -17,14 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from . import geometry
-from .backends.base import Array, Backend
+from .arrays import Array, Float32Array, UInt8Array
+from .backends.base import Backend
 from .errors import InferenceError, InvalidArgumentError, ModelFormatError
 from .keypoints import NUM_KEYPOINTS
 from .layouts import LAYOUTS, KeypointLayout, known_layouts
 from .simcc import SPLIT_RATIO, decode_simcc
-
-Float32Array = npt.NDArray[np.float32]
-UInt8Array = npt.NDArray[np.uint8]
 
 
 def with_mirrored(images_bgr: UInt8Array) -> UInt8Array:

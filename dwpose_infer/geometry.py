@@ -10,9 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
-UInt8Array = npt.NDArray[np.uint8]
+from .arrays import Float32Array, Float64Array, UInt8Array
 
 BOX_PADDING = 1.25
 """Context around a box, as a factor of its sides (mmpose `GetBBoxCenterScale`)."""

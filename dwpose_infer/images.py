@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, Union, cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import Array, UInt8Array
 from .errors import InputError, InvalidArgumentError
 from .picture_file import check_size, decode_file, from_pil
 from .picture_url import DEFAULT_ACCESS, UrlAccess, fetch_picture, is_url, short
-from .pixel_values import UInt8Array, convert, on_white, to_uint8
+from .pixel_values import convert, on_white, to_uint8
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,7 +50,7 @@ ImageSource: TypeAlias = Union[
     bytearray,
     memoryview,
     BinaryFile,
-    npt.NDArray[Any],
+    Array,
     DLPackArray,
     "Image.Image",
 ]
@@ -196,7 +196,7 @@ def _contents(file: Any) -> bytes:
     return bytes(data)
 
 
-def _from_dlpack(source: Any, color: ColorOrder) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+def _from_dlpack(source: Any, color: ColorOrder) -> tuple[Array, tuple[str, ...]]:
     """Returns the array, colours last, and what was assumed of it."""
     name = f"{type(source).__module__.split('.')[0]}.{type(source).__name__}"
     try:
@@ -215,7 +215,7 @@ def _from_dlpack(source: Any, color: ColorOrder) -> tuple[npt.NDArray[Any], tupl
 
 
 def _from_array(
-    array: npt.NDArray[Any], *, color: ColorOrder, max_pixels: int, max_value: float | None
+    array: Array, *, color: ColorOrder, max_pixels: int, max_value: float | None
 ) -> tuple[UInt8Array, tuple[str, ...]]:
     name = f"the array of shape {array.shape}"
     if array.ndim == 3 and array.shape[2] == 1:

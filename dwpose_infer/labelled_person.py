@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import Float64Array
 from .errors import FormatError
 from .files.json_text import decode
 from .formats.coco import FIELD_OF_PART
@@ -88,7 +88,7 @@ def read_person(
     }
 
 
-def _halpe(person: Mapping[str, Any], where: str) -> tuple[npt.NDArray[np.float64], frozenset[str]]:
+def _halpe(person: Mapping[str, Any], where: str) -> tuple[Float64Array, frozenset[str]]:
     """Returns (26, 3) x, y, v, zeros where nothing is labelled, and the parts that have a field."""
     if not person.get("keypoints"):
         return np.zeros((len(HALPE_26), 3)), frozenset()
@@ -96,9 +96,7 @@ def _halpe(person: Mapping[str, Any], where: str) -> tuple[npt.NDArray[np.float6
     return flat.reshape(-1, 3), frozenset(HALPE_26.parts)
 
 
-def _keypoints(
-    person: Mapping[str, Any], where: str
-) -> tuple[npt.NDArray[np.float64], frozenset[str]]:
+def _keypoints(person: Mapping[str, Any], where: str) -> tuple[Float64Array, frozenset[str]]:
     """Returns (133, 3) x, y, v, zeros where nothing is labelled, and the parts that have a field.
 
     `keypoints` may hold more than the body: `POINTS_IN_ONE_LIST` of COCO-WholeBody's order.
@@ -128,7 +126,7 @@ def _is_list(value: object) -> bool:
     return isinstance(value, (list, tuple))
 
 
-def _numbers(values: object, expected: int, where: str, field: str) -> npt.NDArray[np.float64]:
+def _numbers(values: object, expected: int, where: str, field: str) -> Float64Array:
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError) as error:

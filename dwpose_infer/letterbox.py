@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-UInt8Array = npt.NDArray[np.uint8]
+from .arrays import UInt8Array
 
 PAD_VALUE = 114
 """Grey of the padding, as YOLOX was trained with."""

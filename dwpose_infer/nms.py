@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from .arrays import Float32Array, IndexArray
 
 
 def nms(
-    boxes_xyxy: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float32],
+    boxes_xyxy: Float32Array,
+    scores: Float32Array,
     *,
     iou_threshold: float,
-) -> npt.NDArray[np.intp]:
+) -> IndexArray:
     """Keeps the best box of every group of overlapping ones.
 
     Widths and heights count one pixel more than the difference of the coordinates, the legacy

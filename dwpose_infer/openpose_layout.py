@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from . import keypoints as kp
+from .arrays import Float32Array
 from .errors import InvalidArgumentError
 
 BodyLayout = Literal[18, 25]
@@ -118,13 +118,13 @@ def body_from_coco(layout: BodyLayout) -> tuple[int | None, ...]:
 
 
 def body_points(
-    keypoints: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float32],
+    keypoints: Float32Array,
+    scores: Float32Array,
     *,
     layout: BodyLayout,
     neck_score: Literal["min", "official"] = "min",
     min_shoulder_score: float = 0.3,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+) -> tuple[Float32Array, Float32Array]:
     """Returns the body in an order of OpenPose.
 
     Neck and MidHip are the middle of the shoulders and of the hips, with the smaller score of

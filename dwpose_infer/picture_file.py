@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import cv2
 import numpy as np
 
+from .arrays import UInt8Array
 from .closing import ClosesOnExit
 from .errors import DwposeError, InputError
-from .pixel_values import UInt8Array, convert, on_white, to_uint8
+from .pixel_values import convert, on_white, to_uint8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,16 +11,13 @@ from os import PathLike, fspath
 from threading import Condition
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from .arrays import UInt8Array
 from .detector import Detections
 from .errors import DwposeError
 from .given_boxes import read_fitting
 from .images import ColorOrder, ImageSource, ReadPicture, read_and_log
 from .picture_url import DEFAULT_ACCESS, UrlAccess
 
-UInt8Array = npt.NDArray[np.uint8]
 OnError = Literal["raise", "return"]
 
 GROUP_PICTURES = 8

@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import Float32Array, UInt8Array
 from .backends import check_backend
 from .closing import ClosesOnExit
 from .detector import Detections, Detector, DetectorOptions
@@ -31,9 +31,6 @@ from .results import PoseResult
 from .runtime import Runtime, open_network
 from .wheels import warn_about_opencv
 from .zoo import StrPath, find_spec
-
-UInt8Array = npt.NDArray[np.uint8]
-Float32Array = npt.NDArray[np.float32]
 
 _Before = TypeVar("_Before")
 _After = TypeVar("_After")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import Array, UInt8Array
 from .errors import InputError
-
-UInt8Array = npt.NDArray[np.uint8]
 
 INTEGER_RANGES = (255, 1023, 4095, 16383, 65535)
 """Largest values of the integer ranges that cameras and files use: 8, 10, 12, 14 and 16 bits."""
@@ -25,7 +23,7 @@ LEAST_OF_BYTES = 16.0
 
 
 def to_uint8(
-    values: npt.NDArray[Any], *, name: str, max_value: float | None = None
+    values: Array, *, name: str, max_value: float | None = None
 ) -> tuple[UInt8Array, str | None]:
     """Makes bytes of a picture's values.
 
@@ -90,7 +88,7 @@ def _integer_range(high: float, name: str) -> float:
     raise InputError(f"{name} has values up to {high:g}; pass max_value=, the value of white")
 
 
-def _scaled(values: npt.NDArray[Any], max_value: float) -> UInt8Array:
+def _scaled(values: Array, max_value: float) -> UInt8Array:
     if values.dtype.kind in "iu" and max_value in INTEGER_RANGES:
         shift = int(max_value).bit_length() - 8
         cut: UInt8Array = np.right_shift(values, shift).astype(np.uint8)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from .errors import InvalidArgumentError
 from .layouts import (
     LAYOUTS,
@@ -27,9 +27,6 @@ from .layouts import (
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
-Int64Array = npt.NDArray[np.int64]
 
 SCHEMA_VERSION = 1
 """Version of the layout of `PoseResult.to_dict` and of the files made from it."""
@@ -238,9 +235,9 @@ class PoseTable:
     boxes_xyxy: Float32Array
     box_scores: Float32Array
     ids: Int64Array
-    has_boxes: npt.NDArray[np.bool_]
-    has_box_scores: npt.NDArray[np.bool_]
-    has_ids: npt.NDArray[np.bool_]
+    has_boxes: BoolArray
+    has_box_scores: BoolArray
+    has_ids: BoolArray
     image_sizes: Int64Array
     sources: tuple[str | None, ...]
     frame_indices: Int64Array | None = None
@@ -352,5 +349,5 @@ def _present(keypoints: Float32Array) -> str:
     return f"{(~np.isnan(keypoints).any(axis=1)).sum()} of {len(keypoints)} points"
 
 
-def _flags(values: Iterable[bool]) -> npt.NDArray[np.bool_]:
+def _flags(values: Iterable[bool]) -> BoolArray:
     return np.array(list(values), np.bool_)

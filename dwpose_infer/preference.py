@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import Float64Array, FloatArray
 from .errors import InvalidArgumentError
 from .similarity import box_areas
 
@@ -27,10 +27,10 @@ def check_preference(prefer: str) -> None:
 
 def merits(
     prefer: Preference,
-    boxes_xyxy: npt.NDArray[np.floating[Any]],
-    box_scores: npt.NDArray[np.floating[Any]] | None,
+    boxes_xyxy: FloatArray,
+    box_scores: FloatArray | None,
     image_size: tuple[int, int] | None,
-) -> npt.NDArray[np.float64]:
+) -> Float64Array:
     """Returns how much each person of a picture is wanted, the more the higher.
 
     Args:
@@ -55,5 +55,5 @@ def merits(
             'prefer="center" needs the picture\'s size, and the result has no image_size'
         )
     centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
-    distances: npt.NDArray[np.float64] = np.linalg.norm(centers - np.array(image_size) / 2, axis=1)
+    distances: Float64Array = np.linalg.norm(centers - np.array(image_size) / 2, axis=1)
     return -distances

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import keypoints as kp
+from .arrays import BoolArray, UInt8Array
 from .poses import Part, Person, Poses, stack
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class PoseResult(Poses):
             keep[:, hand] = believed[:, None]
         return self._with_points(keep)
 
-    def _with_points(self, keep: npt.NDArray[np.bool_]) -> PoseResult:
+    def _with_points(self, keep: BoolArray) -> PoseResult:
         return replace(
             self,
             keypoints=np.where(keep[..., None], self.keypoints, np.float32(np.nan)),
@@ -188,7 +189,7 @@ class PoseResult(Poses):
         style: Literal["openpose", "overlay"] = "openpose",
         color: Literal["bgr", "rgb"] = "bgr",
         **options: Any,
-    ) -> npt.NDArray[np.uint8]:
+    ) -> UInt8Array:
         """Draws the skeletons.
 
         Args:

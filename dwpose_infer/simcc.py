@@ -7,9 +7,8 @@ classifications, along x and along y, over bins finer than pixels.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Float32Array = npt.NDArray[np.float32]
+from .arrays import Float32Array
 
 SPLIT_RATIO = 2.0
 """Bins per pixel of the crop in all RTMPose and DWPose models."""

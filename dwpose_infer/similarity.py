@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import Float64Array, FloatArray
 from .layouts import layout_of
-
-FloatArray = npt.NDArray[np.floating[Any]]
-Float64Array = npt.NDArray[np.float64]
 
 
 def box_iou(first_xyxy: FloatArray, second_xyxy: FloatArray) -> Float64Array:

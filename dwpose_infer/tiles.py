@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Float32Array = npt.NDArray[np.float32]
+from .arrays import BoolArray, Float32Array
+
 Window = tuple[int, int, int, int]
 """Left, top, right, bottom of a part of a picture, in pixels."""
 
@@ -39,9 +39,7 @@ def _starts(whole: int, side: int) -> list[int]:
     return [round(step * (whole - side) / steps) for step in range(steps + 1)]
 
 
-def is_whole(
-    boxes_xyxy: Float32Array, window: Window, image_wh: tuple[int, int]
-) -> npt.NDArray[np.bool_]:
+def is_whole(boxes_xyxy: Float32Array, window: Window, image_wh: tuple[int, int]) -> BoolArray:
     """Tells which boxes end before the edges of their tile, or at an edge of the picture.
 
     Args:

@@ -6,14 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Array, BoolArray, Float32Array, Float64Array, IndexArray
 from ..layouts import layout_of
-from .graph import Array
 from .limits import MAX_SECOND_PEAK, MIN_SCORE, PEAK_RADIUS_BINS
-
-Float32Array = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
 
 MATCH_IOU = 0.5
 
@@ -166,7 +162,7 @@ def compare_points(
     )
 
 
-def _columns_by_part(points: int) -> dict[str, npt.NDArray[np.intp]]:
+def _columns_by_part(points: int) -> dict[str, IndexArray]:
     indices = np.arange(points)
     layout = layout_of(points)
     parts = {"all": indices} | {name: indices[part] for name, part in layout.parts.items()}
@@ -175,7 +171,7 @@ def _columns_by_part(points: int) -> dict[str, npt.NDArray[np.intp]]:
     return parts
 
 
-def _distances(distance: npt.NDArray[np.float64]) -> Distances:
+def _distances(distance: Float64Array) -> Distances:
     if not distance.size:
         return Distances(0)
     return Distances(
@@ -186,7 +182,7 @@ def _distances(distance: npt.NDArray[np.float64]) -> Distances:
     )
 
 
-def _percentile(values: npt.NDArray[np.float64], percent: float) -> float | None:
+def _percentile(values: Float64Array, percent: float) -> float | None:
     if not values.size:
         return None
     # "higher" takes a value that occurs: among few points the worst one is not averaged away.

@@ -14,13 +14,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ..arrays import Array
 from ..detector import PERSON_CLASS, STRIDES
 from ..errors import InvalidArgumentError, ModelFormatError
 from ..estimator import MEAN_RGB, STD_RGB
 from ..simcc import SPLIT_RATIO
 from .graph import (
     BATCH,
-    Array,
     add_constant,
     consumers,
     initializers,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..arrays import UInt8Array
 from ..backends.base import Backend
 from ..backends.device import Device
 from ..backends.tensorrt.engine_record import EngineOptions, EngineRecord, write_record
@@ -24,7 +25,6 @@ from .engine_target import EngineTarget, find_target
 from .exporter import ExportOptions, gate_samples, require_not_source
 from .parity import check_device_parity, check_parity
 from .parity_report import ParityReport, require_parity
-from .pictures import UInt8Array
 from .to_tensorrt import BuiltEngine, build_engine
 from .turing import to_turing_form
 

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
+from ..arrays import Array, UInt8Array
 from ..errors import InvalidArgumentError, OutputError
 from ..files.atomic import write_bytes
 from ..files.document import write_document
 from .deploy import DEFAULT_TOP_K, DEPLOY_INPUTS, to_deploy_detector, to_deploy_pose
 from .free_sides import free_sides
 from .from_checkpoint import DEFAULT_OPSET
-from .graph import Array, count_operators
+from .graph import count_operators
 from .metadata import FORMS, PRECISIONS, Form, ModelFacts, Precision, write_facts
 from .parity import check_parity
 from .parity_report import ParityReport, require_parity
-from .pictures import UInt8Array, folder_samples, official_input, shipped_samples
+from .pictures import folder_samples, official_input, shipped_samples
 from .serving_device import ServingDevice, check_where_it_serves
 from .sources import Source, load_source
 

@@ -34,9 +34,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, defs, helper, numpy_helper
 
+from ..arrays import Array
 from ..errors import ModelFormatError
 from .graph import (
-    Array,
     constants_to_initializers,
     elem_type_of,
     initializers,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from ..arrays import Array
 from ..errors import InvalidArgumentError, ModelFormatError, needs_extra
 from ..layouts import LAYOUTS, known_layouts
 from ..zoo import ModelKind
 from .graph import (
     BATCH,
-    Array,
     constants_to_initializers,
     network_inputs,
     remove_identities,

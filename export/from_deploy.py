@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
+from ..arrays import Array
 from ..errors import ModelFormatError
 from ..estimator import MEAN_RGB, STD_RGB
 from ..simcc import SPLIT_RATIO
@@ -18,7 +19,6 @@ from ..zoo import ModelKind
 from .deploy import DEPLOY_INPUTS
 from .graph import (
     BATCH,
-    Array,
     consumers,
     initializers,
     network_inputs,

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from ..arrays import Array
 from ..keypoints import NUM_KEYPOINTS
-
-Array = npt.NDArray[Any]
 
 BATCH = "batch"
 """Name of the free first dimension in every exported graph."""

@@ -24,8 +24,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import onnx
 
+from ..arrays import Array
 from ..errors import InvalidArgumentError
-from .graph import Array, initializers
+from .graph import initializers
 from .precision_graph import PRODUCTS, downstream, key_of, upstream
 from .precision_quantizer import (
     QUANTIZED_OPERATORS,

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from ..arrays import Array, UInt8Array
 from ..detector import PERSON_CLASS, decode_yolox
 from ..nms import nms
 from ..simcc import decode_simcc
@@ -28,11 +29,11 @@ from .comparison import (
     compare_raw,
 )
 from .deploy import DEPLOY_INPUTS
-from .graph import Array, network_inputs
+from .graph import network_inputs
 from .limits import DEVICE_LIMITS, LIMITS, MIN_SHARE, Limits
 from .metadata import Form, Precision
 from .parity_report import ParityReport
-from .pictures import UInt8Array, official_input
+from .pictures import official_input
 from .running import GraphRunner
 from .sources import Source
 

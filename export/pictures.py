@@ -8,9 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from .. import geometry, zoo
+from ..arrays import Array, Float32Array, UInt8Array
 from ..backends import load_backend
 from ..detector import Detector
 from ..errors import InputError
@@ -19,9 +19,6 @@ from ..images import read_image
 from ..inputs import find_pictures
 from ..letterbox import letterbox
 from ..zoo import ModelKind
-from .graph import Array
-
-UInt8Array = npt.NDArray[np.uint8]
 
 MAX_SAMPLES = 256
 """Samples taken from a folder at most: more add minutes, not knowledge."""
@@ -82,7 +79,7 @@ def folder_samples(
     return np.stack(samples)
 
 
-def official_input(kind: ModelKind, images_bgr: UInt8Array) -> npt.NDArray[np.float32]:
+def official_input(kind: ModelKind, images_bgr: UInt8Array) -> Float32Array:
     """What a network in official form is fed with.
 
     Args:

@@ -11,8 +11,9 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from ..arrays import Array
 from ..errors import InvalidArgumentError, ModelFormatError, needs_extra
-from .graph import Array, network_inputs, opset_of, shape_of
+from .graph import network_inputs, opset_of, shape_of
 from .precision_graph import (
     copy_of,
     drop_listed_weights,

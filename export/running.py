@@ -8,9 +8,9 @@ from pathlib import Path
 
 import onnx
 
+from ..arrays import Array
 from ..backends import Backend, load_backend
 from ..closing import ClosesOnExit
-from .graph import Array
 
 
 class GraphRunner(ClosesOnExit):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ..arrays import UInt8Array
 from ..backends import load_backend
 from ..backends.device import parse_device
 from ..backends.onnxruntime_options import PROVIDER_NAMES
@@ -21,7 +22,6 @@ from ..errors import BackendUnavailableError, InvalidArgumentError, MissingDepen
 from .metadata import Form, Precision
 from .parity import check_device_parity
 from .parity_report import ParityReport
-from .pictures import UInt8Array
 from .sources import Source
 
 GateProvider = Literal["cuda", "tensorrt"]

@@ -13,6 +13,7 @@ import onnx
 from onnx import TensorProto, numpy_helper, version_converter
 
 from .. import zoo
+from ..arrays import Array
 from ..backends import load_backend
 from ..detector import STRIDES
 from ..errors import InferenceError, InvalidArgumentError, ModelFormatError
@@ -23,7 +24,6 @@ from ..zoo.model_file import is_checkpoint
 from .from_checkpoint import DEFAULT_OPSET, OPSETS
 from .from_deploy import deploy_kind, deploy_reference, require_reversible, to_official
 from .graph import (
-    Array,
     constants_to_initializers,
     elem_type_of,
     free_batch,

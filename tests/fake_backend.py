@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from dwpose_infer.backends.base import Array, TensorSpec
+from dwpose_infer.arrays import Array
+from dwpose_infer.backends.base import TensorSpec
 
 
 def spec(name: str, *shape: int | None, dtype: type = np.float32) -> TensorSpec:

@@ -104,7 +104,12 @@ BELOW = {
     "dwpose_infer.errors": (),
     "dwpose_infer.keypoints": ("dwpose_infer.errors",),
     "dwpose_infer.layouts": ("dwpose_infer.errors", "dwpose_infer.keypoints"),
-    "dwpose_infer.poses": ("dwpose_infer.errors", "dwpose_infer.layouts", "dwpose_infer.keypoints"),
+    "dwpose_infer.poses": (
+        "dwpose_infer.arrays",
+        "dwpose_infer.errors",
+        "dwpose_infer.layouts",
+        "dwpose_infer.keypoints",
+    ),
 }
 """Package or module -> all that it may import of ours."""
 

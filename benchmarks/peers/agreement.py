@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from ... import geometry
+from ...arrays import IndexArray
 from ...errors import DwposeError
 from ...keypoints import NUM_KEYPOINTS
 from ...simcc import SPLIT_RATIO
@@ -100,10 +100,10 @@ def check_found(
     return share
 
 
-def _match(ours: Array, theirs: Array) -> npt.NDArray[np.intp]:
+def _match(ours: Array, theirs: Array) -> IndexArray:
     """Index of the person of theirs for each of ours; most points of a person lie close."""
     distances = np.median(np.abs(ours[:, None] - theirs[None]).sum(axis=3), axis=2)
-    matched: npt.NDArray[np.intp] = distances.argmin(axis=1)
+    matched: IndexArray = distances.argmin(axis=1)
     if len(set(matched.tolist())) < len(matched):
         raise DisagreementError("a method finds one person twice and misses another")
     return matched

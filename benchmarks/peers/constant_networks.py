@@ -11,8 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import Float32Array, Float64Array, Int64Array, UInt8Array
 from ...detector import STRIDES
 from ...errors import needs_extra
 from ...keypoints import NUM_KEYPOINTS
@@ -23,17 +23,17 @@ CROP_WH = (288, 384)
 CLASSES = 80
 
 
-def synthetic_picture(seed: int = 0) -> npt.NDArray[np.uint8]:
+def synthetic_picture(seed: int = 0) -> UInt8Array:
     """Returns smooth noise with a fine grain, (720, 1280, 3) uint8, the same for the same seed."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(40, 216, (9, 16, 3), np.uint8)
     smooth = cv2.resize(coarse, PICTURE_WH, interpolation=cv2.INTER_CUBIC).astype(np.int16)
     grain = rng.integers(-8, 9, smooth.shape, np.int16)
-    picture: npt.NDArray[np.uint8] = np.clip(smooth + grain, 0, 255).astype(np.uint8)
+    picture: UInt8Array = np.clip(smooth + grain, 0, 255).astype(np.uint8)
     return picture
 
 
-def person_boxes(persons: int) -> npt.NDArray[np.float64]:
+def person_boxes(persons: int) -> Float64Array:
     """Returns boxes that stand apart on the letterboxed picture, (persons, 4), x, y, w, h.
 
     x and y are centres, all in pixels of the letterbox.
@@ -49,7 +49,7 @@ def person_boxes(persons: int) -> npt.NDArray[np.float64]:
     return np.concatenate([center, size], axis=1)
 
 
-def detector_output(persons: int, seed: int = 0) -> npt.NDArray[np.float32]:
+def detector_output(persons: int, seed: int = 0) -> Float32Array:
     """Returns YOLOX's raw output for a picture of so many persons, (1, 8400, 85) float32.
 
     Each person has a sure box, 3 more that every method suppresses, 8 above a score of 0.3
@@ -86,7 +86,7 @@ def detector_output(persons: int, seed: int = 0) -> npt.NDArray[np.float32]:
 
 def output_grid(
     size_wh: tuple[int, int],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[Int64Array, Int64Array]:
     """Returns column and row (A, 2) and stride (A, 1) of YOLOX's output rows.
 
     Args:
@@ -100,7 +100,7 @@ def output_grid(
     return np.concatenate(cells), np.concatenate(strides)
 
 
-def pose_outputs(seed: int = 0) -> dict[str, npt.NDArray[np.float32]]:
+def pose_outputs(seed: int = 0) -> dict[str, Float32Array]:
     """Returns SimCC outputs of one person: one clear peak per keypoint along x and along y."""
     rng = np.random.default_rng(seed)
     outputs = {}
@@ -113,7 +113,7 @@ def pose_outputs(seed: int = 0) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def save_constant_network(
-    path: Path, size_wh: tuple[int, int], outputs: Mapping[str, npt.NDArray[np.float32]]
+    path: Path, size_wh: tuple[int, int], outputs: Mapping[str, Float32Array]
 ) -> Path:
     """Writes a network (N, 3, H, W) -> the same outputs for each of the N, whatever it is given.
 

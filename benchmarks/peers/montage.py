@@ -9,14 +9,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import UInt8Array
 from ...errors import InvalidArgumentError
 from ...files.atomic import write_bytes
 from ...images import read_image
 from ...letterbox import PAD_VALUE
-
-UInt8Array = npt.NDArray[np.uint8]
 
 PICTURE_WH = (1280, 720)
 MAX_PERSONS = 10

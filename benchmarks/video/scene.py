@@ -12,12 +12,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import BoolArray, UInt8Array
 from ...errors import needs_extra
 from ...letterbox import PAD_VALUE
 from ...media import VideoWriter, hdr
 from ..peers.montage import PICTURE_WH, montage
-
-UInt8Array = npt.NDArray[np.uint8]
 
 FRAME_RATE = 25
 PERIOD_S = 4.0
@@ -57,7 +56,7 @@ def moving_people(persons: int, frames: int) -> Iterator[UInt8Array]:
         yield np.where(where[..., None] > 0, moved, background)
 
 
-def _room(occupied: npt.NDArray[np.bool_]) -> int:
+def _room(occupied: BoolArray) -> int:
     """Returns how far things can move either way along an axis, in pixels."""
     places = np.flatnonzero(occupied)
     return int(min(places[0], len(occupied) - 1 - places[-1]))

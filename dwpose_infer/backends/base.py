@@ -8,12 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
+
+from ..arrays import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

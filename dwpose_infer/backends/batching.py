@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from ..arrays import Array
 from ..closing import ClosesOnExit
 from ..errors import InvalidArgumentError
-from .base import Array, TensorSpec
+from .base import TensorSpec
 
 FREE_SIDE = 64
 """Height and width of zeros for graphs that take any: a multiple of every stride there is."""

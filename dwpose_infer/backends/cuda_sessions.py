@@ -21,9 +21,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..arrays import Array
 from ..closing import ClosesOnExit
 from ..errors import DwposeError, InferenceError
-from .base import Array, TensorSpec
+from .base import TensorSpec
 from .onnxruntime_options import ConvSearch
 
 logger = logging.getLogger(__name__)

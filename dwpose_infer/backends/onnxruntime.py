@@ -18,13 +18,14 @@ from typing import Any, Final, cast, get_args
 import numpy as np
 
 from .. import wheels
+from ..arrays import Array
 from ..errors import (
     DwposeError,
     InferenceError,
     InvalidArgumentError,
     MissingDependencyError,
 )
-from .base import Array, Backend
+from .base import Backend
 from .batching import ChunkedBackend, whole_shape
 from .cuda_sessions import ShapedSessions, fixed_batch
 from .device import Device

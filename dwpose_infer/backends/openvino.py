@@ -13,6 +13,7 @@ from typing import Any, Final, cast, get_args
 
 import numpy as np
 
+from ..arrays import Array
 from ..cores import limited_threads, require_threads
 from ..errors import (
     BackendUnavailableError,
@@ -23,7 +24,7 @@ from ..errors import (
 )
 from ..wheels import installed, join_wheels, openvino_remedy
 from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
-from .base import Array, Backend, TensorSpec
+from .base import Backend, TensorSpec
 from .batching import ChunkedBackend
 from .device import Device, parse_device
 from .kind import BackendKind, LoadOptions

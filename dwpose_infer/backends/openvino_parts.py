@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .base import Array
+from ..arrays import Array
 
 
 def cut_head(openvino: Any, model: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..arrays import UInt8Array
 from ..drawing import draw
 from ..errors import FormatError, InvalidArgumentError
 from ..formats.clip_files import ClipFile, FrameFiles, open_clip
@@ -24,8 +25,6 @@ from ..streaming import FrameResult
 from .outputs import DrawStyle, OutputPlan
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     from typing_extensions import Self
 
 VIDEO_ENDING = ".mp4"
@@ -166,7 +165,7 @@ class ClipWriter:
     plan: ClipPlan
     clip: Clip
     source: Source
-    last_drawn: npt.NDArray[np.uint8] | None = None
+    last_drawn: UInt8Array | None = None
     known: dict[int, PoseResult] = field(default_factory=dict)
     _videos: dict[DrawStyle, VideoWriter] = field(default_factory=dict)
     _poses: list[FrameFiles | ClipFile | FrameLog] = field(default_factory=list)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
+from ..arrays import UInt8Array
 from ..drawing import draw
 from ..errors import InvalidArgumentError, OutputError
 from ..files.atomic import is_file, write_bytes
@@ -117,7 +116,7 @@ class OutputPlan:
         for picture in pictures:
             yield from self.picture_paths(picture)
 
-    def write(self, picture: Picture, image_bgr: npt.NDArray[np.uint8], result: PoseResult) -> None:
+    def write(self, picture: Picture, image_bgr: UInt8Array, result: PoseResult) -> None:
         """Writes the files of one picture.
 
         Raises:
@@ -157,7 +156,7 @@ def _require_writable(folder: Path) -> None:
     probe.unlink(missing_ok=True)
 
 
-def _encode(image_bgr: npt.NDArray[np.uint8], path: Path) -> bytes:
+def _encode(image_bgr: UInt8Array, path: Path) -> bytes:
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else []
     done, data = cv2.imencode(path.suffix, image_bgr, options)
     if not done:

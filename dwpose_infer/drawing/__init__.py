@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import UInt8Array
 from ..errors import DwposeError, InvalidArgumentError
 from .openpose import draw_openpose
 from .overlay import draw_overlay
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw", "draw_openpose", "draw_overlay", "notebook_png"]
 
-_STYLES: Final[dict[str, Callable[..., npt.NDArray[np.uint8]]]] = {
+_STYLES: Final[dict[str, Callable[..., UInt8Array]]] = {
     "openpose": draw_openpose,
     "overlay": draw_overlay,
 }
@@ -42,7 +42,7 @@ def draw(
     style: Literal["openpose", "overlay"] = "openpose",
     color: Literal["bgr", "rgb"] = "bgr",
     **options: Any,
-) -> npt.NDArray[np.uint8]:
+) -> UInt8Array:
     """Draws the skeletons of a picture in one of the styles.
 
     Args:
@@ -114,9 +114,7 @@ def _check_options(style: str, options: dict[str, Any]) -> None:
         )
 
 
-def _picture(
-    result: Poses, image: ImageSource | None, color: Literal["bgr", "rgb"]
-) -> npt.NDArray[np.uint8]:
+def _picture(result: Poses, image: ImageSource | None, color: Literal["bgr", "rgb"]) -> UInt8Array:
     """Reads the picture given, or else the result's own, in the order blue, green, red."""
     from ..images import read_image
 
@@ -129,7 +127,7 @@ def _picture(
     return read_image(source, color=color)
 
 
-def _in_order(image_bgr: npt.NDArray[np.uint8], color: str) -> npt.NDArray[np.uint8]:
+def _in_order(image_bgr: UInt8Array, color: str) -> UInt8Array:
     if color == "bgr":
         return image_bgr
     return np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), np.uint8)

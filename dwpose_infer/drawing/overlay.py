@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from .. import keypoints as kp
+from ..arrays import IndexArray
 from ..errors import InvalidArgumentError
 from . import strokes
 from .labels import draw_labels
@@ -69,7 +69,7 @@ class _Group:
     """
 
     span: slice
-    links: npt.NDArray[np.intp]
+    links: IndexArray
     link_colors: tuple[strokes.Color, ...]
     width: float
     radius: float

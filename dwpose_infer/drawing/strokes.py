@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from .. import keypoints as kp
+from ..arrays import Float64Array, IndexArray, Int32Array, UInt8Array
 from ..errors import InvalidArgumentError
 from ..layouts import MIDLINE, POINTS_OF_PART, KeypointLayout
 
 if TYPE_CHECKING:
     from ..poses import Poses
 
-Float64Array = npt.NDArray[np.float64]
-Int32Array = npt.NDArray[np.int32]
-Picture = npt.NDArray[np.uint8]
+Picture = UInt8Array
 Color = tuple[int, int, int]
 """Blue, green, red, 0 to 255."""
 
@@ -201,7 +199,7 @@ def draw_dots(
 def draw_lines(
     canvas: Picture,
     points: Float64Array,
-    links: npt.NDArray[np.intp],
+    links: IndexArray,
     colors: Sequence[Color],
     *,
     width_px: float,
@@ -218,7 +216,7 @@ def draw_lines(
 def draw_limbs(
     canvas: Picture,
     points: Float64Array,
-    links: npt.NDArray[np.intp],
+    links: IndexArray,
     colors: Sequence[Color],
     *,
     half_width_px: float,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
+from ..arrays import BoolArray, Float64Array, IndexArray, Int64Array
 from ..errors import InvalidArgumentError
 
 DEFAULT_RESAMPLES: Final = 1000
@@ -27,11 +27,11 @@ SHARES: Final = (0.025, 0.975)
 class _Matched:
     """Persons found, best first, of all pictures; T thresholds of OKS, N persons, I pictures."""
 
-    pictures: npt.NDArray[np.intp]  # (N,) place of each one's picture
-    right: npt.NDArray[np.bool_]  # (T, N)
-    wrong: npt.NDArray[np.bool_]  # (T, N)
-    labelled: npt.NDArray[np.int64]  # (I,) labelled persons that count
-    recalls: npt.NDArray[np.float64]  # at which precision is taken
+    pictures: IndexArray  # (N,) place of each one's picture
+    right: BoolArray  # (T, N)
+    wrong: BoolArray  # (T, N)
+    labelled: Int64Array  # (I,) labelled persons that count
+    recalls: Float64Array  # at which precision is taken
 
 
 def ap_interval(
@@ -72,7 +72,7 @@ def ap_interval(
     return float(low), float(high)
 
 
-def average_precision(matched: _Matched, drawn: npt.NDArray[np.int64]) -> float | None:
+def average_precision(matched: _Matched, drawn: Int64Array) -> float | None:
     """Returns AP over pictures of which each counts a number of times, as COCO computes it.
 
     Args:

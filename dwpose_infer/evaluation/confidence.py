@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..annotations import Annotations
+from ..arrays import BoolArray, Int32Array
 from ..labelled_person import VALID_FIELD_OF_PART
 from .matching import Matches
 
@@ -22,8 +23,8 @@ def doubtful_points(
     annotations: Annotations,
     matches: Matches,
     *,
-    outside: npt.NDArray[np.bool_] | None = None,
-) -> dict[DoubtfulKind, npt.NDArray[np.bool_]]:
+    outside: BoolArray | None = None,
+) -> dict[DoubtfulKind, BoolArray]:
     """Returns the points of persons found that should not score high, by kind.
 
     Args:
@@ -62,9 +63,9 @@ def doubtful_points(
 
 
 def confident_shares(
-    doubtful: Mapping[DoubtfulKind, npt.NDArray[np.bool_]],
+    doubtful: Mapping[DoubtfulKind, BoolArray],
     matches: Matches,
-    persons: npt.NDArray[np.bool_],
+    persons: BoolArray,
     *,
     score: float = CONFIDENT_SCORE,
 ) -> dict[DoubtfulKind, tuple[int, float | None]]:
@@ -84,10 +85,8 @@ def confident_shares(
     return shares
 
 
-def _is_outside(
-    points: npt.NDArray[np.floating], sizes_wh: npt.NDArray[np.int32]
-) -> npt.NDArray[np.bool_]:
+def _is_outside(points: npt.NDArray[np.floating], sizes_wh: Int32Array) -> BoolArray:
     """(P, K) bool; pictures of unknown size have no outside at the right and below."""
     limits = np.where(sizes_wh > 0, sizes_wh, np.inf)[:, None]
-    beyond: npt.NDArray[np.bool_] = (points < 0) | (points >= limits)
+    beyond: BoolArray = (points < 0) | (points >= limits)
     return beyond[..., 0] | beyond[..., 1]

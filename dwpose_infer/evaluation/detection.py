@@ -7,11 +7,10 @@ import io
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from ..annotations import Annotations
+from ..arrays import FloatArray, Int64Array
 from .document import DetectorFigures
-from .predictions import FloatArray
 from .thresholds import box_thresholds
 from .wholebody import PERSON, coco_index, import_pycocotools, require_known_images
 
@@ -24,7 +23,7 @@ DETECTION_NMS_THRESHOLD: Final = 0.65
 
 def evaluate_detector(
     annotations: Annotations,
-    image_ids: npt.NDArray[np.int64],
+    image_ids: Int64Array,
     boxes_xyxy: FloatArray,
     scores: FloatArray,
 ) -> DetectorFigures:
@@ -76,7 +75,7 @@ def evaluate_detector(
 
 
 def _entries(
-    image_ids: npt.NDArray[np.int64], boxes_xywh: FloatArray, areas: FloatArray
+    image_ids: Int64Array, boxes_xywh: FloatArray, areas: FloatArray
 ) -> list[dict[str, Any]]:
     return [
         {

@@ -15,15 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..annotations import Annotations
+from ..arrays import BoolArray, Float64Array
 from ..keypoints import KEYPOINT_NAMES
 from ..similarity import box_iou
 from .confidence import CONFIDENT_SCORE, confident_shares, doubtful_points
 from .document import ConfidentShare, GroupBy, GroupFigures, PointFigures
 from .matching import Matches
 from .points import PCK_THRESHOLD, PointErrors, part_errors, point_errors
-from .predictions import Float64Array
 
-BoolArray = npt.NDArray[np.bool_]
 PersonKind = Literal["standing", "sitting", "portrait", "crowd", "from behind"]
 
 THIGH_DROP: Final = 0.5
@@ -69,7 +68,7 @@ def person_kinds(annotations: Annotations) -> dict[PersonKind, BoolArray]:
     return {kind: found[kind] for kind in get_args(PersonKind)}
 
 
-def _point(annotations: Annotations, name: str) -> npt.NDArray[np.float64]:
+def _point(annotations: Annotations, name: str) -> Float64Array:
     """(P, 2) float64, x then y, pixels of the picture; NaN where not labelled."""
     point = annotations.keypoints[:, KEYPOINT_NAMES.index(name)].astype(np.float64)
     return np.where(point[:, 2:] > 0, point[:, :2], np.nan)
@@ -83,7 +82,7 @@ def _any(annotations: Annotations, *joints: str) -> BoolArray:
     return labelled
 
 
-def _posture(annotations: Annotations) -> tuple[BoolArray, npt.NDArray[np.float64]]:
+def _posture(annotations: Annotations) -> tuple[BoolArray, Float64Array]:
     """Returns whose trunk is upright, and how far the lower knee is below its hip, in trunks."""
     uprights = []
     drop = np.full(len(annotations), np.nan)
@@ -150,7 +149,7 @@ class Comparison:
     annotations: Annotations
     matches: Matches
     errors: PointErrors
-    outside: npt.NDArray[np.bool_] | None = None
+    outside: BoolArray | None = None
     pck_threshold: float = PCK_THRESHOLD
     confident_score: float = CONFIDENT_SCORE
 
@@ -168,7 +167,7 @@ def compare(
     annotations: Annotations,
     matches: Matches,
     *,
-    outside: npt.NDArray[np.bool_] | None = None,
+    outside: BoolArray | None = None,
     pck_threshold: float = PCK_THRESHOLD,
     confident_score: float = CONFIDENT_SCORE,
 ) -> Comparison:
@@ -217,7 +216,7 @@ def group_figures(comparison: Comparison) -> tuple[GroupFigures, ...]:
 
 def _groups(
     annotations: Annotations, sources: npt.NDArray[np.str_]
-) -> Iterator[tuple[GroupBy, str, npt.NDArray[np.bool_]]]:
+) -> Iterator[tuple[GroupBy, str, BoolArray]]:
     labels = annotations.labels
     yield "all", "", np.ones(len(labels), np.bool_)
     for name in np.unique(labels[labels != ""]).tolist():

@@ -11,13 +11,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from ..arrays import FloatArray
 from ..closing import ClosesOnExit
 from ..errors import InvalidArgumentError
 from ..files.journal import Journal, whole_lines
 from ..files.json_text import shortest_decimals
 from ..keypoints import NUM_KEYPOINTS
 from .document import PredictionSettings
-from .predictions import FloatArray, Predictions
+from .predictions import Predictions
 
 
 class PicturePersons(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

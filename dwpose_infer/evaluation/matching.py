@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..annotations import Annotations
+from ..arrays import Float64Array, IndexArray
 from ..formats.coco import KEYPOINT_SCORE_THRESHOLD
 from ..similarity import box_iou
-from .predictions import Float64Array, Predictions, RankedPredictions
+from .predictions import Predictions, RankedPredictions
 from .selection import labelled_boxes_xyxy
 
 
@@ -89,7 +89,7 @@ def _boxes_around(persons: Predictions | RankedPredictions) -> Float64Array:
 
 
 def _matches(
-    persons: Predictions | RankedPredictions, partner: npt.NDArray[np.intp], ious: Float64Array
+    persons: Predictions | RankedPredictions, partner: IndexArray, ious: Float64Array
 ) -> Matches:
     keypoints = np.full((len(partner), *persons.keypoints.shape[1:]), np.nan)
     scores = np.full(keypoints.shape[:2], np.nan)

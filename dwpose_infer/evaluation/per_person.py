@@ -10,8 +10,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import UInt8Array
 from ..errors import InvalidArgumentError
 from ..files.atomic import write_bytes
 from ..files.document import write_document
@@ -102,11 +102,9 @@ BOX_BGR = (200, 200, 200)
 HIT_BGR = (80, 220, 80)
 MISSED_BGR = (40, 40, 230)
 
-_Image = npt.NDArray[np.uint8]
-
 
 def draw_worst(
-    comparison: Comparison, read_picture: Callable[[int], _Image], folder: Path, *, count: int
+    comparison: Comparison, read_picture: Callable[[int], UInt8Array], folder: Path, *, count: int
 ) -> list[Path]:
     """Writes the persons with the smallest share of hits over their pictures, as PNG.
 
@@ -135,7 +133,7 @@ def draw_worst(
     return paths
 
 
-def draw_person(comparison: Comparison, person: int, image_bgr: _Image) -> _Image:
+def draw_person(comparison: Comparison, person: int, image_bgr: UInt8Array) -> UInt8Array:
     """Returns a picture with the predicted skeleton, the labelled box and the labelled points.
 
     Labelled points are rings, green where hit and red where missed; those of face and hands

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..annotations import Annotations
+from ..arrays import Float64Array, FloatArray, IndexArray
 from ..errors import InvalidArgumentError
 from ..layouts import MIDLINE, WHOLEBODY_133, KeypointLayout, layout_of
-from .predictions import Float64Array, FloatArray
 
 PCK_THRESHOLD: Final = 0.05
 """A point is hit within this share of the longer side of the labelled box.
@@ -38,10 +38,10 @@ _PARTS_OF: Final[Mapping[PointPart, tuple[str, ...]]] = {
 }
 
 
-def point_parts(layout: KeypointLayout) -> dict[PointPart, npt.NDArray[np.intp]]:
+def point_parts(layout: KeypointLayout) -> dict[PointPart, IndexArray]:
     """Returns each part of the figures -> places of its points in a layout."""
     places = np.arange(len(layout))
-    found: dict[PointPart, npt.NDArray[np.intp]] = {
+    found: dict[PointPart, IndexArray] = {
         name: np.concatenate([places[layout.parts[part]] for part in parts])
         for name, parts in _PARTS_OF.items()
         if set(parts) <= layout.parts.keys()
@@ -49,7 +49,7 @@ def point_parts(layout: KeypointLayout) -> dict[PointPart, npt.NDArray[np.intp]]
     return found | {"all": places}
 
 
-POINT_PARTS: Final[Mapping[PointPart, npt.NDArray[np.intp]]] = point_parts(WHOLEBODY_133)
+POINT_PARTS: Final[Mapping[PointPart, IndexArray]] = point_parts(WHOLEBODY_133)
 """Those of the 133 keypoints."""
 
 

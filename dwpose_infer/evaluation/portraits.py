@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from ..annotations import Annotations
+from ..arrays import BoolArray, Float64Array, FloatArray, Int32Array
 from ..errors import InvalidArgumentError
 from ..keypoints import BODY, KEYPOINT_INDEX
-from .predictions import Float64Array, FloatArray
 from .selection import keep_images, labelled_boxes_xyxy
 
 CUT_PLACE: Final = 0.6
@@ -49,7 +48,7 @@ class Portraits:
     """
 
     annotations: Annotations
-    outside: npt.NDArray[np.bool_]
+    outside: BoolArray
     heights: Mapping[int, int]
 
 
@@ -91,7 +90,7 @@ def cut_portraits(annotations: Annotations) -> Portraits:
 
 
 def _cut_boxes(
-    annotations: Annotations, keypoints: FloatArray, heights: npt.NDArray[np.int32]
+    annotations: Annotations, keypoints: FloatArray, heights: Int32Array
 ) -> Float64Array:
     """(P, 4) float64, left, top, width, height of the boxes of what is left of the persons."""
     labelled = keypoints[..., 2] > 0
@@ -105,7 +104,7 @@ def _cut_boxes(
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
 
 
-def _cuts(annotations: Annotations) -> npt.NDArray[np.float64]:
+def _cuts(annotations: Annotations) -> Float64Array:
     """(P,) float64, row of each person's cut; NaN for persons that cannot be cut."""
     points = annotations.keypoints.astype(np.float64)
     labelled = (points[:, _SHOULDERS + _HIPS, 2] > 0).all(axis=1)

@@ -8,20 +8,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from ..annotations import Annotations
+from ..arrays import FloatArray, IndexArray, UInt8Array
 from ..detector import Detections
 from ..errors import InputError
 from ..images import read_image
 from ..picture_groups import PictureInput
 from ..pipeline import Found, Pipeline
 from .journal import PicturePersons, PredictionJournal, picture_persons
-from .predictions import FloatArray
 from .selection import clipped_boxes_xyxy, is_evaluated
-
-_UInt8Array = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +125,7 @@ def predict(
     return [journal.done[task.image_id] for task in tasks]
 
 
-def read_task_picture(task: PictureTask) -> _UInt8Array:
+def read_task_picture(task: PictureTask) -> UInt8Array:
     """Returns a task's picture, (H, W, 3) uint8 BGR, cut where the task says so.
 
     Raises:
@@ -162,9 +159,7 @@ def _persons(task: PictureTask, found: Found, *, with_points: bool) -> PicturePe
     )
 
 
-def _rows_by_image(
-    annotations: Annotations, rows: npt.NDArray[np.intp]
-) -> list[npt.NDArray[np.intp]]:
+def _rows_by_image(annotations: Annotations, rows: IndexArray) -> list[IndexArray]:
     images = annotations.image_indices[rows]
     order = np.argsort(images, kind="stable")
     counts = np.bincount(images, minlength=len(annotations.image_ids))

@@ -8,18 +8,15 @@ comparison itself is in `wholebody`.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Float32Array, FloatArray, IndexArray, Int64Array
 from ..errors import InvalidArgumentError
 from ..formats.coco import KEYPOINT_SCORE_THRESHOLD
 from ..keypoints import NUM_KEYPOINTS
 from ..layouts import LAYOUTS, KeypointLayout, layout_of
-
-FloatArray = npt.NDArray[np.floating[Any]]
-Float64Array = npt.NDArray[np.float64]
 
 OKS_NMS_THRESHOLD: Final = 0.9
 """Of two persons whose OKS is above this the better one stays; mmpose's CocoMetric, nms_thr."""
@@ -43,12 +40,12 @@ class Predictions:
             unknown.
     """
 
-    image_ids: npt.NDArray[np.int64]
+    image_ids: Int64Array
     keypoints: FloatArray
     scores: FloatArray
     box_scores: FloatArray
     areas: FloatArray
-    ids: npt.NDArray[np.int64] | None = None
+    ids: Int64Array | None = None
     boxes_xyxy: FloatArray | None = None
 
     def __post_init__(self) -> None:
@@ -76,7 +73,7 @@ class RankedPredictions:
             unknown.
     """
 
-    image_ids: npt.NDArray[np.int64]
+    image_ids: Int64Array
     keypoints: FloatArray
     scores: FloatArray
     instance_scores: FloatArray
@@ -121,7 +118,7 @@ def rank(
     total = np.where(counted, predictions.scores, 0).sum(axis=1, dtype=np.float64)
     mean = total / np.maximum(counted.sum(axis=1), 1)
     instance_scores = predictions.box_scores.astype(np.float64) * mean
-    kept: list[npt.NDArray[np.intp]] = []
+    kept: list[IndexArray] = []
     for persons in _by_image(predictions):
         chosen = oks_nms(
             predictions.keypoints[persons],
@@ -146,7 +143,7 @@ def oks_nms(
     areas: FloatArray,
     *,
     threshold: float = OKS_NMS_THRESHOLD,
-) -> npt.NDArray[np.intp]:
+) -> IndexArray:
     """Finds the persons of one picture that stay when near duplicates of better ones go.
 
     The similarity of two persons is OKS over all points with the mean of their two areas;
@@ -175,7 +172,7 @@ def oks_nms(
     return np.array(kept, np.intp)
 
 
-def of_images(persons: AnyPredictions, image_ids: npt.NDArray[np.int64]) -> AnyPredictions:
+def of_images(persons: AnyPredictions, image_ids: Int64Array) -> AnyPredictions:
     """Returns the persons that are in some pictures."""
     kept = np.isin(persons.image_ids, image_ids)
     arrays = {field.name: getattr(persons, field.name) for field in fields(persons)}
@@ -194,7 +191,7 @@ def in_layout(persons: AnyPredictions, layout: KeypointLayout) -> AnyPredictions
     )
 
 
-def oks_sigmas(layout: KeypointLayout) -> npt.NDArray[np.float32]:
+def oks_sigmas(layout: KeypointLayout) -> Float32Array:
     """Returns the spread of each keypoint; float32, as mmpose hands them to its evaluation."""
     return np.array(layout.sigmas, np.float32)
 
@@ -211,7 +208,7 @@ def nobody(points: int = NUM_KEYPOINTS) -> Predictions:
     )
 
 
-def _by_image(predictions: Predictions) -> list[npt.NDArray[np.intp]]:
+def _by_image(predictions: Predictions) -> list[IndexArray]:
     """Indices of each picture's persons; where there are ids, in their order and each once."""
     persons = np.arange(len(predictions))
     if predictions.ids is not None:

@@ -16,12 +16,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ..arrays import Float64Array
 from ..errors import FormatError, InputError
 from ..files.atomic import read_bytes, write_bytes
 from ..files.json_text import decode, dump, require, shortest_decimals
 from ..formats.coco import FIELD_OF_PART, PERSON_CATEGORY, fields_of, layout_of_list
 from ..layouts import LAYOUTS, WHOLEBODY_133, KeypointLayout, PartIndex, known_layouts
-from .predictions import Float64Array, Predictions, RankedPredictions, nobody
+from .predictions import Predictions, RankedPredictions, nobody
 
 
 class _Result(msgspec.Struct):

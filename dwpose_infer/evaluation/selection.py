@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ..annotations import Annotations
+from ..arrays import BoolArray, Float64Array
 from ..errors import InputError, InvalidArgumentError
-from .predictions import Float64Array
 
 
-def keep_images(annotations: Annotations, kept: npt.NDArray[np.bool_]) -> Annotations:
+def keep_images(annotations: Annotations, kept: BoolArray) -> Annotations:
     """Returns the pictures that a mask keeps, with their persons.
 
     Args:
@@ -57,7 +56,7 @@ def chosen_images(
     return annotations if kept.all() else keep_images(annotations, kept)
 
 
-def is_evaluated(annotations: Annotations) -> npt.NDArray[np.bool_]:
+def is_evaluated(annotations: Annotations) -> BoolArray:
     """Tells which persons get a prediction when boxes come from the labels, as in mmpose.
 
     Left out are crowds, persons without labelled body points and empty boxes.
@@ -67,7 +66,7 @@ def is_evaluated(annotations: Annotations) -> npt.NDArray[np.bool_]:
     """
     has_box = (annotations.boxes_xywh[:, 2:] > 0).all(axis=1)
     has_points = (annotations.num_keypoints > 0) & (annotations.keypoints[..., 2] > 0).any(axis=1)
-    evaluated: npt.NDArray[np.bool_] = ~annotations.is_crowd & has_box & has_points
+    evaluated: BoolArray = ~annotations.is_crowd & has_box & has_points
     return evaluated
 
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from ..annotations import Annotations
+from ..arrays import Int64Array
 from ..errors import InvalidArgumentError, needs_extra
 from ..keypoints import BODY
 from ..layouts import WHOLEBODY_133, KeypointLayout, PartIndex
@@ -164,7 +164,7 @@ def _require_areas(annotations: Annotations) -> None:
         )
 
 
-def require_known_images(annotations: Annotations, image_ids: npt.NDArray[np.int64]) -> None:
+def require_known_images(annotations: Annotations, image_ids: Int64Array) -> None:
     """Checks that the annotations have every picture that results name.
 
     Raises:

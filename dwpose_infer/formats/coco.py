@@ -24,12 +24,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Float32Array, Float64Array
 from ..errors import InvalidArgumentError
 from ..files.json_text import dump_list, numbers, require, with_nulls
 from ..layouts import BODY_17, LAYOUTS, WHOLEBODY_133, KeypointLayout, PartIndex
-from ..poses import Float32Array, Poses
+from ..poses import Poses
 from .format import Format
 from .image_ids import Annotations, ImageIds, ids_and_names
 
@@ -56,7 +56,7 @@ def instance_score(
     box_scores: Float32Array | None = None,
     *,
     threshold: float = KEYPOINT_SCORE_THRESHOLD,
-) -> npt.NDArray[np.float64]:
+) -> Float64Array:
     """Returns the score by which the COCO-WholeBody protocol ranks persons.
 
     It is the box's score times the mean score of the keypoints above the threshold, 0 where
@@ -72,7 +72,7 @@ def instance_score(
     """
     counted = scores > threshold
     total = np.where(counted, scores, 0.0).sum(axis=1, dtype=np.float64)
-    mean: npt.NDArray[np.float64] = total / np.maximum(counted.sum(axis=1), 1)
+    mean: Float64Array = total / np.maximum(counted.sum(axis=1), 1)
     return mean if box_scores is None else mean * box_scores.astype(np.float64)
 
 
@@ -245,7 +245,7 @@ def _picture(persons: list[dict[str, Any]], image_id: int, origin: str) -> Poses
     )
 
 
-def _points(value: Any, count: int, origin: str, where: str) -> npt.NDArray[np.float64]:
+def _points(value: Any, count: int, origin: str, where: str) -> Float64Array:
     array = numbers(value, origin, where)
     require(
         array.shape == (3 * count,),

@@ -22,13 +22,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import keypoints as kp
+from ..arrays import BoolArray, Float32Array, Float64Array
 from ..errors import InvalidArgumentError
 from ..files.json_text import dump, dump_list, numbers, require, shortest_decimals
 from ..layouts import WHOLEBODY_133, KeypointLayout, PartIndex
-from ..poses import Float32Array, Poses, common_layout
+from ..poses import Poses, common_layout
 from .coco import FIELD_OF_PART, PERSON_CATEGORY, fields_of, layout_of_list
 from .format import Format
 from .image_ids import ids_and_names
@@ -186,8 +186,8 @@ def _persons(
 
 
 def _lists(
-    triples: npt.NDArray[np.float64],
-    shown: npt.NDArray[np.bool_],
+    triples: Float64Array,
+    shown: BoolArray,
     points: KeypointLayout,
     layout: Layout,
 ) -> dict[str, Any]:
@@ -202,13 +202,13 @@ def _lists(
     return found
 
 
-def _flat(triples: npt.NDArray[np.float64]) -> list[float]:
+def _flat(triples: Float64Array) -> list[float]:
     values: list[float] = triples.reshape(-1).tolist()
     values[2::3] = map(int, values[2::3])
     return values
 
 
-def _boxes_xywh(result: Poses, shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _boxes_xywh(result: Poses, shown: BoolArray) -> Float64Array:
     """(P, 4): the box within the picture, else the one around the points; zeros without any."""
     boxes = np.zeros((len(result), 4))
     for index in range(len(result)):
@@ -259,7 +259,7 @@ def _all_whole(values: list[Any]) -> bool:
 def _read_person(
     person: dict[str, Any],
     fields: Mapping[str, PartIndex],
-    points: npt.NDArray[np.float64],
+    points: Float64Array,
     origin: str,
 ) -> None:
     for field, index in fields.items():

@@ -7,18 +7,10 @@ from typing import Final, Literal
 
 import numpy as np
 
+from ..arrays import Float32Array, Float64Array, Int64Array
 from ..errors import InvalidArgumentError
 from ..layouts import WHOLEBODY_133
-from ..poses import (
-    Float32Array,
-    Float64Array,
-    Int64Array,
-    Poses,
-    PoseTable,
-    common_layout,
-    stack,
-    unstack,
-)
+from ..poses import Poses, PoseTable, common_layout, stack, unstack
 
 By = Literal["id", "place"]
 

@@ -19,8 +19,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Array
 from ..errors import FormatError
 from ..files.json_text import decode as decode_json
 from ..files.json_text import require, require_version
@@ -147,7 +147,7 @@ def _table(arrays: dict[str, Any], origin: str) -> PoseTable:
     return PoseTable(sources=sources, notes=notes, **{name: arrays[name] for name in names})
 
 
-def _notes(array: npt.NDArray[Any], pictures: int, origin: str) -> tuple[tuple[str, ...], ...]:
+def _notes(array: Array, pictures: int, origin: str) -> tuple[tuple[str, ...], ...]:
     fits = array.dtype.kind == "U" and array.shape == (pictures,)
     require(fits, origin, "notes is not one text for each picture")
     return tuple(tuple(decode_json(each, list[str], f"{origin}: notes")) for each in array.tolist())

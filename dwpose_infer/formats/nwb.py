@@ -21,9 +21,10 @@ import numpy as np
 
 from .. import keypoints as kp
 from .._version import __version__
+from ..arrays import Float32Array
 from ..errors import FormatError, needs_extra
 from ..files.json_text import require
-from ..poses import Float32Array, Poses, PoseTable, unstack
+from ..poses import Poses, PoseTable, unstack
 from .dense import from_points, points_of, seconds_of
 from .format import Format
 

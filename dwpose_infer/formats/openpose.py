@@ -16,15 +16,15 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import keypoints as kp
 from .. import openpose_layout as layout
+from ..arrays import Float32Array, Float64Array, Int64Array
 from ..canvas import CanvasFit, canvas_for
 from ..errors import InvalidArgumentError
 from ..files.json_text import numbers, require, require_version, shortest_decimals
 from ..layouts import WHOLEBODY_133
-from ..poses import SCHEMA_VERSION, Float32Array, Poses
+from ..poses import SCHEMA_VERSION, Poses
 from .format import Format
 from .image_ids import parts_of
 
@@ -271,7 +271,7 @@ def _face(result: Poses, pupils: str) -> tuple[Float32Array, Float32Array]:
     return points, scores
 
 
-def _read_person(person: dict[str, Any], points: npt.NDArray[np.float64], origin: str) -> None:
+def _read_person(person: dict[str, Any], points: Float64Array, origin: str) -> None:
     """Fills the (133, 3) points of one person with the parts it has."""
     pose = _read_part(person, "pose_keypoints_2d", (18, 25, kp.NUM_KEYPOINTS), origin)
     if pose is not None and len(pose) == kp.NUM_KEYPOINTS:
@@ -292,7 +292,7 @@ def _read_person(person: dict[str, Any], points: npt.NDArray[np.float64], origin
 
 def _read_part(
     person: dict[str, Any], name: str, lengths: tuple[int, ...], origin: str
-) -> npt.NDArray[np.float64] | None:
+) -> Float64Array | None:
     value = person.get(name)
     if value is None or value == []:
         return None
@@ -316,7 +316,7 @@ def _canvas(document: dict[str, Any], origin: str) -> tuple[int, int] | None:
     return round(width), round(height)
 
 
-def _read_ids(people: list[dict[str, Any]]) -> npt.NDArray[np.int64] | None:
+def _read_ids(people: list[dict[str, Any]]) -> Int64Array | None:
     """Returns the identities, or None unless every person has one; OpenPose writes -1 for none."""
     ids = []
     for person in people:

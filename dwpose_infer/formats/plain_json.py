@@ -25,10 +25,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..arrays import Float32Array, Int64Array
 from ..errors import FormatError
 from ..files.json_text import numbers, require, require_version, with_nulls
 from ..layouts import LAYOUTS
-from ..poses import SCHEMA_VERSION, Float32Array, Int64Array, Poses
+from ..poses import SCHEMA_VERSION, Poses
 from .format import Format
 
 SCHEMA: Final = "dwpose_infer.result"

@@ -12,9 +12,10 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from .. import keypoints as kp
+from ..arrays import Float32Array, Float64Array, Int64Array
 from ..errors import FormatError, InputError, InvalidArgumentError
 from ..files.atomic import read_bytes
-from ..poses import Float32Array, Float64Array, Int64Array, PoseTable, stack, unstack
+from ..poses import PoseTable, stack, unstack
 from ..results import PoseResult
 from .codecs import FORMATS, read
 from .dense import By, dense_points, from_points, identities

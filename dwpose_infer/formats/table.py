@@ -26,20 +26,12 @@ from itertools import islice
 from typing import Any, BinaryIO, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Array, Float32Array, Float64Array, Int64Array
 from ..errors import FormatError
 from ..files.json_text import require, require_version, shortest_decimals
 from ..layouts import LAYOUTS, WHOLEBODY_133, KeypointLayout
-from ..poses import (
-    SCHEMA_VERSION,
-    Float32Array,
-    Float64Array,
-    Int64Array,
-    Poses,
-    PoseTable,
-    stack,
-)
+from ..poses import SCHEMA_VERSION, Poses, PoseTable, stack
 from .format import Format
 
 _FORMULA_BEGINS: Final = "=+-@\t\r"
@@ -204,7 +196,7 @@ def _read_csv(data: bytes, origin: str) -> Rows:
     )
 
 
-def frame_columns(table: PoseTable) -> dict[str, npt.NDArray[Any]]:
+def frame_columns(table: PoseTable) -> dict[str, Array]:
     """Name -> (N,) values of the columns that the rows of a clip have besides."""
     if table.frame_indices is None or table.times_s is None:
         return {}

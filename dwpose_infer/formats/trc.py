@@ -16,13 +16,13 @@ import math
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import keypoints as kp
+from ..arrays import Float32Array, Float64Array
 from ..errors import FormatError, InvalidArgumentError
 from ..files.json_text import require, shortest_decimals
 from ..openpose_layout import COCO_NAME_OF, DERIVED_FROM
-from ..poses import Float32Array, Poses, PoseTable, unstack
+from ..poses import Poses, PoseTable, unstack
 from .dense import even_rows, from_points, points_of, seconds_of
 from .format import Format
 
@@ -180,7 +180,7 @@ def decode_clip(data: bytes, *, origin: str) -> PoseTable:
     return from_points(points, None, [index for index, _ in head], [time for _, time in head])
 
 
-def _numbers(cells: list[str], markers: int) -> npt.NDArray[np.float64]:
+def _numbers(cells: list[str], markers: int) -> Float64Array:
     cells = [*cells, *[""] * (3 * markers - len(cells))][: 3 * markers]
     return np.array([float(cell.strip() or "nan") for cell in cells])
 

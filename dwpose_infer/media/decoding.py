@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..arrays import UInt8Array
 from ..closing import ClosesOnExit
 from ..errors import InputError
 from ..picture_url import DEFAULT_ACCESS, UrlAccess
 from .fragments import Beginning, open_whole_fragments
-from .frames import UInt8Array
 from .hdr import TRANSFERS, ToneMapper
 from .libraries import reason_in_words, require_av
 from .orientation import orientation_of, oriented_size, turn_upright

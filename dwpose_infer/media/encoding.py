@@ -12,10 +12,10 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from ..arrays import UInt8Array
 from ..errors import InvalidArgumentError, MissingDependencyError
 from ..files.output_file import OutputFile
 from .audio_copy import AudioCopy
-from .frames import UInt8Array
 from .libraries import require_av
 
 logger = logging.getLogger(__name__)

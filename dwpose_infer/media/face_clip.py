@@ -15,12 +15,12 @@ from typing import Final, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import BoolArray, Float64Array, Int64Array, UInt8Array
 from ..errors import InputError, InvalidArgumentError
 from ..formats.frame_log import LoggedFrame
-from ..poses import Float64Array, Int64Array, Poses
-from .frames import DamagedFrame, Frame, Source, UInt8Array
+from ..poses import Poses
+from .frames import DamagedFrame, Frame, Source
 from .opening import SourceLike, open_source
 from .video_writer import LIVE_FRAME_RATE, VideoWriter
 
@@ -80,7 +80,7 @@ class FaceSquares:
     indices: Int64Array
     centers_xy: Float64Array
     sides: Float64Array
-    found: npt.NDArray[np.bool_]
+    found: BoolArray
 
 
 @dataclass(slots=True)

@@ -8,13 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from ..arrays import UInt8Array
 from ..closing import ClosesOnExit
 from ..errors import InputError
-
-UInt8Array = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

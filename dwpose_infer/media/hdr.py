@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+
+from ..arrays import Float64Array
 
 Transfer: TypeAlias = Literal["PQ", "HLG"]
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 TRANSFERS: Final[dict[int, Transfer]] = {16: "PQ", 18: "HLG"}
 """Code of the transfer characteristics in the stream (ITU-T H.273, table 3) -> its name."""

@@ -15,8 +15,9 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from ..arrays import UInt8Array
 from ..errors import InputError
-from .frames import Frame, SourceItem, UInt8Array
+from .frames import Frame, SourceItem
 from .reading_ahead import ReadingAhead
 from .span import Span
 

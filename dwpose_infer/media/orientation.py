@@ -8,7 +8,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from .frames import UInt8Array
+from ..arrays import UInt8Array
 
 _DISPLAY_MATRIX: Final = "DISPLAYMATRIX"
 """Name of this side data in PyAV, from AV_FRAME_DATA_DISPLAYMATRIX of libavutil."""

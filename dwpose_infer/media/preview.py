@@ -6,9 +6,8 @@ import re
 from typing import Final
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
+from ..arrays import UInt8Array
 from ..closing import ClosesOnExit
 from ..errors import BackendUnavailableError, MissingDependencyError
 from ..wheels import opencv_wheels
@@ -43,7 +42,7 @@ class PreviewWindow(ClosesOnExit):
             ) from error
         self._open = True
 
-    def show(self, image_bgr: npt.NDArray[np.uint8]) -> bool:
+    def show(self, image_bgr: UInt8Array) -> bool:
         """Shows a picture; call it from the thread that opened the window.
 
         Args:

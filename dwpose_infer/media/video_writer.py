@@ -13,8 +13,8 @@ from threading import Thread
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import UInt8Array
 from ..closing import ClosesOnExit
 from ..errors import DwposeError, InputError, InvalidArgumentError, OutputError
 from ..files.atomic import reason_of
@@ -23,7 +23,7 @@ from .channel import Channel, ChannelClosedError
 from .decoding import Decoder
 from .encoding import Encoder, EncodingOptions, check_ending, choose_encoder
 from .fragments import cut_to_whole_fragments
-from .frames import Source, UInt8Array
+from .frames import Source
 from .libraries import require_av
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class VideoWriter(ClosesOnExit):
 
     def write(
         self,
-        image_bgr: npt.NDArray[np.uint8],
+        image_bgr: UInt8Array,
         time_s: float | None = None,
         duration_s: float | None = None,
     ) -> None:

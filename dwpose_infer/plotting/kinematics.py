@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Float32Array, Float64Array, Int64Array
 from ..errors import InputError, InvalidArgumentError
 from ..formats import PoseClip
 from ..layouts import KeypointLayout, layout_of
-from ..poses import Float32Array, Float64Array, Int64Array
 from .catalogue import ANGLES, SpeedUnit
 
 

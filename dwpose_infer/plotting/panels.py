@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..arrays import Float64Array
 from ..errors import InvalidArgumentError, needs_extra
 from ..files.atomic import write_bytes
-from ..poses import Float64Array
 from . import kinematics
 from .catalogue import (
     ANGLES,

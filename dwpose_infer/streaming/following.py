@@ -12,17 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from ..arrays import Float32Array, UInt8Array
 from ..doubtful import somebody
 from ..media.frames import Frame
-from ..poses import Float32Array
 from ..results import PoseResult
 from ..tracking import PropagatedBoxes, boxes_from_keypoints
 from .settings import StreamSettings
 
-Boxes = npt.NDArray[np.float32] | None
+Boxes = Float32Array | None
 """Boxes (P, 4), pixels, of a frame whose persons are known; None where they are to be searched."""
 
 
@@ -30,7 +27,7 @@ class PredictFrames(Protocol):
     """What predicts a batch: `Predictor.__call__` with a list of arrays."""
 
     def __call__(
-        self, images_bgr: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Boxes]
+        self, images_bgr: Sequence[UInt8Array], boxes: Sequence[Boxes]
     ) -> list[PoseResult]:
         """Returns one result per frame, searching those whose boxes are None."""
 

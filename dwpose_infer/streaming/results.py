@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
+from ..arrays import UInt8Array
 from ..errors import InputError
 from ..results import PoseResult
 
@@ -30,7 +28,7 @@ class FrameResult:
     time_s: float
     result: PoseResult
     found: PoseResult = field(repr=False)
-    image_bgr: npt.NDArray[np.uint8] = field(repr=False)
+    image_bgr: UInt8Array = field(repr=False)
     duration_s: float | None = None
 
 

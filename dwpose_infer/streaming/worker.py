@@ -8,9 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from threading import Event, Thread, current_thread
 
-import numpy as np
-import numpy.typing as npt
-
+from ..arrays import UInt8Array
 from ..errors import InputError
 from ..media.channel import Channel, ChannelClosedError
 from ..media.frames import DamagedFrame, Frame, Source, SourceItem
@@ -139,7 +137,7 @@ class Worker:
             self.damaged.append(damaged.error)
 
     def _predict_unless_stopped(
-        self, images_bgr: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Boxes]
+        self, images_bgr: Sequence[UInt8Array], boxes: Sequence[Boxes]
     ) -> list[PoseResult]:
         if self._stopping.is_set():
             raise ChannelClosedError

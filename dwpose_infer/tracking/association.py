@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arrays import Float64Array
 from ..errors import needs_extra
-from ..similarity import Float64Array
 from .people import People, similarity
 from .settings import TrackerSettings
 

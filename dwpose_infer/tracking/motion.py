@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from ..arrays import Float64Array, FloatArray
 from ..keypoints import KEYPOINT_INDEX
-from ..similarity import Float64Array, FloatArray
 
 _TRUNK: Final = [
     KEYPOINT_INDEX[name]

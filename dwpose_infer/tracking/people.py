@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Float64Array
 from ..keypoints import BODY
 from ..results import PoseResult
-from ..similarity import Float64Array, box_areas, box_iou, weighted_oks
+from ..similarity import box_areas, box_iou, weighted_oks
 from .propagation import boxes_around
 
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Float32Array, Float64Array, FloatArray, Int64Array
 from ..errors import InvalidArgumentError
 from ..keypoints import BODY, FACE
-from ..poses import Float32Array
 from ..results import PoseResult
-from ..similarity import Float64Array, FloatArray
 
 _POINTS: Final = slice(BODY.start, FACE.stop)
 # Body, feet and face. Hands reach out of the body rarely and are placed at random when hidden.
@@ -67,7 +65,7 @@ class PropagatedBoxes:
 
     boxes_xyxy: Float32Array
     box_scores: Float32Array
-    rows: npt.NDArray[np.int64]
+    rows: Int64Array
     dropped: int
 
     def __len__(self) -> int:

@@ -8,11 +8,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Float64Array, Int64Array
 from ..errors import InvalidArgumentError
 from ..keypoints import NUM_KEYPOINTS
-from ..poses import Int64Array
 from ..results import PoseResult
-from ..similarity import Float64Array
 from .clock import FrameClock
 from .motion import common_steps, low_pass_share
 from .people import People, people_of

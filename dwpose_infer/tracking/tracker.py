@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from ..poses import Int64Array
+from ..arrays import BoolArray, Float64Array, FloatArray, Int64Array
 from ..preference import merits
 from ..results import PoseResult
-from ..similarity import Float64Array, FloatArray, box_areas
+from ..similarity import box_areas
 from .association import Pairs, associate
 from .clock import FrameClock
 from .motion import common_steps, low_pass_share
@@ -242,7 +241,7 @@ class Selection:
         box_scores: FloatArray | None,
         image_size: tuple[int, int] | None,
         living: Sequence[int],
-    ) -> npt.NDArray[np.bool_]:
+    ) -> BoolArray:
         """Returns which persons of a frame are wanted.
 
         Args:

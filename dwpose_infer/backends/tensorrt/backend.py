@@ -12,8 +12,9 @@ from typing import Final, get_args
 
 import numpy as np
 
+from ...arrays import Array
 from ...errors import InferenceError, InvalidArgumentError
-from ..base import Array, Backend
+from ..base import Backend
 from ..batching import ChunkedBackend, check_inputs
 from ..device import Device
 from ..kind import BackendKind, LoadOptions, Provider

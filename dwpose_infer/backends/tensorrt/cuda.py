@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import Array, UInt8Array
 from ...closing import ClosesOnExit
 from ...errors import BackendUnavailableError, InferenceError
-from ..base import Array
 from .cuda_bindings import Bytes, CudaBinding, open_binding
 
 
@@ -140,7 +139,7 @@ class Buffer(ClosesOnExit):
         self.host: Array = block.view(dtype).reshape(shape)
 
     def _bytes(self, samples: int) -> Bytes:
-        part: npt.NDArray[np.uint8] = self.host[:samples].reshape(-1).view(np.uint8)
+        part: UInt8Array = self.host[:samples].reshape(-1).view(np.uint8)
         return part
 
     def queue_upload(self, samples: int, stream: Stream) -> None:

@@ -18,8 +18,8 @@ from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import UInt8Array
 from ...errors import (
     BackendUnavailableError,
     DeviceMemoryError,
@@ -27,7 +27,7 @@ from ...errors import (
     MissingDependencyError,
 )
 
-Bytes = npt.NDArray[np.uint8]
+Bytes = UInt8Array
 
 STREAM_NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING of cuda.h: a stream that does not wait for the default stream."""

@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ...arrays import Array
 from ...errors import DeviceMemoryError, InferenceError, ModelFormatError
-from ..base import Array, TensorSpec
+from ..base import TensorSpec
 from ..device import Device
 from .cuda import Buffer, Gpu, Stream
 from .library import MessageLog, create_logger, import_tensorrt

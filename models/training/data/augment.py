@@ -10,13 +10,13 @@ outside of the crop (see `CodecSettings.outside_weight`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from .... import geometry
+from ....arrays import Array, BoolArray, Float32Array, FloatArray, Int64Array, UInt8Array
 from ....keypoints import FACE, LEFT_HAND, RIGHT_HAND
 from ..settings.data import AugmentSettings
 from .photometric import blur, change_colours, cut_hole
@@ -28,10 +28,6 @@ from .regions import (
     random_half_body,
     random_jitter,
 )
-
-UInt8Array = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.floating[Any]]
-BoolArray = npt.NDArray[np.bool_]
 
 ABSENT: Final = -1e6
 """Coordinate of points that were cut off: outside of every crop, however it is turned."""
@@ -66,14 +62,14 @@ class Portrait:
 
     image_bgr: UInt8Array
     keypoints: FloatArray
-    box_xyxy: npt.NDArray[np.float32]
+    box_xyxy: Float32Array
 
 
 def random_portrait(
     image_bgr: UInt8Array,
     keypoints: FloatArray,
     labelled: BoolArray,
-    box_xyxy: npt.NDArray[np.float32],
+    box_xyxy: Float32Array,
     *,
     settings: AugmentSettings,
     rng: np.random.Generator,
@@ -115,8 +111,8 @@ def random_portrait(
 
 
 def _window(
-    keypoints: FloatArray, known: npt.NDArray[Any], margins: FloatArray, *, has_head: bool
-) -> npt.NDArray[np.int64]:
+    keypoints: FloatArray, known: Array, margins: FloatArray, *, has_head: bool
+) -> Int64Array:
     """Returns left, top, right, bottom, whole pixels, not yet clipped."""
     points = keypoints[known]
     low, high = points.min(axis=0), points.max(axis=0)
@@ -128,17 +124,12 @@ def _window(
     return np.concatenate([np.floor(low), np.ceil(high)]).astype(np.int64)
 
 
-def _remaining_box(
-    box_xyxy: npt.NDArray[np.float32], window: tuple[int, int, int, int]
-) -> npt.NDArray[np.float32]:
+def _remaining_box(box_xyxy: Float32Array, window: tuple[int, int, int, int]) -> Float32Array:
     left, top, right, bottom = window
     last = np.array([right - left - 1, bottom - top - 1] * 2, np.float32)
     box = np.clip(box_xyxy - np.array([left, top] * 2, np.float32), 0, last)
     covered = (box[2:] - box[:2]).min() >= 1
     return box if covered else np.array([0, 0, *last[:2]], np.float32)
-
-
-Float32Array = npt.NDArray[np.float32]
 
 
 def training_crop(
@@ -193,7 +184,7 @@ def training_crop(
 
 def cut(
     image_bgr: UInt8Array,
-    keypoints: npt.NDArray[np.floating[Any]],
+    keypoints: FloatArray,
     region: Region,
     *,
     input_size_wh: tuple[int, int],

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from torch.utils.data import Dataset
 
+from ....arrays import Float32Array, UInt8Array
 from ..settings.data import AugmentSettings
 from .augment import training_crop
 from .persons import Persons
@@ -41,9 +41,9 @@ class Sample(NamedTuple):
         person: Index in the table of persons.
     """
 
-    crop: npt.NDArray[np.uint8]
-    keypoints: npt.NDArray[np.float32]
-    weights: npt.NDArray[np.float32]
+    crop: UInt8Array
+    keypoints: Float32Array
+    weights: Float32Array
     person: int
 
 

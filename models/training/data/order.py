@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ....arrays import Int64Array
 from ....errors import InvalidArgumentError
 from .dataset import SampleKey
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +92,7 @@ class EpochOrder:
                 )
             ]
 
-    def _order(self, epoch: int) -> tuple[IntArray, IntArray]:
+    def _order(self, epoch: int) -> tuple[Int64Array, Int64Array]:
         """Returns all persons of an epoch, shuffled, and how often each came before."""
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
         persons, occurrences = [], []

@@ -17,12 +17,11 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from ....annotations import Annotations, read_annotations
+from ....arrays import BoolArray, Float32Array, Int32Array, Int64Array
 from ....errors import FormatError, InputError
 from ....evaluation.selection import clipped_boxes_xyxy
 from ....layouts import WHOLEBODY_133
 from ..settings.data import DataSource
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +86,14 @@ class Persons:
         reports: What became of each source.
     """
 
-    keypoints: npt.NDArray[np.float32]
+    keypoints: Float32Array
     labelled: BoolArray
-    boxes_xyxy: npt.NDArray[np.float32]
-    ids: npt.NDArray[np.int64]
-    image_indices: npt.NDArray[np.int32]
+    boxes_xyxy: Float32Array
+    ids: Int64Array
+    image_indices: Int32Array
     source_indices: npt.NDArray[np.int16]
     paths_utf8: npt.NDArray[np.bytes_]
-    sizes_wh: npt.NDArray[np.int32]
+    sizes_wh: Int32Array
     reports: tuple[SourceReport, ...]
 
     def __len__(self) -> int:
@@ -197,7 +196,7 @@ def _keep(labels: Annotations, source: DataSource, folder: Path) -> Persons:
     )
 
 
-def _clipped_boxes(labels: Annotations) -> npt.NDArray[np.float32]:
+def _clipped_boxes(labels: Annotations) -> Float32Array:
     unknown = np.flatnonzero((labels.sizes_wh <= 0).any(axis=1))
     if len(unknown):
         image_id = labels.image_ids[unknown[0]]
@@ -205,7 +204,7 @@ def _clipped_boxes(labels: Annotations) -> npt.NDArray[np.float32]:
     return clipped_boxes_xyxy(labels).astype(np.float32)
 
 
-def _require_pictures(labels: Annotations, used: npt.NDArray[np.int32], folder: Path) -> None:
+def _require_pictures(labels: Annotations, used: Int32Array, folder: Path) -> None:
     """Looks for every picture, listing each folder once: that is quick on network disks too."""
     listings: dict[Path, set[str]] = {}
     missing = []

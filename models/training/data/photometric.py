@@ -10,11 +10,9 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ....arrays import UInt8Array
 from ..settings.data import AugmentSettings
-
-UInt8Array = npt.NDArray[np.uint8]
 
 _BYTES: Final = np.arange(256)
 _HUES: Final = 180  # OpenCV's 8-bit hue counts 2 degrees

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
+from ....arrays import Int64Array, UInt8Array
 from ....cores import usable_cores
 from ....errors import InputError
 from .persons import Persons
-
-UInt8Array = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +33,7 @@ class Pictures:
 
     persons: Persons
     cached_bytes: UInt8Array
-    cached_at: npt.NDArray[np.int64]
+    cached_at: Int64Array
 
     def __len__(self) -> int:
         return len(self.persons.paths_utf8)

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from ....arrays import BoolArray, FloatArray, IndexArray
 from ....keypoints import FLIP_INDICES
 from ..settings.data import AugmentSettings
-
-FloatArray = npt.NDArray[np.floating[Any]]
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.intp]
 
 UPPER_BODY: Final = np.arange(0, 11)
 """Head, shoulders, elbows and wrists (mmpose's metainfo of COCO-WholeBody, type "upper")."""
@@ -88,7 +84,7 @@ def flip_region(region: Region, *, width: int) -> Region:
 
 def half_body_points(
     labelled: BoolArray, *, prefer_upper: bool, settings: AugmentSettings
-) -> IntArray | None:
+) -> IndexArray | None:
     """Picks the points of the upper or the lower body.
 
     Args:

@@ -10,13 +10,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ....arrays import Float32Array, FloatArray
 from ..settings.data import CodecSettings
-
-Float32Array = npt.NDArray[np.float32]
 
 _REACH_SIGMAS = 3
 """A point further outside of the crop than this many sigmas has no target (mmpose)."""
@@ -40,7 +38,7 @@ class Targets(NamedTuple):
 
 
 def encode(
-    keypoints: npt.NDArray[np.floating[Any]],
+    keypoints: FloatArray,
     weights: Float32Array,
     *,
     input_size_wh: tuple[int, int],

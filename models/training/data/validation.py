@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from .... import geometry
 from ....annotations import Annotations
+from ....arrays import Float32Array, Int32Array, Int64Array, UInt8Array
 from ....errors import InputError
 from ....evaluation.selection import clipped_boxes_xyxy, is_evaluated
 from ....images import read_image
 from .workers import iterate, make_data_loader
-
-UInt8Array = npt.NDArray[np.uint8]
-Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,10 +32,10 @@ class ValidationBoxes:
         ids: (N,) int64; ids of the annotations, or numbers of detections.
     """
 
-    image_indices: npt.NDArray[np.int32]
+    image_indices: Int32Array
     boxes_xyxy: Float32Array
     scores: Float32Array
-    ids: npt.NDArray[np.int64]
+    ids: Int64Array
 
     def __len__(self) -> int:
         return len(self.ids)

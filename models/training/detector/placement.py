@@ -7,10 +7,8 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-UInt8Array = npt.NDArray[np.uint8]
-Float32Array = npt.NDArray[np.float32]
+from ....arrays import Float32Array, UInt8Array
 
 LEAST_VISIBLE: Final = 0.2
 """Labelled boxes of which less is left, as a share of their area, are dropped."""

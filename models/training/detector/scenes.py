@@ -14,8 +14,8 @@ from typing import Final, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ....arrays import Float32Array, UInt8Array
 from ....letterbox import PAD_VALUE
 from ..data.photometric import shift_hsv
 from .placement import Placement, fit
@@ -25,7 +25,6 @@ from .table import PictureTable
 Window = tuple[int, int, int, int]
 """Left, top, right, bottom, whole pixels of the picture."""
 
-Float32Array = npt.NDArray[np.float32]
 
 LEAST_SIDE: Final = 40
 """Windows are at least so wide and high, in pixels: less is enlarged to mush."""
@@ -112,8 +111,6 @@ def _within(
     small = min(window[2] - window[0], window[3] - window[1]) < LEAST_SIDE
     return None if small else window
 
-
-UInt8Array = npt.NDArray[np.uint8]
 
 Kind = Literal["whole", "portrait", "part", "mosaic", "background"]
 KINDS: Final[tuple[Kind, ...]] = ("whole", "portrait", "part", "mosaic", "background")

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ....annotations import read_annotations
+from ....arrays import Float32Array, Int32Array, Int64Array, UInt8Array
 from ....errors import FormatError, InputError
 from ....evaluation.selection import clipped_boxes_xyxy, require_pictures
 from ....images import read_image
 from ..data.validation_set import select_source
 from ..settings.data import DataSource
-
-UInt8Array = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,10 +33,10 @@ class PictureTable:
     """
 
     paths_utf8: npt.NDArray[np.bytes_]
-    sizes_wh: npt.NDArray[np.int32]
+    sizes_wh: Int32Array
     source_indices: npt.NDArray[np.int16]
-    first_box: npt.NDArray[np.int64]
-    boxes_xyxy: npt.NDArray[np.float32]
+    first_box: Int64Array
+    boxes_xyxy: Float32Array
 
     def __len__(self) -> int:
         return len(self.paths_utf8)
@@ -46,7 +45,7 @@ class PictureTable:
         """Returns the path of a picture."""
         return Path(bytes(self.paths_utf8[index]).decode())
 
-    def boxes_of(self, index: int) -> npt.NDArray[np.float32]:
+    def boxes_of(self, index: int) -> Float32Array:
         """Returns the labelled boxes of a picture, (n, 4) float32, left, top, right, bottom."""
         return self.boxes_xyxy[self.first_box[index] : self.first_box[index + 1]]
 
@@ -98,9 +97,9 @@ def _read_source(
     source: DataSource, root: Path
 ) -> tuple[
     npt.NDArray[np.bytes_],
-    npt.NDArray[np.int32],
-    npt.NDArray[np.int64],
-    npt.NDArray[np.float32],
+    Int32Array,
+    Int64Array,
+    Float32Array,
 ]:
     """Returns paths, sizes, number of boxes of each picture, and the boxes in that order."""
     annotations = select_source(read_annotations(root / source.annotations), source)

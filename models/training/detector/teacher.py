@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ....arrays import Float32Array, UInt8Array
 from ....backends import Backend, load_backend
 from ....detector import PERSON_CLASS, STRIDES, Detector
 from ....errors import InferenceError, ModelFormatError, ModelNotFoundError
@@ -17,8 +18,6 @@ from ....errors import InferenceError, ModelFormatError, ModelNotFoundError
 if TYPE_CHECKING:
     from onnx import GraphProto
 
-UInt8Array = npt.NDArray[np.uint8]
-Float32Array = npt.NDArray[np.float32]
 Float16Array = npt.NDArray[np.float16]
 
 
