@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..benchmark import Benchmark, Settings, option
 
@@ -17,6 +18,9 @@ All that is repeated (--repetitions), every network in turn, so that a busy mome
 shows: the figure is the median of the repetitions' means, and their spread stands beside it.
 Published columns (i7-11700, GTX 1660 Ti) stand beside measured ones and are called so. The ratios
 of the rows depend on the machine much less than the milliseconds do.
+
+What is used for more than the published table: --deploy (pictures as bytes in, points out, in half
+precision, as persons are computed on a GPU), --batches, and PyTorch on the same device beside it.
 """
 
 _EPILOG = """\
@@ -27,14 +31,20 @@ MODEL is one of
 
 backends (--backends a,b,...; default: ort, and openvino, ort-cuda, trt where present):
   ort             ONNX Runtime on the CPU           openvino, openvino-bf16   OpenVINO on the CPU
-  ort-cuda        ONNX Runtime on a GPU, fp32       trt                       TensorRT, FP16
-  torch, torch-compiled   PyTorch on the CPU; with --random-weights only
+  ort-cuda        ONNX Runtime on a GPU             trt                       TensorRT (fp16, or
+                                                                              as --deploy says)
+  torch, torch-graph, torch-compiled
+                  PyTorch on --device: eager, as a CUDA graph (on the CPU its column has no
+                  figures), compiled; the published form of the network without copies, on a GPU in
+                  the precision of --deploy; with --random-weights, and only when asked for
 
 examples:
   dwpose-bench table --random-weights                           no download; needs torch:
                                                         pip install "dwpose-infer[bench,export]"
   dwpose-bench table --json latency.json --plot latency.png     the official models
   dwpose-bench table dwpose-m mine.onnx --backends ort --threads 1
+  dwpose-bench table --random-weights --device cuda --deploy fp16 --batches 1 8 64 \
+      --backends ort-cuda,torch,torch-graph,torch-compiled --json gpu.json
   dwpose-bench table --from latency.json --plot latency.png     measures nothing
 """
 
@@ -52,6 +62,26 @@ class TableSettings(Settings):
         help="build the networks with random weights; the time does not depend on them",
     )
     backends: str | None = option("--backends", metavar="LIST", help="see below")
+    device: str | None = option(
+        "--device",
+        metavar="cpu|cuda[:N]",
+        help="where PyTorch runs, and which GPU is taken; on cuda only what runs there is measured "
+        "unless --backends says more (default: cpu)",
+    )
+    deploy: Literal["fp32", "fp16"] | None = option(
+        "--deploy",
+        choices=("fp32", "fp16"),
+        help="convert the networks to deploy form in this precision first, as `dwpose-export` does "
+        "(default: as they are)",
+    )
+    batches: Sequence[int] = option(
+        "--batches",
+        nargs="+",
+        type=int,
+        default=[1],
+        metavar="N",
+        help="crops in one call, one size after the other (default: 1, as published)",
+    )
     threads: int | None = option(
         "--threads", type=int, metavar="N", help="of one call (default: one a physical core)"
     )

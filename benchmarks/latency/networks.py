@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from ...errors import InvalidArgumentError, ModelError
+from ...errors import InvalidArgumentError, ModelError, needs_extra
 from ...zoo import find_spec, resolve_model
 from ..published import PUBLISHED, PublishedRow, find_published, published_row
 
 if TYPE_CHECKING:
     from .result import Weights
+
+DeployPrecision = Literal["fp32", "fp16"]
 
 REMEDY = (
     "to measure networks of the same shape with random weights, which take the same time: "
@@ -104,3 +106,36 @@ def _random(row: PublishedRow, folder: Path) -> Network:
     path = folder / f"{row.name}.onnx"
     onnx.save(to_official(network), path)
     return Network(row.name, "random", path, row.input_hw, network.module)
+
+
+def write_deploy_form(path: Path, precision: DeployPrecision, target: Path) -> Path:
+    """Writes a network in deploy form, as `dwpose-export` converts it.
+
+    It is not compared with its source: random weights are sure of nothing that could be.
+
+    Raises:
+        MissingDependencyError: The package onnx is not installed.
+        ModelFormatError: The file is no network that can be converted.
+    """
+    with needs_extra("converting networks needs onnx", "bench"):
+        from ...export.exporter import ExportOptions, convert, facts_of, read_source
+        from ...export.metadata import write_facts
+    options = ExportOptions(precision=precision, fixed_size=True)
+    source = read_source(path, options, download_bar=False)
+    model = convert(source, options)
+    write_facts(model, facts_of(source, options))
+    target.write_bytes(model.SerializeToString())
+    return target
+
+
+def in_deploy_form(
+    networks: Sequence[Network], precision: DeployPrecision, folder: Path
+) -> list[Network]:
+    """Returns the networks with files in deploy form, which are written into a folder."""
+    return [
+        replace(
+            network,
+            path=write_deploy_form(network.path, precision, folder / f"{number}.deploy.onnx"),
+        )
+        for number, network in enumerate(networks)
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import InvalidArgumentError, needs_extra
 from ...files.atomic import write_bytes
 from ..published import ORT_MACHINE, PUBLISHED, TRT_MACHINE, PublishedRow, find_published
-from .result import COLUMN_TITLES, LatencyDocument
+from .result import COLUMN_TITLES, LatencyDocument, at_one
 
 SIZE_INCHES = (8.0, 5.0)
 DPI = 120
@@ -33,7 +33,8 @@ def save_plot(document: LatencyDocument, path: Path) -> Path:
     curves = _measured(document)
     if not curves:
         raise InvalidArgumentError(
-            "there is nothing to plot: none of the networks has a published accuracy"
+            "there is nothing to plot: none of the networks has a published accuracy and a time "
+            "at batch 1"
         )
     figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
     axes = figure.subplots()
@@ -57,7 +58,7 @@ def save_plot(document: LatencyDocument, path: Path) -> Path:
 
 def _measured(document: LatencyDocument) -> dict[str, Curve]:
     curves: dict[str, Curve] = {}
-    for row in document.rows:
+    for row in at_one(document):
         published = find_published(row.network)
         if published is not None and published.accuracy is not None:
             title = COLUMN_TITLES.get(row.backend, row.backend)

@@ -20,18 +20,26 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How it was measured.
 
     Attributes:
-        batch: Crops in one call.
+        batch: Crops in one call; where several numbers were measured, the smallest.
+        batches: All of them, where they are other than 1.
         warmup: Calls before those that count, in each repetition.
         runs: Calls that count, in each repetition.
         repetitions: Repetitions, each of all networks in turn.
         threads: Threads of one call on the CPU.
+        device: Where PyTorch ran, and which GPU was taken.
+        deploy: Precision of the deploy form they were converted to, or None.
+        backends: Columns, those without a figure too; () for those of the rows.
     """
 
     batch: int
+    batches: tuple[int, ...] = ()
     warmup: int
     runs: int
     repetitions: int
     threads: int
+    device: str = "cpu"
+    deploy: Literal["fp32", "fp16"] | None = None
+    backends: tuple[str, ...] = ()
 
 
 class LatencyRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +72,11 @@ class LatencyRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     min_ms: float
 
     @property
+    def batch(self) -> int:
+        """Crops in one call."""
+        return self.input_shape[0]
+
+    @property
     def spread(self) -> float:
         """Largest distance of two repetitions' means, as a share of `mean_ms`."""
         return (max(self.means_ms) - min(self.means_ms)) / self.mean_ms
@@ -87,6 +100,7 @@ COLUMN_TITLES: dict[str, str] = {
     "ort-cuda": "ONNX Runtime, CUDA",
     "trt": "TensorRT FP16",
     "torch": "PyTorch",
+    "torch-graph": "PyTorch, CUDA graph",
     "torch-compiled": "PyTorch, compiled",
 }
 
@@ -101,36 +115,40 @@ WEIGHTS_IN_WORDS = {
 
 
 def published_table(document: LatencyDocument) -> str:
-    """Returns one row for each network: published and measured milliseconds."""
+    """Returns one row for each network and batch: published and measured milliseconds a call."""
     backends = _backends(document)
+    several = bool(document.settings.batches)
     header = [
         "network",
         "input",
+        *(["batch"] if several else []),
         "AP, published",
         f"published ms: {ORT_MACHINE}",
         f"published ms: {TRT_MACHINE}",
         *(f"**measured ms: {COLUMN_TITLES.get(key, key)}**" for key in backends),
     ]
-    times = {(row.network, row.backend): row.mean_ms for row in document.rows}
+    times = {(row.network, row.batch, row.backend): row.mean_ms for row in document.rows}
     rows = []
-    for name in _networks(document):
+    for name, batch in dict.fromkeys((row.network, row.batch) for row in document.rows):
         published = find_published(name)
         accuracy = published.accuracy if published else None
+        timed = published if batch == 1 else None
         rows.append(
             [
                 name,
                 _input(document, name),
+                *([str(batch)] if several else []),
                 MISSING if accuracy is None else f"{accuracy.ap:.1f}",
-                _ms(published.ort_ms if published else None),
-                _ms(published.trt_ms if published else None),
-                *(_ms(times.get((name, key))) for key in backends),
+                _ms(timed.ort_ms if timed else None),
+                _ms(timed.trt_ms if timed else None),
+                *(_ms(times.get((name, batch, key))) for key in backends),
             ]
         )
     return markdown_table(header, rows, text_columns=2)
 
 
 def ratio_table(document: LatencyDocument) -> str:
-    """Returns the times as multiples of the time of `RATIO_BASE`; "" where that is missing.
+    """Returns the times at batch 1 as multiples of that of `RATIO_BASE`; "" where it is missing.
 
     Ratios depend on the machine much less than milliseconds do.
     """
@@ -148,11 +166,11 @@ def ratio_table(document: LatencyDocument) -> str:
     columns += [
         (
             f"**measured: {COLUMN_TITLES.get(key, key)}**",
-            {row.network: row.mean_ms for row in document.rows if row.backend == key},
+            {row.network: row.mean_ms for row in at_one(document) if row.backend == key},
         )
         for key in backends
     ]
-    names = _networks(document)
+    names = list(dict.fromkeys(row.network for row in at_one(document)))
     if RATIO_BASE not in names or len(names) < 2:
         return ""
     rows = [
@@ -172,11 +190,14 @@ def ratio_table(document: LatencyDocument) -> str:
 
 def detail_table(document: LatencyDocument) -> str:
     """Returns every figure of every row."""
-    header = ("network", "backend", "mean ms", "spread", "median ms", "p95 ms", "min ms")
+    several = bool(document.settings.batches)
+    figures = ("mean ms", "spread", "median ms", "p95 ms", "min ms")
+    header = ("network", "backend", *(["batch"] if several else []), *figures)
     rows = [
         (
             row.network,
             row.description,
+            *([str(row.batch)] if several else []),
             _ms(row.mean_ms),
             f"{100 * row.spread:.1f} %",
             _ms(row.median_ms),
@@ -198,7 +219,7 @@ def caption(document: LatencyDocument) -> str:
         f"Measured on a {environment.label}, {settings.threads} thread"
         f"{'s'[settings.threads == 1 :]}, {environment.date}"
         f"{'' if load is None else f', load before it {load:.2f}'}; {'; '.join(runtimes)}; "
-        f"weights: {'; '.join(weights)}. Batch {settings.batch}, {settings.warmup} calls to warm "
+        f"weights: {'; '.join(weights)}. {_form(settings)}, {settings.warmup} calls to warm "
         f"up, mean of {settings.runs}, the execute call alone; median of {settings.repetitions} "
         f"repetition{'s'[settings.repetitions == 1 :]}, which differ by at most "
         f"{100 * max(row.spread for row in document.rows):.0f} %."
@@ -217,12 +238,21 @@ def readme_table(document: LatencyDocument) -> str:
     return "\n\n".join(table for table in tables if table)
 
 
+def at_one(document: LatencyDocument) -> list[LatencyRow]:
+    """Returns the rows with a batch of one, that of the published table."""
+    return [row for row in document.rows if row.batch == 1]
+
+
+def _form(settings: LatencySettings) -> str:
+    """Batches and form in words; networks of PyTorch keep the published form."""
+    batches = settings.batches or (settings.batch,)
+    words = f"Batch {', '.join(map(str, batches))}"
+    return f"{words}, deploy form in {settings.deploy}" if settings.deploy else words
+
+
 def _backends(document: LatencyDocument) -> Sequence[str]:
-    return list(dict.fromkeys(row.backend for row in document.rows))
-
-
-def _networks(document: LatencyDocument) -> Sequence[str]:
-    return list(dict.fromkeys(row.network for row in document.rows))
+    rows = dict.fromkeys(row.backend for row in document.rows)
+    return document.settings.backends or list(rows)
 
 
 def _input(document: LatencyDocument, name: str) -> str:

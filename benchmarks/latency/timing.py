@@ -8,20 +8,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from ...backends.device import parse_device
 from ...errors import BackendUnavailableError, InvalidArgumentError, MissingDependencyError
 from ...files.atomic import write_bytes
 from ..benchmark import Work
 from ..machine import capture_environment, physical_cores
+from .backends import WHERE_PRESENT, BackendKey, Execution, load_executor, parse_backends
 from .command import TableSettings
-from .executors import WHERE_PRESENT, BackendKey, Executor, load_executor, parse_backends
-from .networks import Network, find_networks, random_networks
+from .executors import Executor
+from .networks import Network, find_networks, in_deploy_form, random_networks
 from .plot import save_plot
 from .result import LatencyDocument, LatencyRow, LatencySettings, full_report, readme_table
 
@@ -59,15 +61,26 @@ class _Contestant:
 def measure(settings: TableSettings) -> LatencyDocument:
     """Measures as the settings say; raises as `measure_latency` and what finds networks do."""
     chosen, progress = settings.backends, sys.stderr.isatty()
+    keys = parse_backends(
+        "ort" if chosen is None else chosen
+    )  # a wrong name is told before networks are made
+    execution = Execution(
+        threads=physical_cores() if settings.threads is None else settings.threads,
+        device=None if settings.device is None else parse_device(settings.device),
+        deploy=settings.deploy,
+    )
     with tempfile.TemporaryDirectory(prefix="dwpose-bench-") as folder:
         if settings.random_weights:
             networks = random_networks(settings.models, Path(folder), progress=progress)
         else:
             networks = find_networks(settings.models, progress=progress)
+        if settings.deploy is not None:
+            networks = in_deploy_form(networks, settings.deploy, Path(folder))
         return measure_latency(
             networks,
-            WHERE_PRESENT if chosen is None else parse_backends(chosen),
-            threads=physical_cores() if settings.threads is None else settings.threads,
+            WHERE_PRESENT[execution.torch_device.kind] if chosen is None else keys,
+            execution=execution,
+            batches=settings.batches,
             protocol=Protocol(settings.warmup, settings.runs, settings.repetitions),
             where_present=chosen is None,
             say=lambda line: print(f"dwpose-bench table: {line}", file=sys.stderr),
@@ -78,12 +91,13 @@ def measure_latency(
     networks: Sequence[Network],
     backends: Sequence[BackendKey],
     *,
-    threads: int,
+    execution: Execution,
+    batches: Sequence[int] = (1,),
     protocol: Protocol | None = None,
     where_present: bool = False,
     say: Callable[[str], None] = lambda _line: None,
 ) -> LatencyDocument:
-    """Measures every network on every backend.
+    """Measures every network on every backend, one size of batch after the other.
 
     Each repetition goes through all of them in turn, and each runs by itself: first the calls
     for warming up, then those that count, with a clock around every one.
@@ -91,53 +105,77 @@ def measure_latency(
     Args:
         networks: What to measure.
         backends: On what.
-        threads: Threads of one call on the CPU.
+        execution: How they are run; its batch is not looked at.
+        batches: Sizes of batch.
         protocol: How often; None takes that of the published table, three times.
         where_present: Leave out backends that cannot be used here, and say so, instead of
             raising an error.
         say: Called with a line for each backend left out.
 
     Raises:
-        InvalidArgumentError: The number of threads is none, or a backend cannot run a network.
+        InvalidArgumentError: A number of threads or crops is below 1, or a backend cannot run a
+            network.
         MissingDependencyError: A runtime is not installed.
         BackendUnavailableError: A backend cannot be used on this machine, or none of them.
         ModelFormatError: A file is not a network with one input of fixed size.
     """
-    if threads < 1:
-        raise InvalidArgumentError(f"threads is {threads}, must be at least 1")
+    batches = sorted(set(batches))
+    for name, number in (("threads", execution.threads), ("batches", batches[0])):
+        if number < 1:
+            raise InvalidArgumentError(f"{name} is {number}, must be at least 1")
     protocol = protocol or Protocol()
-    environment = capture_environment(threads={"network": threads})
-    with ExitStack() as stack:
-        contestants = _load(stack, networks, backends, threads, say if where_present else None)
-        samples = _measure(contestants, protocol)
+    environment = capture_environment(threads={"network": execution.threads})
+    missing = [key for key in backends if not execution.has(key)]
+    for key in missing:
+        say(f"{key} has no figures: a CUDA graph needs a GPU (--device cuda)")
+    possible = [key for key in backends if key not in missing]
+    rows: list[LatencyRow] = []
+    for batch in batches:
+        with ExitStack() as stack:
+            contestants = _load(
+                stack, networks, possible, replace(execution, batch=batch),
+                say if where_present else None,
+            )  # fmt: skip
+            rows += map(_row, contestants, _measure(contestants, protocol))
+        possible = [key for key in possible if any(row.backend == key for row in rows)]
+    order = [network.name for network in networks]
+    device, deploy = execution.torch_device, execution.deploy
     settings = LatencySettings(
-        batch=1,
+        batch=batches[0],
+        batches=() if batches == [1] else tuple(batches),
         warmup=protocol.warmup,
         runs=protocol.runs,
         repetitions=protocol.repetitions,
-        threads=threads,
+        threads=execution.threads,
+        device=str(device),
+        deploy=deploy,
+        backends=tuple(key for key in backends if key in missing or key in possible),
     )
-    rows = tuple(map(_row, contestants, samples))
-    return LatencyDocument(environment=environment, settings=settings, rows=rows)
+    rows.sort(key=lambda row: order.index(row.network))  # and by batch, then by backend
+    return LatencyDocument(environment=environment, settings=settings, rows=tuple(rows))
 
 
 def _load(
     stack: ExitStack,
     networks: Sequence[Network],
     backends: Sequence[BackendKey],
-    threads: int,
+    execution: Execution,
     say: Callable[[str], None] | None,
 ) -> list[_Contestant]:
     loaded = []
-    for backend in backends:
-        try:
-            for network in networks:
-                executor = load_executor(backend, network, threads=threads)
-                loaded.append(_Contestant(network, backend, stack.enter_context(executor)))
-        except (BackendUnavailableError, MissingDependencyError) as error:
-            if say is None:
-                raise
-            say(f"{backend} is left out: {error}")
+    with tqdm(total=len(backends) * len(networks), leave=False, disable=None) as bar:
+        for backend in backends:
+            try:
+                for network in networks:  # searching, building or compiling it can take minutes
+                    bar.set_description(f"loading {network.name}, {backend}")
+                    executor = load_executor(backend, network, execution)
+                    loaded.append(_Contestant(network, backend, stack.enter_context(executor)))
+                    bar.update()
+            except (BackendUnavailableError, MissingDependencyError) as error:
+                if say is None:
+                    raise
+                bar.clear()
+                say(f"{backend} is left out: {error}")
     if not loaded:
         raise BackendUnavailableError(
             "none of the backends can be used here: dwpose-infer --env says why and what to do"

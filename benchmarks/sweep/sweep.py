@@ -15,11 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ...backends import Backend, BackendName, check_backend, load_backend
-from ...errors import InvalidArgumentError, needs_extra
+from ...errors import InvalidArgumentError
 from ...zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
 from ..benchmark import Work
 from ..document import Document
 from ..latency.executors import random_sample, single_input
+from ..latency.networks import write_deploy_form
 from ..machine import capture_environment, physical_cores
 from ..markdown import markdown_table
 from ..network_options import model_name, on_device
@@ -96,7 +97,9 @@ def measure(settings: SweepSettings) -> SweepDocument:
         paths |= {name: random_pose(name, Path(folder))[0] for name in random}
         if settings.deploy is not None:
             paths = {
-                name: _deployed(path, settings.deploy, Path(folder) / f"{number}.deploy.onnx")
+                name: write_deploy_form(
+                    path, settings.deploy, Path(folder) / f"{number}.deploy.onnx"
+                )
                 for number, (name, path) in enumerate(paths.items())
             }
         rows = [
@@ -121,19 +124,6 @@ def measure(settings: SweepSettings) -> SweepDocument:
         random_weights=tuple(random),
         rows=tuple(rows),
     )
-
-
-def _deployed(path: Path, precision: Literal["fp32", "fp16"], target: Path) -> Path:
-    """Writes a network in deploy form; random ones are sure of nothing that could be compared."""
-    with needs_extra("converting networks needs onnx", "bench"):
-        from ...export.exporter import ExportOptions, convert, facts_of, read_source
-        from ...export.metadata import write_facts
-    options = ExportOptions(precision=precision, fixed_size=True)
-    source = read_source(path, options, download_bar=False)
-    model = convert(source, options)
-    write_facts(model, facts_of(source, options))
-    target.write_bytes(model.SerializeToString())
-    return target
 
 
 def _powers_of_two() -> list[int]:

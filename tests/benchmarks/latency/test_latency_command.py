@@ -93,15 +93,24 @@ def test_numbers_in_random_networks_stay_in_the_usual_range():
 @pytest.mark.slow
 def test_random_weights_from_end_to_end(tmp_path, capsys):
     pytest.importorskip("torch")
-    backends = ["--backends", "ort,torch"]
+    backends = ["--backends", "ort,torch,torch-graph", "--deploy", "fp16", "--batches", "1", "2"]
     arguments = ["table", "--random-weights", "dwpose-t", *backends, *FEW]
     assert main([*arguments, "--json", str(tmp_path / "t.json")]) == 0
     document = read_document(tmp_path / "t.json", LatencyDocument)
-    assert {row.backend: row.weights for row in document.rows} == {
-        "ort": "random",
-        "torch": "random",
-    }
-    assert "random weights, on which the time does not depend" in capsys.readouterr().out
+    assert [(row.backend, row.weights, row.input_shape) for row in document.rows] == [
+        ("ort", "random", (1, 256, 192, 3)),
+        ("torch", "random", (1, 3, 256, 192)),
+        ("ort", "random", (2, 256, 192, 3)),
+        ("torch", "random", (2, 3, 256, 192)),
+    ]
+    captured = capsys.readouterr()
+    assert "random weights, on which the time does not depend" in captured.out
+    assert "Batch 1, 2, deploy form in fp16" in captured.out
+    assert "| **measured ms: PyTorch, CUDA graph** |" in captured.out
+    lines = [line for line in captured.out.splitlines() if line.startswith("| dwpose-t | 256x192")]
+    assert [line.split(" | ")[2] for line in lines] == ["1", "2"]
+    assert all(line.endswith(" | - |") for line in lines)
+    assert "torch-graph has no figures" in captured.err
 
 
 @pytest.mark.parametrize(
@@ -119,6 +128,9 @@ def test_random_weights_from_end_to_end(tmp_path, capsys):
         (["dwpose-t-bundled", "--backends", "ort-cuda"], 3, "Remedy"),
         (["dwpose-t-bundled", "--runs", "0"], 2, "runs is 0, must be at least 1"),
         (["dwpose-t-bundled", "--threads", "0"], 2, "threads is 0"),
+        (["dwpose-t-bundled", "--batches", "0"], 2, "batches is 0"),
+        (["dwpose-t-bundled", "--device", "gpu"], 2, "the devices are"),
+        (["dwpose-t-bundled", "--backends", ""], 2, "the backends are ort"),
         (["--from", "missing.json"], 1, "missing.json"),
     ],
 )

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from dwpose_infer.backends.base import TensorSpec
-from dwpose_infer.benchmarks.latency.executors import (
+from dwpose_infer.backends.device import Device
+from dwpose_infer.backends.tensorrt.engine_record import EngineOptions
+from dwpose_infer.benchmarks.latency.backends import (
     BACKEND_KEYS,
-    TensorRtExecutor,
+    Execution,
     load_executor,
     parse_backends,
-    random_sample,
 )
+from dwpose_infer.benchmarks.latency.executors import TensorRtExecutor, random_sample
 from dwpose_infer.benchmarks.latency.networks import Network
 from dwpose_infer.errors import (
     BackendUnavailableError,
@@ -20,13 +22,15 @@ from dwpose_infer.errors import (
     ModelFormatError,
 )
 
+ONE = Execution(threads=1)
+
 
 @pytest.mark.parametrize("backend", ["ort", "openvino"])
 def test_the_network_is_really_run(small_network, backend, monkeypatch):
     """The bound input gives the output that plain calls give."""
     pytest.importorskip(backend if backend == "openvino" else "onnxruntime")
     path = small_network()
-    with load_executor(backend, Network("small", "file", path), threads=1) as executor:
+    with load_executor(backend, Network("small", "file", path), ONE) as executor:
         assert executor.input == TensorSpec("x", np.dtype(np.float32), (1, 3, 64, 48))
         executor.execute()
         if backend == "ort":
@@ -42,14 +46,14 @@ def test_the_network_is_really_run(small_network, backend, monkeypatch):
 @pytest.mark.parametrize("backend", ["ort", "openvino"])
 def test_other_inputs(small_network, backend):
     path = small_network(fed=(1, 3, 32, 32), dtype=np.uint8)
-    with load_executor(backend, Network("small", "file", path), threads=1) as executor:
+    with load_executor(backend, Network("small", "file", path), ONE) as executor:
         assert executor.input.dtype == np.uint8
         assert executor.input.shape == (1, 3, 32, 32)
         executor.execute()
     for number, fed in enumerate([("N", 3, "H", "W"), (2, 3, 32, 32)]):
         path = small_network(name=f"unfit{number}.onnx", fed=fed)
         with pytest.raises(ModelFormatError, match="one input, of fixed size but for the batch"):
-            load_executor(backend, Network("small", "file", path), threads=1)
+            load_executor(backend, Network("small", "file", path), ONE)
 
 
 def test_samples():
@@ -61,42 +65,16 @@ def test_samples():
     assert (grey.min(), grey.max()) == (0, 255)
 
 
-def test_torch_runs_the_module_and_no_files():
-    torch = pytest.importorskip("torch")
-    seen = []
-
-    class Spy(torch.nn.Module):
-        def forward(self, crops):
-            seen.append(
-                (tuple(crops.shape), torch.get_num_threads(), torch.is_inference_mode_enabled())
-            )
-            return crops
-
-    before = torch.get_num_threads()
-    network = Network("dwpose-t", "random", None, (256, 192), Spy())
-    with load_executor("torch", network, threads=1) as executor:
+@pytest.mark.parametrize("backend", ["ort", "openvino"])
+def test_batches(small_network, backend):
+    path = small_network()
+    execution = Execution(threads=1, batch=3)
+    with load_executor(backend, Network("small", "file", path), execution) as executor:
+        assert executor.input.shape == (3, 3, 64, 48)
         executor.execute()
-    assert torch.get_num_threads() == before
-    assert seen == [((1, 3, 256, 192), 1, True)]
-    with pytest.raises(InvalidArgumentError, match="--random-weights"):
-        load_executor("torch", Network("mine.onnx", "file", None), threads=1)
-
-
-def test_a_compiler_that_fails_is_told(monkeypatch):
-    torch = pytest.importorskip("torch")
-
-    def refuse(_module, **_options):
-        def call(_crops):
-            raise RuntimeError("InvalidCxxCompiler: no C++ compiler\nlong story")
-
-        return call
-
-    monkeypatch.setattr(torch, "compile", refuse)
-    network = Network("dwpose-t", "random", None, (64, 64), torch.nn.Identity())
-    with pytest.raises(
-        BackendUnavailableError, match=r"InvalidCxxCompiler.*needs a C\+\+ compiler"
-    ):
-        load_executor("torch-compiled", network, threads=1)
+    path = small_network(name="one.onnx", fed=(1, 3, 64, 48))
+    with pytest.raises(ModelFormatError, match=r"one picture a call, and 3 were.*--deploy"):
+        load_executor(backend, Network("one", "file", path), execution)
 
 
 class FakeEngine:
@@ -117,21 +95,32 @@ class FakeEngine:
         self.calls.append("close")
 
 
-def test_tensorrt_is_timed_between_the_copies(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("batch", "deploy", "precision", "largest"),
+    [(1, None, "fp16", 16), (8, "fp16", "fp16", 16), (64, "fp32", "fp32", 64)],
+)
+def test_tensorrt_is_timed_between_the_copies(
+    monkeypatch, tmp_path, batch, deploy, precision, largest
+):
     pytest.importorskip("dwpose_infer.backends.tensorrt.backend")
+    asked = []
     monkeypatch.setattr("dwpose_infer.backends.tensorrt.backend.TensorRtBackend", FakeEngine)
     monkeypatch.setattr(
         "dwpose_infer.export.engine_cache.open_engine",
-        lambda path, *, device, load: load(path.with_suffix(".cached")),
+        lambda path, *, device, load, options: asked.append(options) or load(path),
     )
-    with load_executor("trt", Network("m", "file", tmp_path / "m.onnx"), threads=1) as executor:
+    network = Network("m", "file", tmp_path / "m.onnx")
+    execution = Execution(threads=1, device=Device("cuda", 1), batch=batch, deploy=deploy)
+    with load_executor("trt", network, execution) as executor:
         assert isinstance(executor, TensorRtExecutor)
         engine = executor._backend
         executor.execute()
         executor.execute()
-    upload = ("upload", (1, 256, 192, 3), np.uint8)
+    upload = ("upload", (batch, 256, 192, 3), np.uint8)
     assert engine.calls == [upload, "execute", "execute", "close"]
-    assert (engine.path.name, engine.device) == ("m.cached", "cuda:0")
+    assert (engine.path, engine.device) == (network.path, "cuda:1")
+    assert executor.input.shape == (batch, 256, 192, 3)
+    assert asked == [EngineOptions(precision=precision, opt_batch=batch, max_batch=largest)]
 
 
 def test_engines_of_random_weights_stay_out_of_the_cache(monkeypatch, tmp_path):
@@ -140,10 +129,12 @@ def test_engines_of_random_weights_stay_out_of_the_cache(monkeypatch, tmp_path):
     monkeypatch.setattr("dwpose_infer.backends.tensorrt.backend.TensorRtBackend", FakeEngine)
     monkeypatch.setattr(
         "dwpose_infer.export.engine_exporter.export_engine",
-        lambda source, out, *, options, device: built.append((source, out, options, device)),
+        lambda source, out, engine, *, options, device: built.append(
+            (source, out, options, device)
+        ),
     )
     network = Network("dwpose-m", "random", tmp_path / "m.onnx")
-    with load_executor("trt", network, threads=1) as executor:
+    with load_executor("trt", network, ONE) as executor:
         assert executor._backend.path == tmp_path / "m.engine"
     ((source, out, options, device),) = built
     assert (source, out) == (tmp_path / "m.onnx", tmp_path / "m.engine")
@@ -155,12 +146,12 @@ def test_backends_that_are_not_here(small_network):
     network = Network("small", "file", small_network())
     for backend in ("ort-cuda", "trt"):
         with pytest.raises((BackendUnavailableError, MissingDependencyError), match=r"Remedy|pip"):
-            load_executor(backend, network, threads=1)
+            load_executor(backend, network, ONE)
 
 
 def test_a_closed_openvino_backend_gives_no_request(small_network):
     pytest.importorskip("openvino")
-    executor = load_executor("openvino", Network("s", "file", small_network()), threads=1)
+    executor = load_executor("openvino", Network("s", "file", small_network()), ONE)
     executor.close()
     with pytest.raises(InferenceError, match="closed"):
         executor._backend.create_request()

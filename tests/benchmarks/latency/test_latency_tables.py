@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 import cv2
+import msgspec
 import pytest
 
 from dwpose_infer.benchmarks.latency.command import BENCHMARK
@@ -108,6 +109,40 @@ def test_details(document):
     assert lines[2] == (
         "| dwpose-m | ONNX Runtime 1.23.0 | 20.00 | 20.0 % | 19.00 | 30.00 | 16.00 |"
     )
+
+
+def test_batches_and_what_there_is_not():
+    """Published figures are of batch 1; a column without a figure is one all the same."""
+    settings = msgspec.structs.replace(
+        SETTINGS,
+        batches=(1, 8),
+        deploy="fp16",
+        device="cuda:0",
+        backends=("ort-cuda", "torch-graph", "torch-compiled"),
+    )
+    rows = [
+        row("dwpose-m", "ort-cuda", 1.0, shape=(1, 256, 192, 3)),
+        row("dwpose-m", "ort-cuda", 1.6, shape=(8, 256, 192, 3)),
+        row("dwpose-m", "torch-graph", 1.5, shape=(8, 3, 256, 192)),
+        row("dwpose-l", "ort-cuda", 2.0, shape=(1, 256, 192, 3)),
+        row("dwpose-l", "ort-cuda", 9.0, shape=(8, 256, 192, 3)),
+    ]
+    document = LatencyDocument(environment=ENVIRONMENT, settings=settings, rows=tuple(rows))
+    header, _, *lines = published_table(document).splitlines()
+    assert header.startswith("| network | input | batch | AP, published |")
+    assert header.endswith(
+        "| **measured ms: ONNX Runtime, CUDA** | **measured ms: PyTorch, CUDA graph** "
+        "| **measured ms: PyTorch, compiled** |"
+    )
+    assert lines == [
+        "| dwpose-m | 256x192 | 1 | 60.6 | 13.50 | 4.00 | 1.00 | - | - |",
+        "| dwpose-m | 256x192 | 8 | 60.6 | - | - | 1.60 | 1.50 | - |",
+        "| dwpose-l | 256x192 | 1 | 63.1 | 23.41 | 5.67 | 2.00 | - | - |",
+        "| dwpose-l | 256x192 | 8 | 63.1 | - | - | 9.00 | - | - |",
+    ]
+    assert ratio_table(document).splitlines()[3] == "| dwpose-l | 1.73 | 1.42 | 2.00 | - | - |"
+    assert detail_table(document).splitlines()[3].startswith("| dwpose-m | OpenVINO 2026 | 8 |")
+    assert "Batch 1, 8, deploy form in fp16, 50 calls" in caption(document)
 
 
 def test_caption_says_what_has_to_be_known(document):

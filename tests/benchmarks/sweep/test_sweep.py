@@ -5,6 +5,7 @@ import pytest
 
 from dwpose_infer.backends import load_backend
 from dwpose_infer.benchmarks import cli
+from dwpose_infer.benchmarks.latency.networks import write_deploy_form
 from dwpose_infer.benchmarks.machine import capture_environment
 from dwpose_infer.benchmarks.peers.constant_networks import save_constant_network
 from dwpose_infer.benchmarks.sweep import sweep as sweeps
@@ -108,6 +109,6 @@ def test_networks_are_converted_before(tmp_path):
 
 
 def test_the_converted_network_takes_bytes(tmp_path):
-    deployed = sweeps._deployed(resolve_model("dwpose-t-bundled"), "fp32", tmp_path / "t.onnx")
+    deployed = write_deploy_form(resolve_model("dwpose-t-bundled"), "fp32", tmp_path / "t.onnx")
     with load_backend("ort", deployed) as backend:
         assert [str(spec.dtype) for spec in backend.inputs] == ["uint8"]
