@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from ..errors import InvalidArgumentError, ModelFormatError, ModelNotFoundError, needs_extra
 from .cspnext import STEM_CHANNELS as CSPNEXT_STEM_CHANNELS
 from .dwpose import DWPose, DWPoseArchitecture
+from .quantized_dwpose import RANGES, QuantizedDWPose
 from .restricted_pickle import StoredTensor
 from .simcc_head import SPLIT_RATIO
 from .sizes import DWPOSE_SIZES, YOLOX_SIZES
@@ -124,6 +125,8 @@ def load_model(
         architecture = infer_architecture({name: value.shape for name, value in state.items()})
         with torch.device("meta"):  # no memory and no random numbers: the weights replace all
             model = build_model(architecture)
+            if RANGES in state and isinstance(model, DWPose):
+                model = QuantizedDWPose(model.architecture)
         load_weights(model, state)
     except ModelFormatError as error:
         raise ModelFormatError(f"{path}: {error}") from error
@@ -260,6 +263,8 @@ def _plain_names(
         }
     teacher = _with_prefix(weights, "teacher.")
     backbone = _with_prefix(teacher, "backbone.")
+    if RANGES in student:
+        return student  # trained for int8: the teacher is the same network in float
     how = "as was asked for"
     if distiller_stage is None:
         how = "told by the sizes of the two; --distiller-stage chooses"
