@@ -16,6 +16,10 @@ here is decided which nodes, from the structure of the graph and not from names:
 
 Weights are signed with a scale per output channel, activations unsigned with a zero point: the
 pairing that ONNX Runtime's kernels for x86 with VNNI are made for.
+
+A network that was trained with these roundings (`models.quantized_dwpose`) comes with the grid of
+every rounded result: its graph has a QuantizeLinear and a DequantizeLinear there.
+`quantize_trained` takes exactly these grids; nothing is measured.
 """
 
 from __future__ import annotations
@@ -23,13 +27,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import onnx
+from onnx import numpy_helper
 
 from ..arrays import Array
-from ..errors import InvalidArgumentError
-from .graph import initializers
-from .precision_graph import PRODUCTS, downstream, key_of, upstream
+from ..errors import InvalidArgumentError, ModelFormatError
+from .graph import initializers, remove_unused, replace_nodes
+from .precision_graph import PRODUCTS, copy_of, downstream, key_of, upstream
 from .precision_quantizer import (
     QUANTIZED_OPERATORS,
+    Grid,
     checked_samples,
     measure_ranges,
     prepare,
@@ -81,6 +87,88 @@ def quantize_int8(
     result = quantized(prepared, measure_ranges(prepared, samples), chosen)
     onnx.checker.check_model(result, full_check=True)
     return result
+
+
+def quantize_trained(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Makes the int8 model of a network that was trained for it.
+
+    Args:
+        model: In official or in deploy form, with the marks that `has_trained_grids` finds.
+
+    Returns:
+        As `quantize_int8` returns it, with the trained scales and zero points.
+
+    Raises:
+        ModelFormatError: The marks are not where the exporter rounds, so the network was trained
+            for another arrangement; or as for `quantize_int8`.
+        MissingDependencyError: ONNX Runtime is not installed.
+    """
+    plain, grids = take_trained_grids(model)
+    prepared = prepare(plain)
+    chosen = _integer_nodes(prepared, float_nodes(prepared))
+    result = quantized(prepared, grids, chosen)
+    _require_same_grids(result, grids)
+    onnx.checker.check_model(result, full_check=True)
+    return result
+
+
+def has_trained_grids(model: onnx.ModelProto) -> bool:
+    """Tells whether the graph of a checkpoint is of a network that was trained for int8."""
+    return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+
+
+def take_trained_grids(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Grid]]:
+    """Takes the marks out of a graph.
+
+    Returns:
+        The float model, and tensor -> the grid that its mark says.
+    """
+    result = copy_of(model)
+    stored = initializers(result)
+    grids: dict[str, Grid] = {}
+    plain_names: dict[str, str] = {}
+    kept = []
+    for node in result.graph.node:
+        if node.op_type == "QuantizeLinear":
+            tensor, scale, zero_point = node.input
+            grids[tensor] = Grid(
+                numpy_helper.to_array(stored[scale]), numpy_helper.to_array(stored[zero_point])
+            )
+            plain_names[node.output[0]] = tensor
+        elif node.op_type == "DequantizeLinear":
+            plain_names[node.output[0]] = plain_names[node.input[0]]
+        else:
+            for index, name in enumerate(node.input):
+                node.input[index] = plain_names.get(name, name)
+            kept.append(node)
+    replace_nodes(result, kept)
+    remove_unused(result)
+    return result, grids
+
+
+def _require_same_grids(result: onnx.ModelProto, grids: Mapping[str, Grid]) -> None:
+    """Makes sure that what is rounded is what was trained so."""
+    stored = initializers(result)
+    found = {}
+    for node in result.graph.node:
+        if node.op_type == "QuantizeLinear":
+            scale, zero_point = (numpy_helper.to_array(stored[name]) for name in node.input[1:])
+            found[node.input[0]] = Grid(scale, zero_point)
+    missing = sorted(set(grids) - set(found))
+    # Maxima are rounded on their input's grid, which changes nothing.
+    known = {(float(grid.scale), int(grid.zero_point)) for grid in grids.values()}
+    strange = sorted(
+        name
+        for name, grid in found.items()
+        if (float(grid.scale), int(grid.zero_point)) not in known
+        or (name in grids and grid != grids[name])
+    )
+    if missing or strange:
+        raise ModelFormatError(
+            "the network was trained with other roundings than the exporter makes: of "
+            f"{len(grids)} trained ones {len(missing)} are missing and {len(strange)} others are "
+            f"there ({', '.join([*missing, *strange][:3])}); it may be of another version"
+        )
 
 
 def float_nodes(model: onnx.ModelProto) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -30,6 +30,18 @@ QUANTIZED_OPERATORS = (
 """Operators that ONNX Runtime's CPU provider runs on integers."""
 
 MIN_OPSET = 13  # the first with scales per channel
+
+
+class Grid(NamedTuple):
+    """The integers of a tensor: what QuantizeLinear takes.
+
+    Attributes:
+        scale: Step between two integers, float32 scalar.
+        zero_point: The integer that stands for 0, uint8 scalar.
+    """
+
+    scale: Array
+    zero_point: Array
 
 
 def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -123,12 +135,14 @@ def measure_ranges(model: onnx.ModelProto, samples: Sequence[dict[str, Array]]) 
         return calibrator.compute_data()
 
 
-def quantized(model: onnx.ModelProto, ranges: Any, chosen: Sequence[str]) -> onnx.ModelProto:
+def quantized(
+    model: onnx.ModelProto, ranges: Any | Mapping[str, Grid], chosen: Sequence[str]
+) -> onnx.ModelProto:
     """Writes the chosen nodes in integers.
 
     Args:
         model: What `prepare` made; it is left as it is.
-        ranges: What `measure_ranges` found for it.
+        ranges: What `measure_ranges` found for it, or tensor -> the grid it is to have.
         chosen: Names of the nodes; with none of them the result is a copy.
 
     Raises:
@@ -137,6 +151,13 @@ def quantized(model: onnx.ModelProto, ranges: Any, chosen: Sequence[str]) -> onn
     result = copy_of(model)
     if chosen:  # the quantiser takes an empty list for "all"
         quantization = _import_quantization()
+        given: dict[str, Any] = {}
+        if isinstance(ranges, dict):
+            given["TensorQuantOverrides"] = {
+                name: [{"scale": grid.scale, "zero_point": grid.zero_point}]
+                for name, grid in ranges.items()
+            }
+            ranges = _ranges_of(ranges)
         quantizer = quantization.QDQQuantizer(
             result,
             per_channel=True,
@@ -147,7 +168,7 @@ def quantized(model: onnx.ModelProto, ranges: Any, chosen: Sequence[str]) -> onn
             nodes_to_quantize=list(chosen),
             nodes_to_exclude=[],
             op_types_to_quantize=list(QUANTIZED_OPERATORS),
-            extra_options={},
+            extra_options=given,
         )
         quantizer.quantize_model()
         quantizer.model.topological_sort()
@@ -155,6 +176,18 @@ def quantized(model: onnx.ModelProto, ranges: Any, chosen: Sequence[str]) -> onn
         result.producer_name, result.producer_version = model.producer_name, model.producer_version
     del result.graph.value_info[:]
     return result
+
+
+def _ranges_of(grids: Mapping[str, Grid]) -> Any:
+    """The ranges of grids, in the type that ONNX Runtime's quantiser takes."""
+    from onnxruntime.quantization.calibrate import TensorsData
+
+    quantization = _import_quantization()
+    ranges = {}
+    for name, (scale, zero_point) in grids.items():
+        low, high = (np.float32((limit - int(zero_point)) * scale) for limit in (0, 255))
+        ranges[name] = (np.array(low), np.array(high))
+    return TensorsData(quantization.CalibrationMethod.MinMax, ranges)
 
 
 def _import_quantization() -> Any:

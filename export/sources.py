@@ -37,6 +37,7 @@ from .graph import (
     shape_of,
     simplify_flattening,
 )
+from .int8 import has_trained_grids
 
 if TYPE_CHECKING:
     from ..models.checkpoints import Stage
@@ -58,6 +59,8 @@ class Source:
             or `images` -> `output`.
         reference: Runs the source itself on (N, 3, H, W) float32, not through `model`; gives
             its outputs under the same names.
+        trained_for_int8: Whether it was trained with the roundings of an int8 file, which
+            `model` then marks, see `int8`.
     """
 
     path: Path
@@ -67,6 +70,7 @@ class Source:
     input_size_wh: tuple[int, int]
     model: onnx.ModelProto
     reference: Reference
+    trained_for_int8: bool = False
 
 
 def load_source(
@@ -126,7 +130,16 @@ def _from_checkpoint(
 
     network = load_network(path, detector_size_wh=detector_size_wh, distiller_stage=distiller_stage)
     model = to_official(network, opset=opset)
-    return Source(path, sha256, network.kind, network.name, network.input_size_wh, model, network)
+    return Source(
+        path,
+        sha256,
+        network.kind,
+        network.name,
+        network.input_size_wh,
+        model,
+        network,
+        trained_for_int8=has_trained_grids(model),
+    )
 
 
 def _from_onnx(path: Path, sha256: str, opset: int, *, name: str) -> Source:

@@ -13,6 +13,7 @@ from ...cli.exit_status import exit_status
 from ...cli.standard_options import add_standard_options
 from ..sizes import STUDENT_SIZES
 from .detector.cli import add_parser as add_detector
+from .int8_command import add_parser as add_int8
 from .run_command import (
     add_device,
     add_run_options,
@@ -25,7 +26,7 @@ from .run_command import (
 if TYPE_CHECKING:
     from .settings.choosing import DataChoice
 
-COMMANDS = ("run", "recipes", "transfer", "distill", "detector")
+COMMANDS = ("run", "recipes", "transfer", "distill", "detector", "int8")
 OWN_OPTIONS = ("-h", "--help", "--version", "--print-completion")
 
 EPILOG: Final = """\
@@ -40,6 +41,7 @@ examples:
   torchrun --nproc-per-node 8 -m dwpose_infer.models.training.cli --recipe s1-l-t-256 --device cuda
   dwpose-train transfer runs/s1-l-t-256 --stage 1 --out runs/s1-l-t-256/model.pth
   dwpose-train distill --teacher l.pth --size t --out dw-t --device cuda --processes 8
+  dwpose-train int8 float.pth --data train.json images/ --out runs/q
 
 Needs pip install "dwpose-infer[train]".
 
@@ -158,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_transfer(commands)
     _add_distill(commands)
     add_detector(commands)
+    add_int8(commands)
     return parser
 
 

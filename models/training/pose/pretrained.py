@@ -20,6 +20,7 @@ from ....errors import InvalidArgumentError, ModelFormatError, ModelNotFoundErro
 from ...checkpoints import infer_architecture, load_model, load_weights, read_state_dict
 from ...cspnext import STRIDE
 from ...dwpose import DWPose, DWPoseArchitecture
+from ...quantized_dwpose import RANGES
 from ...simcc_head import SPLIT_RATIO
 from ..settings.pose import DistillSettings, Settings
 
@@ -147,6 +148,10 @@ def load_initial_weights(model: DWPose, settings: Settings) -> None:
         hint = _where("the weights to start from", settings.initial_url, "initial")
         raise ModelNotFoundError(f"{error}; {hint}") from error
     try:
+        if RANGES in state:
+            raise ModelFormatError(
+                "this network was trained for 8-bit integers; start from the one in float"
+            )
         if settings.initial_part == "all":
             load_weights(model, resize_input(state, model.architecture))
             return

@@ -27,7 +27,8 @@ from ..loop.distributed import World
 from ..loop.learner import Learner
 from ..loop.training_loop import TrainingLoop
 from ..settings.pose import Settings
-from .stages import TrainingStage, build_stage
+from .building import build_stage
+from .stages import TrainingStage
 from .validation import validate
 
 _BYTES_PER_GB: Final = 10**9

@@ -6,8 +6,9 @@ checkpoints see. Its state dict has the names of the official checkpoints:
     plain    `backbone.*`, `head.*`
     stage 1  `teacher.*`, `student.*`, `distill_losses.loss_fea.align.*`
     stage 2  `teacher.*`, `student.*`, of which `student.backbone.*` is never used
+    int8     as stage 1, and `student.ranges` (see `int8_stage`)
 
-A trainer does, with a stage made by `build_stage(settings)`:
+A trainer does, with a stage made by `building.build_stage(settings)`:
 
     stage.train()                     # the teacher follows or not, see `teacher_mode`
     losses = stage(crops, targets_x, targets_y, keypoint_weights, epoch)
@@ -35,10 +36,9 @@ from ....errors import InvalidArgumentError
 from ...checkpoints import Stage, load_weights
 from ...cspnext import CSPNeXt
 from ...dwpose import DWPose, DWPoseArchitecture
-from ..settings.pose import DistillSettings, LossSettings, Settings
+from ..settings.pose import DistillSettings, LossSettings
 from .heatmaps import SUPERVISED_STAGES, MapSupervision, new_map_supervision
 from .losses import FeatureLoss, LogitLoss, label_loss, loss_weights
-from .pretrained import load_initial_weights, load_teacher, teacher_architecture
 
 Value = TypeVar("Value")
 
@@ -184,9 +184,12 @@ class TrainingStage(nn.Module, ABC):
             for name, value in plain_state(source, self.distiller_stage).items()
         }
         with torch.device("meta"):
-            model = DWPose(self.architecture)
+            model = self._empty_model()
         load_weights(model, weights)
         return model.eval()
+
+    def _empty_model(self) -> DWPose:
+        return DWPose(self.architecture)
 
 
 class PlainStage(TrainingStage):
@@ -354,40 +357,6 @@ class SecondStage(DistillationStage):
     def _run_networks(self, crops: Tensor) -> tuple[Outputs, Outputs]:
         teacher = self._run_teacher(crops)
         return Outputs(teacher.features, self.student.head(teacher.features[-1])), teacher
-
-
-def build_stage(settings: Settings, *, load_initial: bool = True) -> TrainingStage:
-    """Makes the networks of a run.
-
-    What is not loaded is drawn at random: call `torch.manual_seed` first.
-
-    Args:
-        settings: The run.
-        load_initial: Whether to read the teacher and the weights to start from. A resumed run
-            has both in its own checkpoint.
-
-    Returns:
-        The stage in training mode, float32, on the CPU.
-
-    Raises:
-        ModelNotFoundError: One of the files is missing; the message says where it can be had.
-        ModelFormatError: One of the files holds another network.
-        InvalidArgumentError: The two networks do not go together.
-    """
-    student = DWPose(settings.architecture)
-    distill = settings.distill
-    if load_initial and (distill is None or distill.stage == 1):
-        load_initial_weights(student, settings)
-    if distill is None:
-        return PlainStage(student, settings.loss)
-    stage = FirstStage if distill.stage == 1 else SecondStage
-    return stage(
-        student=student,
-        teacher=load_teacher(settings) if load_initial else DWPose(teacher_architecture(settings)),
-        settings=distill,
-        loss=settings.loss,
-        epochs=settings.epochs,
-    )
 
 
 def _bins(architecture: DWPoseArchitecture) -> tuple[int, int, int]:

@@ -190,11 +190,14 @@ def _exported(
     with needs_extra("validating needs the exporter", "train"):
         from ....export.deploy import to_deploy_pose
         from ....export.from_checkpoint import pose_network, to_official
+        from ....export.int8 import has_trained_grids, quantize_trained
         from ....export.running import GraphRunner
     plain: Any = model.cpu()
     graph = to_official(pose_network(plain.to(memory_format=torch.contiguous_format)))
     if not flip:
         graph = to_deploy_pose(graph)
+    if has_trained_grids(graph):
+        graph = quantize_trained(graph)
     threads = usable_workers(os.cpu_count() or 1, local_world_size=world.local_size)
     with GraphRunner(graph, threads=threads) as runner:
         together = 2 * batch_size if flip else batch_size  # with their mirror images

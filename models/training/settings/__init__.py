@@ -1,7 +1,7 @@
 """Everything a training run of pose networks can be told; nothing here loads torch."""
 
 from .data import AugmentSettings, CodecSettings, DataSettings, DataSource
-from .pose import DistillSettings, LossSettings, Settings
+from .pose import DistillSettings, LossSettings, QuantizeSettings, Settings
 from .run import EmaSettings, OptimizerSettings, ScheduleSettings
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "EmaSettings",
     "LossSettings",
     "OptimizerSettings",
+    "QuantizeSettings",
     "ScheduleSettings",
     "Settings",
 ]

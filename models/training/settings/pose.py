@@ -105,6 +105,32 @@ class DistillSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeSettings:
+    """Training a network for its int8 file: it learns from itself in float, see `pose.int8_stage`.
+
+    The network is the one in `initial`, whole. Labels play no part.
+
+    Attributes:
+        measured_steps: Steps at the beginning that measure the ranges of the integers, with the
+            network in float; they are fixed from then on.
+        feature_alpha: Factor on the loss between the backbones' features, see `DistillSettings`;
+            0 leaves it out.
+        logit_weight: Factor on the loss between the outputs.
+    """
+
+    measured_steps: int = 16
+    feature_alpha: float = 7e-5
+    logit_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        steps = self.measured_steps
+        require(steps >= 1, f"measured_steps must be at least 1, not {steps}")
+        alpha, weight = self.feature_alpha, self.logit_weight
+        require(alpha >= 0, f"feature_alpha cannot be negative, not {alpha}")
+        require(weight > 0, f"logit_weight must be positive, not {weight}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(RunSettings):
     """A whole training run of a pose network; with the attributes of `RunSettings`.
 
@@ -119,6 +145,7 @@ class Settings(RunSettings):
         codec: How points become targets.
         loss: The loss against the labels.
         distill: The teacher; none trains on labels alone.
+        quantize: Training for 8-bit integers, from the network in `initial`; none trains in float.
     """
 
     input_height: int = 256
@@ -133,6 +160,7 @@ class Settings(RunSettings):
     codec: CodecSettings = field(default_factory=CodecSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     distill: DistillSettings | None = None
+    quantize: QuantizeSettings | None = None
 
     def __post_init__(self) -> None:
         RunSettings.__post_init__(self)  # super() does not find its class where there are slots
@@ -145,6 +173,27 @@ class Settings(RunSettings):
                 teacher == self.size,
                 f"in stage 2 teacher and student are of one size, not {teacher} and {self.size}",
             )
+        if self.quantize is not None:
+            self._require_quantizable()
+
+    def _require_quantizable(self) -> None:
+        require(
+            self.distill is None,
+            "quantize trains a network that is finished: distill it first, and set distill=null",
+        )
+        require(
+            self.initial is not None and self.initial_part == "all",
+            "quantize needs the finished network: set initial to its file and initial_part=all",
+        )
+        require(
+            self.precision == "fp32",
+            f"quantize needs precision=fp32, not {self.precision}: coarser numbers would be "
+            "rounded to other integers than in the exported file",
+        )
+        require(
+            self.loss.map_weight == 0,
+            "quantize learns no labels: set loss.map_weight=0",
+        )
 
     @property
     def architecture(self) -> DWPoseArchitecture:

@@ -98,7 +98,8 @@ def test_other_commands_are_understood(command, user_folder, capsys):
         assert main(arguments) == 0
     elif program == "dwpose-train":
         assert main(arguments) == 4
-        named = arguments[1 if arguments[0] == "transfer" else arguments.index("--teacher") + 1]
+        first = arguments[0] in ("transfer", "int8")
+        named = arguments[1 if first else arguments.index("--teacher") + 1]
         assert named in capsys.readouterr().err
     else:
         done = run(program, arguments)

@@ -57,7 +57,7 @@ def test_two_processes_learn_what_one_learns(tmp_path):
 
 
 def first_networks(settings):
-    from dwpose_infer.models.training.pose.stages import build_stage
+    from dwpose_infer.models.training.pose.building import build_stage
 
     torch.manual_seed(21)  # the seed of the settings
     return build_stage(from_plain(settings))

@@ -10,12 +10,12 @@ from dwpose_infer.errors import InvalidArgumentError, ModelFormatError, ModelNot
 from dwpose_infer.keypoints import FEET
 from dwpose_infer.models.checkpoints import build_model, load_model, read_state_dict
 from dwpose_infer.models.dwpose import DWPose, DWPoseArchitecture
+from dwpose_infer.models.training.pose.building import build_stage
 from dwpose_infer.models.training.pose.losses import FeatureLoss, LogitLoss, label_loss
 from dwpose_infer.models.training.pose.stages import (
     FirstStage,
     PlainStage,
     SecondStage,
-    build_stage,
     plain_state,
 )
 from dwpose_infer.models.training.settings import DistillSettings, LossSettings
