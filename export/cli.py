@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cli.exit_status import exit_status
-from ..errors import InvalidArgumentError, MissingDependencyError
+from ..errors import InputError, InvalidArgumentError, MissingDependencyError
 from .command_options import CommandOptions, command_parser
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..backends.tensorrt.engine_record import EngineOptions
     from .engine_exporter import EngineResult
     from .exporter import ExportOptions, ExportResult
+    from .labelled import Measure
     from .metadata import Precision
     from .serving_device import ServingDevice
 
@@ -32,6 +33,8 @@ GOES_WITH: Mapping[str, tuple[str, ...]] = {
     "instances": ("triton",),
     "instance_kind": ("triton",),
     "queue_delay_us": ("triton",),
+    "labels": ("onnx",),
+    "against": ("onnx",),
 }
 """Options that mean something to some of the values of --to alone."""
 
@@ -75,10 +78,25 @@ def _export(options: CommandOptions) -> tuple[list[str], Path]:
         options.out,
         _options(options, precision=options.precision or "fp32"),
         report=options.report,
+        measure=_measure(options),
         progress=_show(options),
         download_bar=_shows_bars(options),
     )
     return _summary(result), result.path
+
+
+def _measure(options: CommandOptions) -> Measure | None:
+    """What measures a network on the labels that were given."""
+    if options.labels is None:
+        if options.against is not None:
+            raise InvalidArgumentError("--against goes with --labels only")
+        return None
+    annotations, images = options.labels
+    if not images.is_dir():
+        raise InputError(f"{images}: there is no such folder")
+    from ..evaluation.accuracy import accuracy_of
+
+    return lambda path: accuracy_of(path, annotations, images)
 
 
 def _export_triton(options: CommandOptions) -> tuple[list[str], Path]:
@@ -195,6 +213,7 @@ def _options(options: CommandOptions, *, precision: Precision) -> ExportOptions:
         top_k=options.top_k,
         fixed_size=options.fixed_size,
         calibration=options.calibration,
+        against=options.against,
         verify=options.verify,
         allow_undecided=options.allow_undecided,
         serving=_serving(options),

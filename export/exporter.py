@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ from .deploy import DEFAULT_TOP_K, DEPLOY_INPUTS, to_deploy_detector, to_deploy_
 from .free_sides import free_sides
 from .from_checkpoint import DEFAULT_OPSET
 from .graph import count_operators
+from .labelled import Measure, compare_on_labels
 from .metadata import FORMS, PRECISIONS, Form, ModelFacts, Precision, write_facts
 from .parity import check_parity
-from .parity_report import ParityReport, require_parity
+from .parity_report import ParityReport, judged_on_labels, require_parity
 from .pictures import folder_samples, official_input, shipped_samples
 from .serving_device import ServingDevice, check_where_it_serves
 from .sources import Source, load_source
@@ -49,7 +51,10 @@ class ExportOptions:
         fixed_size: Let a detector in deploy form take its own input size alone. Off, it takes
             any height and width in multiples of 32; in half precision, which is for GPUs, where
             every new shape costs time, and in engines the size is always fixed.
-        calibration: Folder of pictures of people for int8.
+        calibration: Folder of pictures of people for int8; a network that was trained for int8
+            needs none.
+        against: With labels, the network that the result is compared with, as a source; None
+            takes the source itself. A network that was trained for int8 needs one.
         verify: Folder of pictures for the parity gate besides those of the package.
         allow_undecided: Accept the raw outputs as evidence where the network is not sure of
             enough points.
@@ -65,6 +70,7 @@ class ExportOptions:
     top_k: int = DEFAULT_TOP_K
     fixed_size: bool = False
     calibration: Path | None = None
+    against: str | None = None
     verify: Path | None = None
     allow_undecided: bool = False
     serving: ServingDevice = field(default_factory=ServingDevice)
@@ -77,10 +83,9 @@ class ExportOptions:
             raise InvalidArgumentError(
                 f"unknown precision {self.precision!r}; the precisions are {', '.join(PRECISIONS)}"
             )
-        if (self.precision == "int8") != (self.calibration is not None):
+        if self.calibration is not None and self.precision != "int8":
             raise InvalidArgumentError(
-                "int8 needs pictures of people for its calibration, and nothing else does: give "
-                "--precision int8 and --calibration FOLDER together"
+                "--calibration goes with --precision int8: nothing else is calibrated"
             )
 
 
@@ -122,6 +127,7 @@ def export_model(
     options: ExportOptions | None = None,
     *,
     report: str | os.PathLike[str] | None = None,
+    measure: Measure | None = None,
     progress: Callable[[str], None] | None = None,
     download_bar: bool = False,
 ) -> ExportResult:
@@ -132,6 +138,9 @@ def export_model(
         out: File to write; it appears whole or not at all.
         options: Form, precision and the rest.
         report: Also write the measurements there, as JSON; also when the gate is not passed.
+        measure: Measures a pose network on labels, such as
+            `dwpose_infer.evaluation.accuracy.accuracy_of`; then these figures judge in place of
+            the largest distances, see `labelled`.
         progress: Called with a line before each step.
         download_bar: Show a progress bar on standard error while downloading.
 
@@ -153,6 +162,7 @@ def export_model(
     say(f"reading {os.fspath(source)}")
     loaded = read_source(source, options, download_bar=download_bar)
     require_not_source(Path(out), loaded)
+    compared = None if measure is None else _compared_with(loaded, options, download_bar)
     samples = gate_samples(loaded, options)
     say(f"converting {loaded.name} ({loaded.kind}): {options.form} form, {options.precision}")
     model = convert(loaded, options, samples, progress=say)
@@ -167,6 +177,13 @@ def export_model(
         precision=options.precision,
         allow_undecided=options.allow_undecided,
     )
+    if measure is not None and compared is not None:
+        say(f"measuring {compared.name} and the result on the labels")
+        with tempfile.TemporaryDirectory(prefix="dwpose-export-") as folder:
+            labelled = compare_on_labels(
+                compared.model, model, measure, name=compared.name, folder=Path(folder)
+            )
+        parity = judged_on_labels(parity, labelled)
     data: bytes = model.SerializeToString()
     served = None
     if not parity.violations:
@@ -194,7 +211,7 @@ def read_source(
     source: str | os.PathLike[str], options: ExportOptions, *, download_bar: bool
 ) -> Source:
     """Reads a source as the options say, see `sources.load_source`."""
-    return load_source(
+    loaded = load_source(
         source,
         opset=options.opset,
         detector_size_wh=options.detector_size_wh,
@@ -202,6 +219,42 @@ def read_source(
         offline=options.offline,
         progress=download_bar,
     )
+    _require_precision(loaded, options)
+    return loaded
+
+
+def _require_precision(source: Source, options: ExportOptions) -> None:
+    if source.trained_for_int8:
+        if options.precision != "int8":
+            raise InvalidArgumentError(
+                f"{source.path} was trained for 8-bit integers: give --precision int8, or export "
+                "the network that it was trained from"
+            )
+        if options.calibration is not None:
+            raise InvalidArgumentError(
+                f"{source.path} was trained for 8-bit integers and knows its ranges: leave "
+                "--calibration away"
+            )
+    elif options.precision == "int8" and options.calibration is None:
+        raise InvalidArgumentError(
+            "int8 needs pictures of people to be calibrated on: give --calibration FOLDER, or a "
+            "checkpoint that dwpose-train int8 wrote"
+        )
+
+
+def _compared_with(source: Source, options: ExportOptions, download_bar: bool) -> Source:
+    """The network whose accuracy the result has to keep."""
+    if source.kind != "pose":
+        raise InvalidArgumentError("labels judge pose networks alone, and this is a detector")
+    if options.against is not None:
+        plain = replace(options, precision="fp32", calibration=None)
+        return read_source(options.against, plain, download_bar=download_bar)
+    if source.trained_for_int8:
+        raise InvalidArgumentError(
+            f"{source.path} was trained for 8-bit integers: name the network that it was trained "
+            "from with --against, its accuracy is what has to be kept"
+        )
+    return source
 
 
 def facts_of(source: Source, options: ExportOptions) -> ModelFacts:
@@ -276,8 +329,10 @@ def convert(
         samples = gate_samples(source, options) if samples is None else samples
         return _in_half(source, model, samples, options, progress or (lambda _line: None))
     if options.precision == "int8":
-        from .int8 import quantize_int8
+        from .int8 import quantize_int8, quantize_trained
 
+        if source.trained_for_int8:
+            return quantize_trained(model)
         return quantize_int8(model, _calibration(source, options))
     return model
 

@@ -32,7 +32,7 @@ from .deploy import DEPLOY_INPUTS
 from .graph import network_inputs
 from .limits import DEVICE_LIMITS, LIMITS, MIN_SHARE, Limits
 from .metadata import Form, Precision
-from .parity_report import ParityReport
+from .parity_report import BODY_P99_PX, P99_PX, SCORE_P99, WORST_PX, ParityReport
 from .pictures import official_input
 from .running import GraphRunner
 from .sources import Source
@@ -334,10 +334,10 @@ def _violations(
         together, body = points.parts["all"], points.parts["body"]
         checks += [
             ("median distance in px", together.median_px, limits.median_px),
-            ("p99 distance in px", together.p99_px, limits.p99_px),
-            ("p99 distance of body points in px", body.p99_px, limits.body_p99_px),
-            ("worst distance in px", together.worst_px, limits.worst_px),
-            ("p99 score difference", points.score_p99, limits.score),
+            (P99_PX, together.p99_px, limits.p99_px),
+            (BODY_P99_PX, body.p99_px, limits.body_p99_px),
+            (WORST_PX, together.worst_px, limits.worst_px),
+            (SCORE_P99, points.score_p99, limits.score),
         ]
     if boxes is not None:
         checks += [

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
 
 from ..errors import ParityError
 from .comparison import BoxDifference, Distances, PointDifference, RawDifference
+from .labelled import LabelledComparison
 from .limits import Limits
 from .metadata import Form, Precision
+
+P99_PX: Final = "p99 distance in px"
+BODY_P99_PX: Final = "p99 distance of body points in px"
+WORST_PX: Final = "worst distance in px"
+SCORE_P99: Final = "p99 score difference"
+OUTVOTED: Final = (P99_PX, BODY_P99_PX, WORST_PX, SCORE_P99)
+"""Measurements that labels outvote, see `judged_on_labels`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,7 @@ class ParityReport:
         violations: What is over the limits; empty when the gate is passed.
         limits: The limits applied.
         device: Where the result ran, in words; the source ran on the CPU.
+        labelled: What became of the accuracy on labels, where there are some.
     """
 
     form: Form
@@ -42,6 +51,7 @@ class ParityReport:
     violations: tuple[str, ...]
     limits: Limits
     device: str = "cpu"
+    labelled: LabelledComparison | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain data; an infinite difference becomes the text "inf"."""
@@ -74,9 +84,24 @@ class ParityReport:
             "the source's spread"
             for name, difference in self.raw.items()
         ]
+        if self.labelled is not None:
+            lines += self.labelled.summary()
         if self.undecided:
             lines.append(f"not decidable: {self.undecided}")
         return lines
+
+
+def judged_on_labels(report: ParityReport, labelled: LabelledComparison) -> ParityReport:
+    """Returns a report with the verdict of labels.
+
+    In a lower precision they judge in place of the distances of all but the median point, and of
+    the scores: a point that jumps where the network is undecided is neither better nor worse.
+    In fp32 nothing may jump, labels or not.
+    """
+    kept = report.violations
+    if report.precision != "fp32":
+        kept = tuple(line for line in kept if not line.startswith(OUTVOTED))
+    return replace(report, labelled=labelled, violations=(*kept, *labelled.violations()))
 
 
 def require_parity(report: ParityReport) -> None:

@@ -122,6 +122,10 @@ def test_the_ground_stands_on_nothing(room):
             assert not strange, f"{name} imports {strange}"
 
 
+COMMANDS = ("dwpose_infer.export.cli",)
+"""Command lines that stand on top of all rooms although their file is in one."""
+
+
 @pytest.mark.parametrize(
     ("room", "never"),
     [
@@ -136,6 +140,8 @@ def test_the_ground_stands_on_nothing(room):
 def test_rooms_do_not_reach_upwards(room, never):
     refused = tuple(f"dwpose_infer.{each}" for each in never)
     for name, targets in graph().items():
+        if name in COMMANDS:
+            continue
         if name == room or name.startswith(f"{room}."):
             inside = tuple(f"{each}." for each in refused)
             strange = [each for each in targets if each in refused or each.startswith(inside)]

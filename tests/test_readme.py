@@ -133,7 +133,9 @@ def expected_status(command: str) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("commands", OWN_COMMANDS, ids=lambda block: block[0])
-def test_commands_run_one_after_the_other(commands, user_folder):
+def test_commands_run_one_after_the_other(commands, user_folder, request):
+    if any("--labels gt.json" in command for command in commands):
+        request.getfixturevalue("labelled_photo")
     for command in commands:
         program, *arguments = shlex.split(command)
         command_line = [Path(sys.executable).with_name(program), *arguments]

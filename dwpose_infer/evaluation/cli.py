@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status, see `dwpose-eval --help`.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = command_parser().parse_args(argv)
     return exit_status(
         lambda: _evaluate(vars(arguments)),
         program="dwpose-eval",
@@ -69,7 +69,8 @@ def _evaluate(given: Mapping[str, Any]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="dwpose-eval",
         description="Evaluate whole-body poses, or a person detector, against labels.",
