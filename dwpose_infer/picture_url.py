@@ -122,14 +122,19 @@ DEFAULT_ACCESS = UrlAccess()
 
 
 def fetch_picture(
-    url: str, *, urls: UrlAccess = DEFAULT_ACCESS, deadline_s: float = DEADLINE_S
+    url: str,
+    *,
+    urls: UrlAccess = DEFAULT_ACCESS,
+    deadline_s: float = DEADLINE_S,
+    max_bytes: int = MAX_URL_BYTES,
 ) -> bytes:
-    """Fetches what a URL delivers, `MAX_URL_BYTES` at most.
+    """Fetches what a URL delivers.
 
     Args:
         url: An http or https URL.
         urls: Where it, and its redirects, may lead.
         deadline_s: Seconds after which it is given up, 20 more where nothing arrives at all.
+        max_bytes: More than this is refused.
 
     Raises:
         InputError: There is nothing, too much, too slowly, or behind a redirect that is not
@@ -148,7 +153,7 @@ def fetch_picture(
         with requests.Session() as session:
             ends_s = time.monotonic() + deadline_s
             with open_url(session, url, name, urls=urls) as response:
-                return _body(response, name, ends_s)
+                return _body(response, name, ends_s, max_bytes)
     except requests.HTTPError as error:
         response = error.response
         raise InputError(
@@ -201,14 +206,14 @@ def open_url(
     raise InputError(f"{name} cannot be read: more than {MAX_REDIRECTS} redirects")
 
 
-def _body(response: requests.Response, name: str, deadline_s: float) -> bytes:
+def _body(response: requests.Response, name: str, deadline_s: float, max_bytes: int) -> bytes:
     data = bytearray()
     # read1 gives what is there: a server that sends a byte a second would fill no larger block
     # before the deadline.
     while block := response.raw.read1(2**16, decode_content=True):
         data += block
-        if len(data) > MAX_URL_BYTES:
-            raise InputError(f"{name} is larger than {MAX_URL_BYTES // 2**20} MiB")
+        if len(data) > max_bytes:
+            raise InputError(f"{name} is larger than {max_bytes / 2**20:g} MiB")
         if time.monotonic() > deadline_s:
             raise InputError(
                 f"{name} comes too slowly: {len(data):,} bytes so far, and the time is up"

@@ -84,10 +84,9 @@ def test_what_does_not_work_says_why_and_hides_passwords(server):
         fetch_picture("http://[bad/x.jpg")
 
 
-def test_too_much(server, monkeypatch):
-    monkeypatch.setattr(picture_url, "MAX_URL_BYTES", 0)
+def test_too_much(server):
     with pytest.raises(InputError, match="larger than 0 MiB"):
-        fetch_picture(f"{server}/picture.png")
+        fetch_picture(f"{server}/picture.png", max_bytes=0)
 
 
 def test_a_server_that_drips_is_given_up(server):

@@ -17,10 +17,10 @@ from ...predictor import Predictor
 from ...results import PoseResult
 
 MAX_PICTURES = 8
-"""Of a batch, as dwpose-serve has it."""
+"""Of a batch, as dwpose-serve has it where pictures share batches."""
 
 DELAY_S = 0.003
-"""How long the first picture of a batch waits for others, as dwpose-serve has it."""
+"""How long the first picture of a batch waits for others, as there."""
 
 
 class PoseApi(litserve.LitAPI):  # type: ignore[misc]

@@ -1,10 +1,7 @@
-"""From a request's body to pictures, and from results to the body of an answer."""
+"""From results to the body of an answer."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..drawing import draw
-from ..errors import DwposeError, InputError, InvalidArgumentError
+from ..errors import DwposeError, InvalidArgumentError
 from ..formats.codecs import encode
 from ..formats.format import Format
 from ..images import ReadPicture
@@ -33,24 +30,11 @@ DRAWINGS = {"overlay": ("image/jpeg", ".jpg"), "openpose": ("image/png", ".png")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Upload:
-    """A picture as it came.
-
-    Attributes:
-        name: What the client calls it, or its number.
-        data: Its file's bytes.
-    """
-
-    name: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """What became of a picture.
 
     Attributes:
-        name: As in `Upload`.
+        name: As in `uploads.Upload`.
         result: What was found, or None.
         picture: The picture, where it was read.
         error: What was wrong with it, or None.
@@ -62,36 +46,6 @@ class Outcome:
     picture: ReadPicture | None = None
     error: str | None = None
     status: int = 200
-
-
-def uploads_of_json(body: bytes) -> list[Upload]:
-    """Reads `{"images": [{"name": "a.jpg", "data": "<base64>"}, ...]}`; a text is data alone.
-
-    Raises:
-        InputError: The body is not laid out so.
-    """
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the body is not JSON: {error}") from error
-    images = document.get("images") if isinstance(document, dict) else None
-    if not isinstance(images, list):
-        raise InputError('the body has to be {"images": [{"name": ..., "data": base64}, ...]}')
-    return [_upload(entry, index) for index, entry in enumerate(images)]
-
-
-def _upload(entry: Any, index: int) -> Upload:
-    if isinstance(entry, str):
-        entry = {"data": entry}
-    data = entry.get("data") if isinstance(entry, dict) else None
-    if not isinstance(data, str):
-        raise InputError(f"image {index} has no text in data")
-    try:
-        decoded = base64.b64decode(data.partition("base64,")[2] or data, validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise InputError(f"image {index}: data is not base64: {error}") from error
-    name = entry.get("name")
-    return Upload(name if isinstance(name, str) and name else f"image-{index}", decoded)
 
 
 def encode_drawing(

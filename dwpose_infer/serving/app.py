@@ -3,102 +3,92 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Final
 
 import anyio
-from fastapi import FastAPI, Query, Request, Response
+import anyio.to_thread
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from .._version import __version__
 from ..errors import InputError, InvalidArgumentError
 from ..files.json_text import dump
 from ..formats.codecs import FORMATS
-from ..images import read_picture
+from ..images import ReadPicture, read_picture
 from ..picture_groups import GROUP_PICTURES
+from ..picture_url import fetch_picture, is_url, short
 from ..pipeline import Pipeline
-from .answers import (
-    Outcome,
-    Upload,
-    document_of_many,
-    encode_drawing,
-    encode_file,
-    uploads_of_json,
-)
-from .batching import BusyError, SharedPipeline
+from ..tiles import tile_windows
+from .answers import Outcome, document_of_many, encode_drawing, encode_file
+from .batching import BusyError, PerCore, Search, SharedPipeline
+from .guard import Guard, error_response
 from .metrics import ServiceMetrics
 from .query import PredictQuery
-from .settings import ServiceSettings
+from .settings import ServiceLimits, ServiceSettings
+from .uploads import REQUEST_BODY, Upload, read_uploads
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = "1"
-OPEN_PATHS = ("/healthz", "/readyz")
-ISOLATED = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-}
-"""Headers with which browsers give the page threads."""
 
-_FILE = {"type": "string", "format": "binary"}
-_IMAGE = {
-    "type": "object",
-    "required": ["data"],
-    "properties": {
-        "name": {"type": "string"},
-        "data": {"type": "string", "contentEncoding": "base64"},
-    },
-}
-REQUEST_BODY = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {"schema": {"type": "object", "properties": {"file": _FILE}}},
-        "image/*": {"schema": _FILE},
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["images"],
-                "properties": {"images": {"type": "array", "items": _IMAGE}},
-            }
-        },
-    },
-}
-"""What /docs and tools are told of the body, which is read here and not by FastAPI."""
+FETCHED_AT_ONCE: Final = 8
+"""Pictures behind URLs that are fetched at a time; servers that are slow keep nobody else."""
+
+FEW_PERSONS: Final = 16
+"""JSON of so many is written in less time than handing it to a thread takes (0.1 ms a person)."""
+
+CLIENT_LEFT: Final = 499
+"""The status in the metrics, by nginx's convention, of who did not wait for the answer."""
 
 
-def create_app(pipeline: Pipeline, settings: ServiceSettings | None = None) -> FastAPI:
+def create_app(
+    pipeline: Pipeline,
+    settings: ServiceSettings | None = None,
+    *,
+    per_core: PerCore | None = None,
+) -> FastAPI:
     """Returns the application.
 
     Args:
         pipeline: The networks; they are warmed when the application starts and closed when it
             ends.
         settings: Limits, token and the rest.
+        per_core: The networks for pictures that have a core each; None where they share batches.
     """
+    from fastapi_offline import FastAPIOffline
+
     settings = settings or ServiceSettings()
-    service = _Service(pipeline, settings)
-    app = FastAPI(
+    service = _Service(pipeline, per_core, settings)
+    app = FastAPIOffline(
+        "/docs",
+        None,
         title="dwpose-serve",
         version=__version__,
         description="133 keypoints of every person on a picture.",
         lifespan=service.lifespan,
     )
-    app.middleware("http")(service.guard)
-    app.post("/v1/predict", openapi_extra={"requestBody": REQUEST_BODY})(service.predict)
+    # The guard asks for the token; this one tells /docs and tools that there is one.
+    token = [] if settings.token is None else [Depends(HTTPBearer(auto_error=False))]
+    app.post("/v1/predict", openapi_extra={"requestBody": REQUEST_BODY}, dependencies=token)(
+        service.predict
+    )
     app.get("/healthz")(service.healthz)
     app.get("/readyz")(service.readyz)
-    app.get("/metrics")(service.metrics_text)
+    app.get("/metrics", dependencies=token)(service.metrics_text)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _query_error)
+    app.add_middleware(Guard, settings=settings, metrics=service.metrics)
     if settings.web is not None:
         app.mount("/", StaticFiles(directory=settings.web, html=True), name="page")
     return app
@@ -107,16 +97,22 @@ def create_app(pipeline: Pipeline, settings: ServiceSettings | None = None) -> F
 class _Service:
     """The state behind the paths of one application."""
 
-    def __init__(self, pipeline: Pipeline, settings: ServiceSettings) -> None:
-        self._pipeline, self._settings = pipeline, settings
+    def __init__(
+        self, pipeline: Pipeline, per_core: PerCore | None, settings: ServiceSettings
+    ) -> None:
+        self._pipeline, self._per_core, self._settings = pipeline, per_core, settings
         self._shared: SharedPipeline | None = None
-        self._metrics = ServiceMetrics(lambda: self._shared.waiting if self._shared else 0)
+        self.metrics = ServiceMetrics(lambda: self._shared.waiting if self._shared else 0)
 
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(_warm, self._pipeline)
+        if self._per_core is not None:
+            await run_in_threadpool(_warm, self._per_core.pipeline)
+        self._fetching = anyio.CapacityLimiter(FETCHED_AT_ONCE)
         self._shared = SharedPipeline(
             self._pipeline,
+            self._per_core,
             max_waiting=self._settings.limits.max_waiting,
             delay_ms=self._settings.delay_ms,
             observe=self._observe,
@@ -127,37 +123,10 @@ class _Service:
             shared, self._shared = self._shared, None
             await run_in_threadpool(shared.close)
 
-    def _observe(self, pictures: int, seconds: float) -> None:
-        self._metrics.batch.observe(pictures)
-        self._metrics.stage_seconds.labels("networks").observe(seconds)
-
-    async def guard(
-        self, request: Request, call: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        """Token, size as announced, metrics, and the headers of the page."""
-        begun_s = time.perf_counter()
-        response = self._refusal(request) or await call(request)
-        path = request.url.path if request.url.path.startswith(("/v1", "/metrics")) else "other"
-        if request.url.path not in OPEN_PATHS:
-            self._metrics.requests.labels(path, str(response.status_code)).inc()
-            self._metrics.seconds.labels(path).observe(time.perf_counter() - begun_s)
-        if self._settings.web is not None:
-            response.headers.update(ISOLATED)
-        return response
-
-    def _refusal(self, request: Request) -> Response | None:
-        token = self._settings.token
-        if token is not None and request.url.path not in OPEN_PATHS:
-            given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), token.encode()):
-                return _error(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
-        length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._settings.limits.max_body_bytes:
-            return _error(413, self._too_large())
-        return None
-
-    def _too_large(self) -> str:
-        return f"the body exceeds {self._settings.limits.max_body_bytes:,} bytes"
+    def _observe(self, stage: str, pictures: int, seconds: float) -> None:
+        self.metrics.stage_seconds.labels(stage).observe(seconds)
+        if stage == "networks":
+            self.metrics.batch.observe(pictures)
 
     async def healthz(self) -> dict[str, str]:
         """The process answers."""
@@ -170,7 +139,7 @@ class _Service:
 
     async def metrics_text(self) -> Response:
         """Counters in Prometheus' text format."""
-        return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def predict(
         self,
@@ -187,71 +156,48 @@ class _Service:
             query.check()
         except InvalidArgumentError as error:
             raise HTTPException(422, str(error)) from error
-        uploads, single = await self._uploads(request)
+        uploads, single = await read_uploads(request, self._settings.limits)
         if query.draw is not None and not single:
-            return _error(400, "draw= answers one picture; send pictures one by one for it")
-        work = [self._outcome(each, query) for each in uploads]
-        outcomes = await asyncio.gather(*work)
+            return error_response(400, "draw= answers one picture; send pictures one by one for it")
+        outcomes = await self._outcomes(request, uploads, query)
+        if outcomes is None:
+            return Response(status_code=CLIENT_LEFT)
         for outcome in outcomes:
-            self._metrics.pictures.labels(str(outcome.status)).inc()
-            self._metrics.persons.inc(len(outcome.result) if outcome.result is not None else 0)
+            self.metrics.pictures.labels(str(outcome.status)).inc()
+            self.metrics.persons.inc(len(outcome.result) if outcome.result is not None else 0)
+        if _is_quick(outcomes, query):
+            return self._answer(outcomes, single, query)
         return await run_in_threadpool(self._answer, outcomes, single, query)
 
-    async def _uploads(self, request: Request) -> tuple[list[Upload], bool]:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    async def _outcomes(
+        self, request: Request, uploads: list[Upload], query: PredictQuery
+    ) -> list[Outcome] | None:
+        """Works on pictures; None, and no work on those that wait, where the client has left."""
+        work = asyncio.gather(*(self._outcome(each, query) for each in uploads))
+        left = asyncio.ensure_future(request.receive())  # the body was read: it can only end
         try:
-            body = await self._body(request)
-            if kind == "multipart/form-data":
-                uploads = await _files(request, body)
-                single = len(uploads) == 1
-            elif kind == "application/json":
-                uploads, single = await run_in_threadpool(uploads_of_json, body), False
-            else:
-                uploads, single = [Upload("picture", body)], True
-        except InputError as error:
-            raise HTTPException(400, str(error)) from error
-        limit = self._settings.limits.max_pictures
-        if not uploads or len(uploads) > limit:
-            raise HTTPException(400, f"{len(uploads)} pictures; 1 to {limit} are taken")
-        return uploads, single
-
-    async def _body(self, request: Request) -> bytes:
-        """The whole body, as far as it is within the limit, whatever was announced."""
-        body = bytearray()
-        limits = self._settings.limits
-        try:
-            with anyio.fail_after(limits.timeout_s):
-                async for block in request.stream():
-                    body += block
-                    if len(body) > limits.max_body_bytes:
-                        raise HTTPException(413, self._too_large())
-        except TimeoutError as error:
-            text = f"the body did not come within {limits.timeout_s:g} s"
-            raise HTTPException(408, text) from error
-        return bytes(body)
+            await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
+            return await work if work.done() else None
+        finally:
+            for each in (work, left):
+                each.cancel()
+            with suppress(asyncio.CancelledError):
+                await work
 
     async def _outcome(self, upload: Upload, query: PredictQuery) -> Outcome:
         outcome = Outcome(upload.name)
+        limits = self._settings.limits
         try:
-            begun_s = time.perf_counter()
-            limits = self._settings.limits
-            shared = self._shared
-            if shared is None:
+            if self._shared is None:
                 return replace(outcome, error="the service is stopping", status=503)
-            with shared.expecting():
-                picture = await run_in_threadpool(
-                    read_picture, upload.data, max_pixels=limits.max_pixels
-                )
-            # After `expecting`, or the networks would wait for this very picture.
-            future = shared.submit(picture.image_bgr, whole_image=query.whole_image)
-            self._metrics.stage_seconds.labels("read").observe(time.perf_counter() - begun_s)
-            result = await asyncio.wait_for(asyncio.wrap_future(future), limits.timeout_s)
+            with anyio.fail_after(limits.timeout_s):
+                picture, result = await self._found(self._shared, upload, query)
         except InputError as error:
             text = str(error).replace("the bytes given", upload.name)
             return replace(outcome, error=text, status=422)
         except BusyError as error:
             return replace(outcome, error=str(error), status=429)
-        except (TimeoutError, asyncio.TimeoutError):  # two until Python 3.11
+        except TimeoutError:
             return replace(outcome, error=f"no result within {limits.timeout_s:g} s", status=504)
         except Exception:  # its text may name files of this machine, so it is for the log alone
             logger.exception("%r: the networks failed", upload.name)
@@ -262,6 +208,35 @@ class _Service:
         except InvalidArgumentError as error:  # a part that this network does not have
             return replace(outcome, error=str(error), status=422)
         return replace(outcome, result=result, picture=picture)
+
+    async def _found(self, shared: SharedPipeline, upload: Upload, query: PredictQuery) -> Any:
+        data = upload.data
+        if data is None:
+            data = await self._fetched(upload.url or "")
+        detector = self._pipeline.detector
+        own_side = detector.options.tile_side if detector is not None else None
+        read = partial(
+            _read, data, tile_side=query.tile_side or own_side, limits=self._settings.limits
+        )
+        search = Search(whole_image=query.whole_image, tile_side=query.tile_side)
+        return await asyncio.wrap_future(shared.submit(read, search))
+
+    async def _fetched(self, url: str) -> bytes:
+        urls, limits = self._settings.urls, self._settings.limits
+        if urls is None:
+            raise InputError(
+                "this service fetches no URLs (--url-hosts names hosts for it); send the bytes"
+            )
+        if not is_url(url):
+            raise InputError(f"{short(url)} is no http or https URL")
+        fetch = partial(
+            fetch_picture,
+            url,
+            urls=urls,
+            deadline_s=limits.timeout_s,
+            max_bytes=limits.max_body_bytes,
+        )
+        return await anyio.to_thread.run_sync(fetch, abandon_on_cancel=True, limiter=self._fetching)
 
     def _answer(self, outcomes: list[Outcome], single: bool, query: PredictQuery) -> Response:
         begun_s = time.perf_counter()
@@ -278,18 +253,18 @@ class _Service:
             failed = {each.name: each.error for each in outcomes if each.result is None}
             if failed and not good:
                 text = "; ".join(map(str, failed.values()))
-                return _error(_common_status(outcomes), text, _retry(outcomes))
+                return error_response(_common_status(outcomes), text, _retry(outcomes))
             body, media_type = encode_file(good, format, options)
             headers = {"X-Failed-Pictures": str(len(failed))} if failed else {}
             return Response(body, media_type=media_type, headers=headers)
         except InvalidArgumentError as error:
-            return _error(422, str(error))
+            return error_response(422, str(error))
         finally:
-            self._metrics.stage_seconds.labels("encode").observe(time.perf_counter() - begun_s)
+            self.metrics.stage_seconds.labels("encode").observe(time.perf_counter() - begun_s)
 
     def _answer_one(self, outcome: Outcome, query: PredictQuery) -> Response:
         if outcome.result is None or outcome.picture is None:
-            return _error(outcome.status, outcome.error or "", _retry([outcome]))
+            return error_response(outcome.status, outcome.error or "", _retry([outcome]))
         if query.draw is None:
             body, media_type = encode_file(
                 [outcome.result], FORMATS[query.format], query.format_options()
@@ -316,21 +291,24 @@ def _common_status(outcomes: list[Outcome]) -> int:
     return statuses.pop() if len(statuses) == 1 else 422
 
 
-async def _files(request: Request, body: bytes) -> list[Upload]:
-    """The files of a form whose body was read already."""
+def _is_quick(outcomes: list[Outcome], query: PredictQuery) -> bool:
+    persons = sum(len(each.result) for each in outcomes if each.result is not None)
+    is_json = query.draw is None and FORMATS[query.format].ending == ".json"
+    return is_json and persons <= FEW_PERSONS
 
-    async def again() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
 
-    try:
-        async with Request(request.scope, again).form() as form:
-            parts = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-            return [
-                Upload(part.filename or f"image-{index}", await part.read())
-                for index, part in enumerate(parts)
-            ]
-    except HTTPException as error:
-        raise InputError(f"the form cannot be read: {error.detail}") from error
+def _read(data: bytes, *, tile_side: int | None, limits: ServiceLimits) -> ReadPicture:
+    """Reads a picture and checks that it may be searched in such tiles."""
+    picture = read_picture(data, max_pixels=limits.max_pixels)
+    if tile_side is not None:
+        height, width = picture.image_bgr.shape[:2]
+        tiles = len(tile_windows((width, height), tile_side))
+        if tiles > limits.max_tiles:
+            raise InputError(
+                f"{width}x{height} pixels are {tiles:,} tiles of {tile_side}; up to "
+                f"{limits.max_tiles} are searched: ask for a larger tile_side"
+            )
+    return picture
 
 
 def _warm(pipeline: Pipeline) -> None:
@@ -340,16 +318,12 @@ def _warm(pipeline: Pipeline) -> None:
         pipeline.estimator.backend.warmup(pipeline.estimator.max_batch)
 
 
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": message}, status, headers=headers)
-
-
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _error(error.status_code, str(error.detail), dict(error.headers or {}))
+    return error_response(error.status_code, str(error.detail), dict(error.headers or {}))
 
 
 async def _query_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = [f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors()]
-    return _error(422, "; ".join(found) + "; GET /docs describes the fields of the query")
+    return error_response(422, "; ".join(found) + "; GET /docs describes the fields of the query")

@@ -8,18 +8,23 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cli.argument_values import finite_number, positive_number
 from ..cli.exit_status import exit_status
 from ..cli.model_options import add_model_options, runtime_of
-from ..cli.picture_options import add_person_options, check_person_options
+from ..cli.picture_options import add_person_options, add_url_options, check_person_options
 from ..cli.standard_options import add_standard_options
+from ..cores import usable_cores
 from ..errors import InvalidArgumentError, needs_extra
 
 if TYPE_CHECKING:
+    from ..picture_url import UrlAccess
     from ..pipeline import Pipeline
+    from ..runtime import Runtime
+    from .batching import PerCore
 
 TOKEN_VARIABLE = "DWPOSE_SERVE_TOKEN"
 
@@ -60,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     with needs_extra("the service needs more packages", "serve"):
+        import fastapi_offline  # noqa: F401  # of create_app: it is missed before networks load
         import uvicorn
 
         from .app import create_app
@@ -74,11 +80,13 @@ def _serve(arguments: argparse.Namespace) -> int:
             max_pixels=arguments.max_pixels,
             max_pictures=arguments.max_pictures,
             max_waiting=arguments.max_waiting,
+            max_tiles=arguments.max_tiles,
             timeout_s=arguments.timeout,
         ),
         token=os.environ.get(TOKEN_VARIABLE) or None,
-        delay_ms=arguments.delay_ms,
+        delay_ms=3.0 if arguments.delay_ms is None else arguments.delay_ms,
         web=arguments.web,
+        urls=_urls(arguments),
     )
     if arguments.host not in ("127.0.0.1", "::1", "localhost") and settings.token is None:
         print(
@@ -87,8 +95,9 @@ def _serve(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     with _listen(arguments.host, arguments.port) as place:
+        pipeline, per_core = _open_networks(arguments)
         config = uvicorn.Config(
-            create_app(_open_networks(arguments), settings),
+            create_app(pipeline, settings, per_core=per_core),
             log_level="warning" if arguments.quiet else "info",
             timeout_graceful_shutdown=round(arguments.timeout) + 1,
             server_header=False,
@@ -99,7 +108,37 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _open_networks(arguments: argparse.Namespace) -> Pipeline:
+def _urls(arguments: argparse.Namespace) -> UrlAccess | None:
+    from ..picture_url import UrlAccess
+
+    if arguments.url_hosts is not None:
+        return UrlAccess.of(arguments.url_hosts, allow_private=arguments.allow_private_urls)
+    if arguments.allow_private_urls:
+        raise InvalidArgumentError(
+            "--allow-private-urls is for pictures behind URLs; name their hosts with --url-hosts"
+        )
+    return None
+
+
+def _open_networks(arguments: argparse.Namespace) -> tuple[Pipeline, PerCore | None]:
+    """Returns the networks, and on a CPU those of the workers, see `batching`."""
+    from .batching import PerCore
+
+    runtime = runtime_of(vars(arguments), progress=sys.stderr.isatty())
+    pipeline = _open(arguments, runtime)
+    if pipeline.overlap or runtime.backend != "ort":
+        return pipeline, None
+    if arguments.delay_ms is not None:
+        raise InvalidArgumentError(
+            "--delay-ms is for pictures that share batches, on GPUs and with --backend openvino; "
+            "ONNX Runtime on a CPU takes them one by one on each core"
+        )
+    workers = runtime.threads or usable_cores()
+    single = pipeline if workers == 1 else _open(arguments, replace(runtime, threads=1))
+    return pipeline, PerCore(pipeline=single, workers=workers)
+
+
+def _open(arguments: argparse.Namespace, runtime: Runtime) -> Pipeline:
     from ..pipeline import detector_options, open_pipeline
     from ..zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 
@@ -107,7 +146,7 @@ def _open_networks(arguments: argparse.Namespace) -> Pipeline:
     return open_pipeline(
         arguments.pose or DEFAULT_POSE,
         detector,
-        runtime_of(vars(arguments), progress=sys.stderr.isatty()),
+        runtime,
         detector_options(
             detector,
             score_threshold=arguments.score_threshold,
@@ -142,7 +181,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dwpose-serve",
-        description="Serve whole-body poses over HTTP; requests of many clients share batches.",
+        description="Serve whole-body poses over HTTP, to many clients at once.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -155,12 +194,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     add_model_options(parser.add_argument_group("models and where they run"))
     add_person_options(parser.add_argument_group("persons"))
+    add_url_options(
+        parser.add_argument_group('URLs, as in {"images": [{"url": ...}]}'),
+        hosts="URLs are refused",
+        private="hosts that are named may be private",
+    )
     limits = parser.add_argument_group("limits")
     for name, default, text in (
         ("--max-body-mib", 64, "size of a request"),
         ("--max-pixels", 50_000_000, "pixels of a picture, before it is decoded"),
         ("--max-pictures", 32, "pictures of one request"),
         ("--max-waiting", 64, "pictures of all requests that may wait; more are answered 429"),
+        ("--max-tiles", 128, "tiles in which a picture may be searched, by tile_side"),
     ):
         limits.add_argument(
             name,
@@ -179,9 +224,9 @@ def _parser() -> argparse.ArgumentParser:
     limits.add_argument(
         "--delay-ms",
         type=finite_number,
-        default=3.0,
         metavar="MS",
-        help="longest time a picture waits for others to share its batch (default: 3)",
+        help="longest time a picture waits for others to share its batch, where they do: on GPUs "
+        "and with --backend openvino (default: 3)",
     )
     return parser
 

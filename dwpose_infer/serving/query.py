@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..detector import LEAST_TILE_SIDE
 from ..errors import InvalidArgumentError
 from ..images import ReadPicture
 from ..layouts import POINTS_OF_PART
@@ -43,6 +44,12 @@ class PredictQuery(BaseModel):
     )
     max_persons: int | None = Field(
         None, ge=1, description="keep so many of the persons found, those of the best box scores"
+    )
+    tile_side: int | None = Field(
+        None,
+        ge=LEAST_TILE_SIDE,
+        description="search larger pictures in overlapping tiles of so many pixels too, two to "
+        "four times as large as the persons",
     )
     keypoint_threshold: float | None = Field(
         None, ge=0, description="leave out points that score less"

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 pytest.importorskip("fastapi")
+pytest.importorskip("fastapi_offline")
 pytest.importorskip("uvicorn")
 
 from dwpose_infer.serving import cli
@@ -175,7 +176,7 @@ def test_an_open_address_without_a_token_is_said(monkeypatch, capsys):
     # A real Config sets up logging, which closes the handlers of the test runner itself.
     monkeypatch.setattr(uvicorn, "Config", lambda app, **options: None)
     monkeypatch.setattr(uvicorn, "Server", Idle)
-    monkeypatch.setattr(cli, "_open_networks", lambda arguments: None)
+    monkeypatch.setattr(cli, "_open_networks", lambda arguments: (None, None))
     monkeypatch.delenv("DWPOSE_SERVE_TOKEN", raising=False)
     assert main(["--host", "0.0.0.0", "--port", str(free_port())]) == 0
     assert "open to others, and no token is set" in capsys.readouterr().err
