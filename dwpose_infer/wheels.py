@@ -74,6 +74,18 @@ def opencv_wheels() -> dict[str, str]:
     return installed(OPENCV_WHEELS)
 
 
+def opencv_in_words() -> str:
+    """Returns the OpenCV wheels installed, and which version is loaded where they do not say."""
+    wheels = opencv_wheels()
+    if len(wheels) == 1:
+        return join_wheels(wheels)
+    try:
+        import cv2
+    except ImportError:
+        return join_wheels(wheels)
+    return join_wheels(wheels, f"loaded: {getattr(cv2, '__version__', 'of unknown version')}")
+
+
 def ort_remedy(provider: str) -> str:
     """Returns the sentence that tells how to get ONNX Runtime with a provider.
 
@@ -88,12 +100,11 @@ def ort_remedy(provider: str) -> str:
         install = f"pip uninstall -y {' '.join(wheels)} && {install}"
     if provider == "cpu":
         return f"Remedy: {install}"
-    libraries = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
     if provider == "tensorrt":
-        libraries += ' "tensorrt>=10,<11"'  # its provider wants libnvinfer.so.10
+        install += ' "tensorrt>=10,<11"'  # its provider wants libnvinfer.so.10
     return (
-        f"Remedy: {install}; the CUDA and cuDNN libraries come with: {libraries}; "
-        "the NVIDIA driver must be installed too (see nvidia-smi)"
+        f"Remedy: {install}, which brings the CUDA and cuDNN libraries; the NVIDIA driver must be "
+        "installed too (see nvidia-smi)"
     )
 
 

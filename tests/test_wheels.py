@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib import metadata
+
 import cv2
 import pytest
 
@@ -10,6 +12,18 @@ from dwpose_infer.wheels import join_wheels
 
 def test_installed_wheels_are_found():
     assert "opencv-python-headless" in wheels.opencv_wheels()
+
+
+def test_which_opencv_is_loaded_is_said_where_the_wheels_do_not_tell(monkeypatch):
+    version = metadata.version("opencv-python-headless")
+    assert wheels.opencv_in_words() == f"opencv-python-headless {version}"
+    monkeypatch.setattr(cv2, "__version__", "5.0.0")
+    over = {"opencv-python": "5.0.0.93", "opencv-python-headless": "4.14.0.94"}
+    monkeypatch.setattr(wheels, "opencv_wheels", lambda: over)
+    said = "opencv-python 5.0.0.93, opencv-python-headless 4.14.0.94, loaded: 5.0.0"
+    assert wheels.opencv_in_words() == said
+    monkeypatch.setattr(wheels, "opencv_wheels", dict)  # as Debian's python3-opencv
+    assert wheels.opencv_in_words() == "loaded: 5.0.0"
 
 
 def test_opencv_4_is_accepted():
@@ -51,7 +65,8 @@ def test_remedy_for_a_clean_machine(monkeypatch):
     monkeypatch.setattr(wheels, "onnxruntime_wheels", dict)
     assert wheels.ort_remedy("cpu") == 'Remedy: pip install "dwpose-infer[cpu]"'
     assert "nvidia-smi" in wheels.ort_remedy("cuda")
-    assert '"tensorrt>=10,<11"' in wheels.ort_remedy("tensorrt")
+    assert 'pip install "dwpose-infer[gpu]", which brings the CUDA' in wheels.ort_remedy("cuda")
+    assert '"dwpose-infer[gpu]" "tensorrt>=10,<11"' in wheels.ort_remedy("tensorrt")
 
 
 def test_wheels_in_words():

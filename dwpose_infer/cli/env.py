@@ -20,6 +20,7 @@ from ..wheels import (
     installed,
     join_wheels,
     onnxruntime_wheels,
+    opencv_in_words,
     opencv_remedy,
     opencv_wheels,
     ort_remedy,
@@ -75,7 +76,7 @@ def _versions() -> dict[str, str]:
         "system": f"{platform.platform()}, {usable_cores()} CPU cores usable",
         "numpy": installed(("numpy",)).get("numpy", "not installed"),
         "pillow": installed(("pillow",)).get("pillow", "not installed"),
-        "OpenCV": join_wheels(opencv_wheels()),
+        "OpenCV": opencv_in_words(),
         **{key: value for name in BACKENDS for key, value in backend_kind(name).versions().items()},
         "models": f"{cache_folder()}{' (offline)' if is_offline() else ''}",
     }

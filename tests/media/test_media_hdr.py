@@ -70,7 +70,8 @@ def test_colours_are_those_of_the_ordinary_picture(photo, transfer):
     mapped = hdr.ToneMapper(av, transfer)(hdr_frame(photo, transfer)).to_ndarray()
     below_the_knee = photo.max(axis=2) < 255 * hdr.KNEE ** (1 / hdr.SDR_GAMMA) - 5
     difference = np.abs(mapped.astype(int) - photo)[below_the_knee]
-    assert difference.mean() < 2  # half the colours' resolution costs most of it
+    # Half the colours' resolution costs most of it. 2.03 for PQ with PyAV 17.1, less with 18.1.
+    assert difference.mean() < 2.1
     # As decoders give it, it is grey.
     plain = hdr_frame(photo, transfer).to_ndarray(format="bgr24")
     assert plain.std() < {"PQ": 0.7, "HLG": 0.9}[transfer] * photo.std()
