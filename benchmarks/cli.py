@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..cli.exit_status import exit_status
-from ..cli.standard_options import add_standard_options
+from ..cli.standard_options import standard_parser
 from ..errors import InvalidArgumentError, MissingDependencyError
 from .catalogue import BENCHMARKS, find_benchmark
 
@@ -74,13 +74,12 @@ def build_parser(described: str | None = None) -> argparse.ArgumentParser:
         described: The only benchmark whose options are added, for they are loaded one by one; None
             adds those of all.
     """
-    parser = argparse.ArgumentParser(
-        prog="dwpose-bench",
-        description="Measure the networks and the package, so that anyone can repeat it.",
-        epilog=_EPILOG,
-        formatter_class=_RAW,
+    parser = standard_parser(
+        "dwpose-bench",
+        "Measure the networks and the package, so that anyone can repeat it.",
+        _EPILOG,
+        whole_parser=build_parser,
     )
-    add_standard_options(parser, whole_parser=build_parser)
     commands = parser.add_subparsers(
         title="commands", dest="command", required=True, metavar="COMMAND"
     )

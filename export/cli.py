@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..cli.exit_status import exit_status
+from ..cli.standard_options import run_command
 from ..errors import InputError, InvalidArgumentError, MissingDependencyError
 from .command_options import CommandOptions, command_parser
 
@@ -48,10 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status, see `dwpose-export --help`.
     """
-    options = CommandOptions(**vars(command_parser().parse_args(argv)))
-    return exit_status(
-        lambda: _carry_out(options),
-        program="dwpose-export",
+    return run_command(
+        command_parser(),
+        lambda given: _carry_out(CommandOptions(**vars(given))),
+        argv,
         interrupted="interrupted; nothing was written",
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..cli.argument_values import key_and_value
-from ..cli.standard_options import add_standard_options
+from ..cli.standard_options import standard_parser
 
 if TYPE_CHECKING:
     from .metadata import Form, Precision
@@ -107,16 +107,14 @@ exit status:
 
 def command_parser() -> argparse.ArgumentParser:
     """Returns the parser; its arguments are the fields of `CommandOptions`."""
-    parser = argparse.ArgumentParser(
-        prog="dwpose-export",
-        description="Convert networks to ONNX or TensorRT, verified against their source.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = standard_parser(
+        "dwpose-export",
+        "Convert networks to ONNX or TensorRT, verified against their source.",
+        _EPILOG,
     )
     parser.add_argument(
         "source", metavar="SOURCE", help="checkpoint, name of a model, or ONNX file, see below"
     )
-    add_standard_options(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PATH", help="file; a folder for Triton"
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..cli.argument_values import positive_number
-from ..cli.exit_status import exit_status, printable
+from ..cli.exit_status import printable
 from ..cli.model_options import add_model_options
 from ..cli.picture_options import (
     add_person_options,
@@ -18,7 +18,7 @@ from ..cli.picture_options import (
     add_url_options,
     predictor_options,
 )
-from ..cli.standard_options import add_standard_options
+from ..cli.standard_options import run_command, standard_parser
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -64,12 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status, see `dwpose-batch --help`.
     """
-    arguments = _parser().parse_args(argv)
-    return exit_status(
-        lambda: _run(vars(arguments)),
-        program="dwpose-batch",
-        interrupted="interrupted; the same command goes on",
-    )
+    words = "interrupted; the same command goes on"
+    return run_command(_parser(), lambda given: _run(vars(given)), argv, interrupted=words)
 
 
 def _run(given: Mapping[str, Any]) -> int:
@@ -192,15 +188,13 @@ def _error(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dwpose-batch",
-        description="Find everybody in data sets of pictures, with as many workers as there are "
+    parser = standard_parser(
+        "dwpose-batch",
+        "Find everybody in data sets of pictures, with as many workers as there are "
         "CPUs or GPUs, on this machine or a Ray cluster.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EPILOG,
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="see below")
-    add_standard_options(parser)
     parser.add_argument("--out", required=True, metavar="FOLDER|URI", help="folder of the results")
     parser.add_argument(
         "--column", metavar="NAME", help="column of Parquet files with the pictures or their paths"

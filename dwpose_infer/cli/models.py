@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DwposeError, InvalidArgumentError, OutputError
 from ..zoo import ModelSpec, download_model, find_model, list_models, resolve_model
 from .exit_status import exit_status
-from .standard_options import add_standard_options
+from .standard_options import standard_parser
 
 if TYPE_CHECKING:
     from ..export.engine_folder import CachedEngine
@@ -80,13 +80,11 @@ def _report(error: DwposeError) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dwpose-models",
-        description="List, download and locate the models of dwpose-infer and its engines.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = standard_parser(
+        "dwpose-models",
+        "List, download and locate the models of dwpose-infer and its engines.",
+        _EPILOG,
     )
-    add_standard_options(parser)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     listing = commands.add_parser("list", help="show all models and which are on this machine")

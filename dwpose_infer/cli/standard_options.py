@@ -16,6 +16,50 @@ _FILES = ("INPUT", "SOURCE", "NAME|PATH", "MODEL")
 """Metavars of options that take text, which may be the path of a file."""
 
 
+def standard_parser(
+    program: str,
+    description: str,
+    epilog: str,
+    *,
+    whole_parser: Callable[[], argparse.ArgumentParser] | None = None,
+) -> argparse.ArgumentParser:
+    """Returns the parser of a command, with the options that every command has.
+
+    Args:
+        program: Name of the command.
+        description: What it does.
+        epilog: What stands below the options, as it is broken into lines.
+        whole_parser: See `add_standard_options`.
+    """
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_standard_options(parser, whole_parser=whole_parser)
+    return parser
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    work: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None,
+    *,
+    interrupted: str = "interrupted",
+) -> int:
+    """Parses the arguments of a command, does its work and returns the exit status.
+
+    Args:
+        parser: Of `standard_parser`.
+        work: Does what the parsed arguments say; returns the exit status.
+        argv: Arguments without the program's name; None takes those of the process.
+        interrupted: What to say after Ctrl-C.
+    """
+    arguments = parser.parse_args(argv)
+    return exit_status(lambda: work(arguments), program=parser.prog, interrupted=interrupted)
+
+
 def add_standard_options(
     parser: argparse.ArgumentParser,
     *,

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..cli.argument_values import positive_number, share_number
-from ..cli.exit_status import exit_status
 from ..cli.model_options import add_model_options
-from ..cli.standard_options import add_standard_options
+from ..cli.standard_options import run_command, standard_parser
 
 _EPILOG = """\
 examples:
@@ -49,11 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status, see `dwpose-eval --help`.
     """
-    arguments = command_parser().parse_args(argv)
-    return exit_status(
-        lambda: _evaluate(vars(arguments)),
-        program="dwpose-eval",
-        interrupted="interrupted; give the same command again to go on",
+    words = "interrupted; give the same command again to go on"
+    return run_command(
+        command_parser(), lambda given: _evaluate(vars(given)), argv, interrupted=words
     )
 
 
@@ -71,13 +68,11 @@ def _evaluate(given: Mapping[str, Any]) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """Returns the parser of the command."""
-    parser = argparse.ArgumentParser(
-        prog="dwpose-eval",
-        description="Evaluate whole-body poses, or a person detector, against labels.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = standard_parser(
+        "dwpose-eval",
+        "Evaluate whole-body poses, or a person detector, against labels.",
+        _EPILOG,
     )
-    add_standard_options(parser)
     _add_files(parser.add_argument_group("files"))
     _add_prediction(parser.add_argument_group("what is predicted (with --images)"))
     add_model_options(parser.add_argument_group("models and where they run (with --images)"))

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..cli.argument_values import finite_number
-from ..cli.exit_status import exit_status, printable
-from ..cli.standard_options import add_standard_options
+from ..cli.exit_status import printable
+from ..cli.standard_options import run_command, standard_parser
 from ..layouts import POINTS_OF_PART
 from .catalogue import (
     ANGLE_GROUPS,
@@ -59,8 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status, see `dwpose-plot --help`.
     """
-    options = _parser().parse_args(argv)
-    return exit_status(lambda: _plot(options), program="dwpose-plot")
+    return run_command(_parser(), _plot, argv)
 
 
 def _plot(options: argparse.Namespace) -> int:
@@ -105,11 +104,10 @@ def _say(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dwpose-plot",
-        description="Plot the poses of a clip over time: paths, joint angles, speeds, scores.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = standard_parser(
+        "dwpose-plot",
+        "Plot the poses of a clip over time: paths, joint angles, speeds, scores.",
+        _EPILOG,
     )
     parser.add_argument("clip", type=Path, metavar="CLIP", help="file or folder of a clip's poses")
     parser.add_argument(
@@ -164,7 +162,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, help="file to write: .png, .svg or .pdf (default: CLIP_plot.png)"
     )
-    add_standard_options(parser)
     return parser
 
 

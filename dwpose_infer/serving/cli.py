@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cli.argument_values import finite_number, positive_number
-from ..cli.exit_status import exit_status
 from ..cli.model_options import add_model_options, runtime_of
 from ..cli.picture_options import add_person_options, add_url_options, check_person_options
-from ..cli.standard_options import add_standard_options
+from ..cli.standard_options import run_command, standard_parser
 from ..cores import usable_cores
 from ..errors import InvalidArgumentError, needs_extra
 
@@ -59,8 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status, see `dwpose-serve --help`.
     """
-    arguments = _parser().parse_args(argv)
-    return exit_status(lambda: _serve(arguments), program="dwpose-serve")
+    return run_command(_parser(), _serve, argv)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -179,13 +177,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dwpose-serve",
-        description="Serve whole-body poses over HTTP, to many clients at once.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = standard_parser(
+        "dwpose-serve",
+        "Serve whole-body poses over HTTP, to many clients at once.",
+        _EPILOG,
     )
-    add_standard_options(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, metavar="N", help="default: 8000")
     parser.add_argument(

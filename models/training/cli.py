@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...cli.exit_status import exit_status
-from ...cli.standard_options import add_standard_options
+from ...cli.standard_options import standard_parser
 from ..sizes import STUDENT_SIZES
 from .detector.cli import add_parser as add_detector
 from .int8_command import add_parser as add_int8
@@ -142,14 +142,11 @@ def _place() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dwpose-train",
-        description="Train whole-body pose networks: on labels alone, or by DWPose's two-stage "
-        "distillation.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = standard_parser(
+        "dwpose-train",
+        "Train whole-body pose networks: on labels alone, or by DWPose's two-stage distillation.",
+        EPILOG,
     )
-    add_standard_options(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_run(commands)
     commands.add_parser(
