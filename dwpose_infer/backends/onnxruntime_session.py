@@ -202,7 +202,9 @@ def create_session(
         _require_gpu(device)
     _load_libraries(ort, provider)
     settings = ort.SessionOptions()
-    settings.log_severity_level = 3  # errors; the rest is checked and reported below
+    # Nothing: the text of an error is in the exception, and in red on stderr it stayed where the
+    # next way to search was about to succeed. The rest is checked and reported below.
+    settings.log_severity_level = 4
     threads = options.intra_op_threads or limited_threads()
     if threads is not None:  # else it pins a thread to each core, also to those outside the mask
         settings.intra_op_num_threads = threads

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import Protocol
 
 from ..arrays import Float32Array, UInt8Array
@@ -60,9 +61,12 @@ class Follower:
         self._position = 0
         self._last: PoseResult | None = None
         self.searched_frames = 0
+        self._counting = Lock()
 
     def __call__(self, frames: Sequence[Frame]) -> list[PoseResult]:
         """Returns the persons of the next frames, with no ids.
+
+        Several threads may ask, where the frames of each begin with one that is searched anyway.
 
         Args:
             frames: The next frames in order, any number of them.
@@ -138,7 +142,8 @@ class Follower:
             [frames[place].image_bgr for place in places],
             [_boxes(followed[place]) for place in places],
         )
-        self.searched_frames += sum(followed[place] is None for place in places)
+        with self._counting:
+            self.searched_frames += sum(followed[place] is None for place in places)
         for place, result in zip(places, predicted, strict=True):
             boxes = followed[place]
             yield place, result if boxes is None else replace(result, box_scores=boxes.box_scores)

@@ -63,7 +63,7 @@ def open_stream(
             "this source is open already; pass start, end and stride to open_source"
         )
     predict = partial(pipeline.predict, whole_image=settings.whole_image)
-    return Stream(source, predict, settings, known=known)
+    return Stream(source, predict, settings, known=known, overlap=pipeline.overlap)
 
 
 def require_tracking() -> None:

@@ -44,6 +44,7 @@ class Stream(ClosesOnExit):
         settings: StreamSettings | None = None,
         *,
         known: Mapping[int, PoseResult] | None = None,
+        overlap: bool = False,
     ) -> None:
         """Takes over an open source; reading begins with the first frame asked for.
 
@@ -53,10 +54,11 @@ class Stream(ClosesOnExit):
             settings: None takes the defaults.
             known: Index of a frame -> its persons, of those that need not be predicted again, as
                 `FrameResult.found` had them.
+            overlap: Predict two windows of frames at a time where that changes nothing: for GPUs.
         """
         self.source = source
         self.settings = settings or StreamSettings()
-        self._worker = Worker(source, predict, self.settings, known=known)
+        self._worker = Worker(source, predict, self.settings, known=known, overlap=overlap)
         self._caller = StageClock("caller")
         self._frames = 0
         self._left_s: float | None = None

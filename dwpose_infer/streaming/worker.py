@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from threading import Event, Thread, current_thread
@@ -21,6 +23,9 @@ from .results import MAX_KEPT_ERRORS, FrameResult
 from .settings import StreamSettings
 
 logger = logging.getLogger(__name__)
+
+_Window = tuple[list[Frame], list[PoseResult]]
+"""Frames that are worked on together, and the persons in each."""
 
 
 class Worker:
@@ -41,6 +46,7 @@ class Worker:
         settings: StreamSettings,
         *,
         known: Mapping[int, PoseResult] | None = None,
+        overlap: bool = False,
     ) -> None:
         """Prepares the thread; `start` starts it.
 
@@ -49,6 +55,8 @@ class Worker:
             predict: Predicts a batch of frames.
             settings: How to work on them.
             known: Index of a frame -> its persons, see `Follower`.
+            overlap: Predict two windows at a time, where no frame follows one of another window:
+                on a GPU the next frames are searched and cut out while it works on these.
         """
         self._source = source
         self._predict = predict
@@ -58,6 +66,8 @@ class Worker:
         smoother = settings.smoother
         self._smoother = None if smoother is None else KeypointSmoother(smoother)
         self._window = settings.window_frames(source.size_wh, is_live=source.is_live)
+        independent = self._window % settings.detect_every == 0  # begins with a search
+        self._overlap = overlap and independent and not source.is_live
         self._last_time_s = 0.0
         self._stopping = Event()
         self._thread: Thread | None = None
@@ -90,17 +100,45 @@ class Worker:
     def _run(self) -> None:
         error: BaseException | None = None
         try:
-            for frames in self._windows():
-                with self.clock.working():
-                    finished = self._work_on(frames)
-                for result in finished:
-                    with self.clock.waiting():
-                        self.results.put(result)
+            with closing(self._overlapped() if self._overlap else self._in_turn()) as windows:
+                for frames, persons in windows:
+                    with self.clock.working():
+                        finished = self._finish(frames, persons)
+                    for result in finished:
+                        with self.clock.waiting():
+                            self.results.put(result)
         except ChannelClosedError:
             logger.debug("%s: the caller left", self._source.name)
         except BaseException as caught:  # handed to the caller's thread, which raises it
             error = caught
         self.results.finish(error)
+
+    def _in_turn(self) -> Generator[_Window, None, None]:
+        for frames in self._windows():
+            with self.clock.working():
+                persons = self._follower(frames)
+            yield frames, persons
+
+    def _overlapped(self) -> Generator[_Window, None, None]:
+        """The same in the same order, the next window in the works when one is given."""
+        before: tuple[list[Frame], Future[list[PoseResult]]] | None = None
+        windows, error = self._windows(), None
+        with ThreadPoolExecutor(2, thread_name_prefix="dwpose windows") as pool:
+            while True:
+                try:
+                    frames = next(windows, None)
+                except Exception as caught:  # comes after all that was read before it
+                    frames, error = None, caught
+                ahead = None if frames is None else (frames, pool.submit(self._follower, frames))
+                if before is not None:
+                    with self.clock.working():
+                        persons = before[1].result()
+                    yield before[0], persons
+                if ahead is None:
+                    break
+                before = ahead
+        if error is not None:
+            raise error
 
     def _windows(self) -> Iterator[list[Frame]]:
         """Yields the frames that are worked on together; an error comes after all before it."""
@@ -143,7 +181,7 @@ class Worker:
             raise ChannelClosedError
         return self._predict(images_bgr, boxes)
 
-    def _work_on(self, frames: Sequence[Frame]) -> list[FrameResult]:
+    def _finish(self, frames: Sequence[Frame], persons: Sequence[PoseResult]) -> list[FrameResult]:
         notes = _notes_on_pixels(self._source.pixel_aspect_ratio)
         return [
             FrameResult(
@@ -154,7 +192,7 @@ class Worker:
                 image_bgr=frame.image_bgr,
                 duration_s=frame.duration_s,
             )
-            for frame, found in zip(frames, self._follower(frames), strict=True)
+            for frame, found in zip(frames, persons, strict=True)
         ]
 
     def _identified(self, result: PoseResult, time_s: float) -> PoseResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import numpy as np
+import onnx
 import pytest
 
 from dwpose_infer.backends import load_backend, onnxruntime_session
@@ -57,3 +58,19 @@ def test_failure_on_the_gpu_is_chained(ort, graph):
     with pytest.raises(InferenceError, match="out of memory") as caught:
         backend.run({"x": ones, "w": ones})
     assert caught.value.__cause__ is ort.failure
+
+
+def test_a_failure_is_an_exception_and_no_line_in_red(save_graph, capfd):
+    """At level 3 ONNX Runtime prints "[E:onnxruntime:, sequential_executor.cc" besides."""
+    path = save_graph(
+        [onnx.helper.make_node("Gather", ["x", "index"], ["y"])],
+        {"x": (np.float32, ["N", 2])},
+        {"y": (np.float32, [1, 2])},
+        {"index": np.array([9], np.int64)},
+    )
+    with (
+        load_backend("ort", path) as backend,
+        pytest.raises(InferenceError, match="idx=9 must be within"),
+    ):
+        backend.run({"x": np.zeros((2, 2), np.float32)})
+    assert capfd.readouterr() == ("", "")

@@ -174,11 +174,18 @@ def test_a_foreign_engine_gets_no_files_beside_it(monkeypatch, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x.engine"]
 
 
-def test_gpus_that_are_not_served_are_told_what_serves_them(monkeypatch):
-    install_rtx(monkeypatch, gpu=HOPPER)
+@pytest.mark.parametrize(
+    ("gpu", "words"),
+    [
+        (HOPPER, r"NVIDIA H200, compute capability 9\.0"),
+        (FakeGpu("NVIDIA B200", (10, 0)), r"NVIDIA B200, compute capability 10\.0"),
+    ],
+)
+def test_gpus_that_are_not_served_are_told_what_serves_them(monkeypatch, gpu, words):
+    install_rtx(monkeypatch, gpu=gpu)
     with pytest.raises(
         BackendUnavailableError,
-        match=r"does not serve NVIDIA H200, compute capability 9\.0: it serves 7\.5, 8\.0.*"
+        match=rf"does not serve {words}: it serves 7\.5, 8\.0.*"
         r"--provider tensorrt\).*--backend ort --device cuda",
     ):
         Predictor(backend="trt")
