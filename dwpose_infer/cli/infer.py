@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .argument_values import finite_number, positive_number
+from .argument_values import finite_number, format_names, frame_rate, names, positive_number
 from .drawing_options import add_drawing_options, add_face_options
 from .exit_status import exit_status
 from .format_options import add_format_options
@@ -169,7 +169,7 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--format",
         action="extend",
-        type=_format_names,
+        type=format_names,
         metavar="NAME[,NAME]",
         help="pose files to write: json, openpose, coco, coco-dataset, npz, csv, parquet, "
         "pose, trc, nwb, sleap or none (default: json)",
@@ -177,7 +177,7 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--draw",
         action="extend",
-        type=_names("overlay", "openpose"),
+        type=names("overlay", "openpose"),
         metavar="NAME[,NAME]",
         help="drawings to write: overlay, openpose or none (default: overlay)",
     )
@@ -209,7 +209,7 @@ def _add_persons(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--parts",
         action="extend",
-        type=_names("body", "feet", "face", "left_hand", "right_hand", "midline"),
+        type=names("body", "feet", "face", "left_hand", "right_hand", "midline"),
         metavar="NAME[,NAME]",
         help="keep these parts only, in files and drawings alike: body, feet, face, left_hand, "
         "right_hand; midline (head, neck, hip) with networks of Halpe's 26 points",
@@ -269,7 +269,7 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--frame-rate",
-        type=_frame_rate,
+        type=frame_rate,
         metavar="FPS",
         help="frames per second of --sequence (default: 25)",
     )
@@ -279,37 +279,3 @@ def _camera_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not the number of a camera")
     return int(text)
-
-
-def _frame_rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of frames per second")
-    return rate
-
-
-def _format_names(text: str) -> list[str]:
-    """Reads names of formats; their table is loaded only now, for it would slow --help down."""
-    from ..formats import FORMATS
-
-    return _names(*FORMATS)(text)
-
-
-def _names(*known: str) -> Callable[[str], list[str]]:
-    """Returns a reader of comma-separated names; "none" stands for the empty list."""
-
-    def read(text: str) -> list[str]:
-        if text == "none":
-            return []
-        names = [name.strip() for name in text.split(",")]
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(
-                    f"unknown name {name!r}, choose from {', '.join(known)}"
-                )
-        return names
-
-    return read

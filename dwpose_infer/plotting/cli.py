@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..cli.argument_values import finite_number
+from ..cli.argument_values import finite_number, frame_rate
 from ..cli.exit_status import printable
 from ..cli.standard_options import run_command, standard_parser
 from ..layouts import POINTS_OF_PART
@@ -155,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--frame-rate",
-        type=_frame_rate,
+        type=frame_rate,
         metavar="FPS",
         help="frames per second of a clip whose file has no times, as OpenPose's",
     )
@@ -197,13 +197,6 @@ def _persons(text: str) -> list[int]:
         return list(dict.fromkeys(int(word) for word in text.split(",")))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers, as 1,2") from None
-
-
-def _frame_rate(text: str) -> float:
-    rate = finite_number(text)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return rate
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ def test_errors(clip, arguments, status, message, capsys):
         (["--angles", "knee"], "did you mean knees"),
         (["--panels", ""], "no panel ''; did you mean path, position"),
         (["--persons", "Ann"], "'Ann' is not a list of numbers"),
-        (["--frame-rate", "0"], "not a number above 0"),
+        (["--frame-rate", "0"], "'0' is no number of frames per second"),
     ],
 )
 def test_wrong_usage(arguments, message, capsys):
