@@ -84,3 +84,12 @@ def save_graph(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return save
+
+
+@pytest.fixture(scope="session")
+def predictor():
+    """The bundled networks, loaded once for all tests that only call them."""
+    from dwpose_infer import Predictor
+
+    with Predictor(score_threshold=0.2) as bundled:
+        yield bundled
