@@ -28,9 +28,9 @@ from .keypoints import NUM_KEYPOINTS
 from .layouts import WHOLEBODY_133, KeypointLayout
 from .picture_groups import GROUP_PICTURES, Decoded, OnError, PictureInput, read_groups
 from .results import PoseResult
-from .runtime import Runtime, open_network
+from .runtime import Runtime, open_networks
 from .wheels import warn_about_opencv
-from .zoo import StrPath, find_spec
+from .zoo import ModelKind, StrPath, find_spec
 
 _Before = TypeVar("_Before")
 _After = TypeVar("_After")
@@ -321,20 +321,28 @@ def open_pipeline(
     """
     warn_about_opencv()
     place = check_backend(runtime.backend, runtime.device, runtime.provider)
+    on_cuda = runtime.backend == "ort" and place.kind == "cuda"
+    wanted: dict[ModelKind, StrPath | None] = {"detector": detector, "pose": pose}
+    networks = open_networks(
+        {kind: model for kind, model in wanted.items() if model is not None},
+        runtime,
+        official_pose=flip_test,
+        side_by_side=on_cuda,  # sessions there take half a second each; TensorRT builds by itself
+    )
     with ExitStack() as on_error:
+        for network in networks.values():
+            on_error.callback(network.close)
         found = estimator = None
-        if detector is not None:
+        if "detector" in networks:
             options = options or detector_options(detector, with_points=pose is not None)
             square = options.square_input or place.kind != "cpu"
-            network = on_error.enter_context(open_network(detector, runtime, kind="detector"))
-            found = Detector(network, replace(options, square_input=square))
-        if pose is not None:
-            network = on_error.enter_context(
-                open_network(pose, runtime, kind="pose", official=flip_test)
+            found = Detector(networks["detector"], replace(options, square_input=square))
+        if "pose" in networks:
+            estimator = PoseEstimator(
+                networks["pose"], max_batch=runtime.max_batch, flip_test=flip_test
             )
-            estimator = PoseEstimator(network, max_batch=runtime.max_batch, flip_test=flip_test)
         on_error.pop_all()
-    if runtime.progress and runtime.backend == "ort" and place.kind == "cuda":
+    if runtime.progress and on_cuda:
         sys.stderr.write(
             "preparing the GPU: for each number of persons and pictures met for the first time, "
             "cuDNN's algorithms are searched for some seconds\n"

@@ -6,6 +6,8 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+FORM_ENTRY = "dwpose_infer.form"
+"""Entry of an exported file's metadata that says what goes in and comes out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,50 @@ def open_network(
     Raises:
         DwposeError: The model cannot be had, or not be loaded; see `Predictor`.
     """
-    path = zoo.resolve_model(model, kind=kind, offline=runtime.offline, progress=runtime.progress)
+    return _open(_resolve(model, runtime, kind), runtime, kind=kind, official=official)
+
+
+def open_networks(
+    models: Mapping[zoo.ModelKind, zoo.StrPath],
+    runtime: Runtime,
+    *,
+    official_pose: bool = False,
+    side_by_side: bool = False,
+) -> dict[zoo.ModelKind, Backend]:
+    """Loads the networks of a pipeline; all or none.
+
+    Args:
+        models: What each has to be -> name or path of its model.
+        runtime: Where they run.
+        official_pose: Convert a pose model in deploy form, see `open_network`.
+        side_by_side: Load them in a thread each, once all are at hand.
+
+    Raises:
+        DwposeError: As `open_network`; the others are closed again.
+    """
+    paths = {kind: _resolve(model, runtime, kind) for kind, model in models.items()}
+    with ExitStack() as on_error:
+
+        def load(kind: zoo.ModelKind) -> Backend:
+            official = official_pose and kind == "pose"
+            network = _open(paths[kind], runtime, kind=kind, official=official)
+            on_error.callback(network.close)
+            return network
+
+        if side_by_side:
+            with ThreadPoolExecutor(len(paths) or 1, thread_name_prefix="load networks") as pool:
+                opened = dict(zip(paths, pool.map(load, paths), strict=True))
+        else:
+            opened = {kind: load(kind) for kind in paths}
+        on_error.pop_all()
+    return opened
+
+
+def _resolve(model: zoo.StrPath, runtime: Runtime, kind: zoo.ModelKind) -> Path:
+    return zoo.resolve_model(model, kind=kind, offline=runtime.offline, progress=runtime.progress)
+
+
+def _open(path: Path, runtime: Runtime, *, kind: zoo.ModelKind, official: bool) -> Backend:
     with _form(path, runtime, official=official) as file:
         return _load(file, runtime, runtime.max_batch if kind == "pose" else GROUP_PICTURES)
 
@@ -136,7 +184,7 @@ def deploy_form(path: Path) -> Iterator[Path]:
     in official form is converted into a temporary one, as far as the package onnx is there and
     the exporter knows the network; others are given themselves.
     """
-    if path.suffix.lower() != ".onnx" or _is_deploy(path):
+    if path.suffix.lower() != ".onnx" or _says_deploy(path) or _is_deploy(path):
         yield path
         return
     try:
@@ -178,6 +226,16 @@ def official_form(path: Path) -> Iterator[Path]:
         official = Path(folder) / f"{path.stem}.onnx"
         onnx.save(load_source(path).model, official)
         yield official
+
+
+def _says_deploy(path: Path) -> bool:
+    """Whether a file's own metadata says so, for which the package onnx is not imported."""
+    from .backends.onnxruntime_session import read_metadata
+
+    try:
+        return read_metadata(path).get(FORM_ENTRY) == "deploy"
+    except OSError:
+        return False  # the runtime that loads it tells better
 
 
 def _is_deploy(path: Path) -> bool:

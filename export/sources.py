@@ -14,7 +14,7 @@ from onnx import TensorProto, numpy_helper, version_converter
 
 from .. import zoo
 from ..arrays import Array
-from ..backends import load_backend
+from ..backends import Backend, load_backend
 from ..detector import STRIDES
 from ..errors import InferenceError, InvalidArgumentError, ModelFormatError
 from ..files.atomic import sha256_of
@@ -159,9 +159,12 @@ def _from_onnx(path: Path, sha256: str, opset: int, *, name: str) -> Source:
     for old, new in names.items():
         rename_tensor(model, old, new)
     model = _with_free_batch(path, model)
-    backend = load_backend("ort", path)
+    loaded: list[Backend] = []  # when it is asked: who only converts has no use for it
 
     def reference(pictures: Array) -> dict[str, Array]:
+        if not loaded:
+            loaded.append(load_backend("ort", path))
+        (backend,) = loaded
         outputs = backend.run({fed.name: pictures})
         return {new: outputs[old] for old, new in names.items()}
 

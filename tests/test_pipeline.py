@@ -241,13 +241,15 @@ def test_overlap_raises_what_the_pose_network_raises():
 
 @pytest.mark.parametrize(("device", "said"), [("cuda", 1), ("cpu", 0)])
 def test_what_a_gpu_takes_first_is_said_once(device, said, monkeypatch, capsys):
-    networks = pipeline()
+    networks, asked = pipeline(), []
     backends = {"detector": networks.detector.backend, "pose": networks.estimator.backend}
     monkeypatch.setattr(pipeline_module, "check_backend", lambda *_: Device(device))
     monkeypatch.setattr(
-        pipeline_module, "open_network", lambda _name, _runtime, *, kind, **_: backends[kind]
+        pipeline_module,
+        "open_networks",
+        lambda models, *_, **how: asked.append(how) or {kind: backends[kind] for kind in models},
     )
     for progress in (True, False):
         opened = open_pipeline("p", "d", Runtime(progress=progress), DetectorOptions())
-        assert opened.overlap == (device == "cuda")
+        assert opened.overlap == asked[-1]["side_by_side"] == (device == "cuda")
     assert capsys.readouterr().err.count("preparing the GPU") == said

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+
 import numpy as np
 import pytest
 
 from dwpose_infer import Predictor
-from dwpose_infer.errors import InvalidArgumentError, ModelFormatError
+from dwpose_infer import runtime as runtime_module
+from dwpose_infer.errors import DeviceMemoryError, InvalidArgumentError, ModelFormatError
 from dwpose_infer.images import read_image
-from dwpose_infer.runtime import Runtime, deploy_form, official_form, open_network
+from dwpose_infer.runtime import (
+    Runtime,
+    deploy_form,
+    official_form,
+    open_network,
+    open_networks,
+)
 from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
+from fake_backend import FakeBackend, spec
 
 
 def test_a_name_or_a_path_becomes_a_network_of_its_kind():
@@ -99,3 +110,43 @@ def test_files_that_the_exporter_does_not_know_stay_as_they_are(tmp_path):
     unknown.write_bytes(b"no network")
     with deploy_form(unknown) as same:
         assert same == unknown
+
+
+def test_exported_files_need_no_onnx_to_be_known(monkeypatch):
+    """Importing it and reading the graph would be a tenth of the first picture's time."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    path = resolve_model(DEFAULT_POSE)
+    with deploy_form(path) as same:
+        assert same == path
+
+
+def test_networks_are_opened_side_by_side(monkeypatch):
+    meeting = threading.Barrier(2)
+
+    def load(backend, path, **_options):
+        meeting.wait(timeout=30)
+        return FakeBackend(spec(path.stem, None, 3))
+
+    monkeypatch.setattr(runtime_module, "load_backend", load)
+    models = {"detector": DEFAULT_DETECTOR, "pose": DEFAULT_POSE}
+    opened = open_networks(models, Runtime(), side_by_side=True)
+    assert list(opened) == ["detector", "pose"]
+    assert opened["pose"].inputs[0].name == resolve_model(DEFAULT_POSE).stem
+
+
+@pytest.mark.parametrize("side_by_side", [True, False])
+@pytest.mark.parametrize("broken", [DEFAULT_DETECTOR, DEFAULT_POSE])
+def test_all_networks_or_none(monkeypatch, side_by_side, broken):
+    opened = []
+
+    def load(backend, path, **_options):
+        if path == resolve_model(broken):
+            raise DeviceMemoryError("too little memory")
+        opened.append(FakeBackend(spec("x", None, 3)))
+        return opened[-1]
+
+    monkeypatch.setattr(runtime_module, "load_backend", load)
+    models = {"detector": DEFAULT_DETECTOR, "pose": DEFAULT_POSE}
+    with pytest.raises(DeviceMemoryError, match="too little"):
+        open_networks(models, Runtime(), side_by_side=side_by_side)
+    assert all(each.closed for each in opened)

@@ -14,8 +14,9 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -35,14 +36,53 @@ MAX_BATCH = 64
 MAX_SHAPES = 16
 """Shapes kept on the GPU; the one that was not used for longest makes room."""
 
-_ALONE = threading.Lock()
-"""Held whenever a GPU is spoken to: while ONNX Runtime captures a graph, CUDA refuses copies and
-allocations of every other thread of the process, and the graph is lost."""
-
 _Result = TypeVar("_Result")
+_Turn = Callable[[], AbstractContextManager[None]]
 
 Shapes = tuple[tuple[int, ...], ...]
 OpenSession = Callable[[Mapping[str, int], bool, ConvSearch], Any]
+
+
+class _Turns:
+    """Who speaks to GPUs when: sessions open side by side, everything else happens alone.
+
+    While ONNX Runtime captures a graph, CUDA refuses copies and allocations of every other thread
+    of the process, and the graph is lost.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._side_by_side = 0
+        self._alone = False
+
+    @contextmanager
+    def side_by_side(self) -> Iterator[None]:
+        """Waits for who is alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._alone)
+            self._side_by_side += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._side_by_side -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Waits for everybody else."""
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._alone or self._side_by_side))
+            self._alone = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._alone = False
+                self._changed.notify_all()
+
+
+_TURNS = _Turns()
 
 
 def fixed_batch(batch: int) -> int:
@@ -86,7 +126,7 @@ class ShapedSessions(ClosesOnExit):
 
     def open(self, shapes: Shapes) -> Any:
         """Opens the session for these shapes of the inputs, and returns it; nothing is run."""
-        return self._do(lambda: self._of(shapes).session)
+        return self._do(lambda: self._of(shapes).session, turn=_TURNS.side_by_side)
 
     def run(self, inputs: Mapping[str, Array]) -> list[Array]:
         """Runs the graph and returns its outputs in order.
@@ -103,16 +143,16 @@ class ShapedSessions(ClosesOnExit):
         self._do(lambda: shaped.upload(inputs))
         return partial(self._do, shaped.execute)
 
-    def _do(self, work: Callable[[], _Result]) -> _Result:
-        """Does work in the thread of the sessions, while no other network speaks to a GPU."""
+    def _do(self, work: Callable[[], _Result], *, turn: _Turn = _TURNS.alone) -> _Result:
+        """Does work in the thread of the sessions, when it is its turn."""
 
-        def alone() -> _Result:
-            with _ALONE:
+        def in_turn() -> _Result:
+            with turn():
                 return work()
 
         if self._closed:
             raise InferenceError("this backend is closed; create a new one")
-        return self._thread.submit(alone).result()
+        return self._thread.submit(in_turn).result()
 
     def _ready(self, inputs: Mapping[str, Array]) -> _ShapedSession:
         shapes = tuple(inputs[spec.name].shape for spec in self._inputs)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import logging
+import threading
 from collections.abc import Mapping
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
@@ -129,6 +130,10 @@ onnxruntime_session_options_config_keys.h; versions that do not know it ignore i
 PRECISION_ENTRY = "dwpose_infer.precision"
 KIND_ENTRY = "dwpose_infer.kind"
 """Entries of an exported file's metadata that say what it computes in, and what it finds."""
+
+_REDIRECTING = threading.Lock()
+"""Standard output is the process's own: of two threads that redirect it, one would give back what
+the other had put there."""
 
 # Names of those exceptions of ONNX Runtime that blame the file, whatever the provider.
 _MODEL_ERRORS = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile")
@@ -269,7 +274,7 @@ def _load_libraries(ort: Any, provider: Provider) -> None:
         return
     if hasattr(ort, "preload_dlls"):  # from ONNX Runtime 1.21 on
         said = io.StringIO()  # it prints what it does not find, where --json prints results
-        with redirect_stdout(said):
+        with _REDIRECTING, redirect_stdout(said):
             ort.preload_dlls()
         if said.getvalue():
             logger.debug("ONNX Runtime: %s", said.getvalue().strip())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -195,3 +197,34 @@ def test_the_real_bindings_take_and_give_the_same(graph, rng, monkeypatch):
         outputs = sessions.run({"w": w, "x": x})
         for spec, output in zip(backend.outputs, outputs, strict=True):
             np.testing.assert_array_equal(output, expected[spec.name])
+
+
+def test_sessions_are_opened_side_by_side_and_nothing_else_is_done_meanwhile(ort, graph):
+    """What is captured while another thread allocates is lost."""
+    path, meeting, running = graph(), threading.Barrier(2), threading.Event()
+    warm = load_backend("ort", path, device="cuda")
+    started = ort.InferenceSession
+
+    def start_together(*arguments, **options):
+        if options["providers"][0] != "CPUExecutionProvider":
+            meeting.wait(timeout=30)
+            assert not running.is_set()
+            time.sleep(0.05)
+            assert not running.is_set()
+        return started(*arguments, **options)
+
+    def run(results):
+        running.set()
+        return results
+
+    ort.InferenceSession = start_together
+    ones = {"x": np.ones((1, 2), np.float32), "w": np.ones((1, 2), np.float32)}
+    with ThreadPoolExecutor(3) as pool:
+        opening = [pool.submit(load_backend, "ort", path, device="cuda") for _ in range(2)]
+        while meeting.n_waiting == 0 and not opening[0].done():
+            time.sleep(0.001)
+        ort.distort = run
+        ran = pool.submit(warm.run, ones)
+        assert (ran.result()["y"] == 2).all()
+        assert all(future.result().inputs == warm.inputs for future in opening)
+    assert running.is_set()
