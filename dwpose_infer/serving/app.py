@@ -36,7 +36,7 @@ from .guard import Guard, error_response
 from .metrics import ServiceMetrics
 from .query import PredictQuery
 from .settings import ServiceLimits, ServiceSettings
-from .uploads import REQUEST_BODY, Upload, read_uploads
+from .uploads import CLIENT_LEFT, REQUEST_BODY, Upload, read_uploads
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +47,6 @@ FETCHED_AT_ONCE: Final = 8
 
 FEW_PERSONS: Final = 16
 """JSON of so many is written in less time than handing it to a thread takes (0.1 ms a person)."""
-
-CLIENT_LEFT: Final = 499
-"""The status in the metrics, by nginx's convention, of who did not wait for the answer."""
 
 
 def create_app(

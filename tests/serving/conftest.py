@@ -50,3 +50,25 @@ def photo(astronaut):
 def expected(astronaut):
     with Predictor() as predictor:
         return predictor(astronaut)
+
+
+@pytest.fixture(scope="package")
+def served():
+    """Sends a request whose body comes as an async function of the test gives it."""
+
+    def send(client, receive):
+        answer = {"body": b""}
+
+        async def take(message):
+            answer.update({key: message[key] for key in ("status",) if key in message})
+            answer["body"] += message.get("body", b"")
+
+        scope = {
+            **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http"},
+            **{"method": "POST", "path": "/v1/predict", "raw_path": b"/v1/predict"},
+            **{"query_string": b"", "root_path": "", "headers": [], "server": ("test", 80)},
+        }
+        client.portal.call(client.app, scope, receive, take)
+        return answer
+
+    return send

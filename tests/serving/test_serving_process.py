@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -85,12 +87,18 @@ def test_sigterm_finishes_what_was_accepted(service, astronaut):
 def test_broken_clients_cost_nobody_else_anything(service, astronaut):
     process, url, port = service
     head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
-    for data in (b"", b"GARBAGE\r\n\r\n", head + b"half"):
+    half_a_form = head.replace(
+        b"\r\n\r\n", b"\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    for data in (b"", b"GARBAGE\r\n\r\n", head + b"half", half_a_form + b"--x\r\n"):
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(data)
     assert ask(f"{url}/v1/predict", astronaut.read_bytes())[0] == 200
     assert ask(f"{url}/v1/predict", b"no picture")[0] == 422
     assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert "Traceback" not in process.stderr.read()
 
 
 def test_many_requests_lose_nothing_and_memory_stays_flat(service, astronaut, record_property):
@@ -183,3 +191,19 @@ def test_an_open_address_without_a_token_is_said(monkeypatch, capsys):
     monkeypatch.setenv("DWPOSE_SERVE_TOKEN", "secret")
     assert main(["--host", "0.0.0.0", "--port", str(free_port())]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_the_page_of_docs_in_a_browser(service, astronaut):
+    """It sends a photo, shows the drawing, and asks no other host for anything."""
+    web = Path(__file__).resolve().parents[2] / "web"
+    if not (web / "node_modules/playwright-core").is_dir() or shutil.which("node") is None:
+        pytest.skip("the page's packages are not installed: make web")
+    if not (os.environ.get("CHROMIUM") or shutil.which("chromium")):
+        pytest.skip("no Chromium is installed (apt-get install chromium)")
+    _, url, _ = service
+    environment = os.environ | {"PAGE": f"{url}/docs", "PHOTO": str(astronaut)}
+    command = ["node", "tests/serve_docs.js"]
+    done = subprocess.run(
+        command, cwd=web, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

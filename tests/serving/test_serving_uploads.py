@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import anyio
 import cv2
 import numpy as np
 import pytest
@@ -20,10 +22,33 @@ from zoo.model_server import ModelServer
 
 from dwpose_infer import Predictor
 from dwpose_infer.picture_url import UrlAccess
+from dwpose_infer.results import PoseResult
 from dwpose_infer.serving.app import create_app
+from dwpose_infer.serving.batching import PerCore
 from dwpose_infer.serving.settings import ServiceLimits, ServiceSettings
 
 JSON = {"content-type": "application/json"}
+
+
+class FakeNetworks:
+    """Finds nobody, as soon as it may go on; counts the pictures."""
+
+    detector = estimator = None
+
+    def __init__(self):
+        self.pictures, self.begun, self.go_on = 0, threading.Event(), threading.Event()
+
+    def detecting(self, **_options):
+        return self
+
+    def predict(self, images_bgr, boxes_xyxy, *, whole_image=False):
+        self.begun.set()
+        self.go_on.wait(10)
+        self.pictures += len(images_bgr)
+        return [PoseResult.empty(image_size=each.shape[1::-1]) for each in images_bgr]
+
+    def close(self):
+        pass
 
 
 def as_base64(data):
@@ -187,3 +212,60 @@ def test_tiles_find_small_persons_and_are_limited(client, open_networks, astrona
     assert "2000x480 pixels are 868 tiles of 64; up to 64 are searched" in answer.json()["error"]
     with TestClient(create_app(open_networks(tile_side=256))) as tiled:
         assert persons("", tiled) == expected
+
+
+def test_a_body_that_comes_too_slowly(open_networks, served):
+    async def receive():
+        await anyio.sleep(0.1)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    settings = ServiceSettings(limits=ServiceLimits(timeout_s=0.35))
+    with TestClient(create_app(open_networks(), settings)) as started:
+        answer = served(started, receive)
+    assert answer["status"] == 408 and b"did not come within 0.35 s" in answer["body"]
+
+
+def test_a_body_that_breaks_off(client, served, caplog):
+    messages = iter([{"type": "http.request", "body": b"half", "more_body": True}])
+
+    async def receive():
+        return next(messages, {"type": "http.disconnect"})
+
+    assert served(client, receive)["status"] == 499
+    assert not caplog.records  # it is no error of the service
+
+
+def test_a_picture_that_breaks_off(client, photo):
+    answer = client.post("/v1/predict", content=photo[: len(photo) // 2])
+    assert answer.status_code == 422 and "picture is" in answer.json()["error"]
+
+
+def test_who_leaves_is_not_worked_for(served):
+    """One picture is with the networks, the next waits for them when its client leaves."""
+    networks = FakeNetworks()
+    with TestClient(
+        create_app(networks, per_core=PerCore(pipeline=networks, workers=1))
+    ) as started:
+        picture = cv2.imencode(".png", np.full((8, 8, 3), 7, np.uint8))[1].tobytes()
+
+        def asking(leaves_after_s):
+            messages = iter([{"type": "http.request", "body": picture, "more_body": False}])
+
+            async def receive():
+                for message in messages:
+                    return message
+                await anyio.sleep(leaves_after_s)
+                return {"type": "http.disconnect"}
+
+            return receive
+
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(served, started, asking(30))
+            networks.begun.wait(5)
+            assert served(started, asking(0.1))["status"] == 499
+            networks.go_on.set()
+            assert first.result(10)["status"] == 200
+        text = started.get("/metrics").text
+        assert 'dwpose_requests_total{path="/v1/predict",status="499"} 1.0' in text
+        assert "dwpose_waiting_pictures 0.0" in text
+    assert networks.pictures == 1

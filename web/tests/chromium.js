@@ -21,8 +21,8 @@ export function launch(options = []) {
   return chromium.launch({ executablePath, args: [...OPTIONS, ...options] });
 }
 
-/** Opens the page and gathers what went wrong in it: errors, and requests to other hosts. */
-export async function openPage(browser, url, options = {}) {
+/** A new page that gathers what goes wrong in it: errors, and requests to other hosts than url's. */
+export async function watch(browser, url, options = {}) {
   const context = await browser.newContext({ acceptDownloads: true, ...options });
   const page = await context.newPage();
   const problems = [];
@@ -36,6 +36,12 @@ export async function openPage(browser, url, options = {}) {
       problems.push(`request to ${to.origin}`);
     }
   });
+  return { page, problems };
+}
+
+/** Opens the page of this folder, watched. */
+export async function openPage(browser, url, options = {}) {
+  const { page, problems } = await watch(browser, url, options);
   page.on('filechooser', () => {}); // from now on the browser asks the test, not a person
   await page.goto(url);
   await page.waitForSelector('#not-running', { state: 'detached' });
