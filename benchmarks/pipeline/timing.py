@@ -18,10 +18,10 @@ from ..benchmark import Work
 from ..machine import capture_environment
 from ..network_options import at_least_one, model_name
 from ..peers.agreement import DisagreementError, check_found
-from ..peers.baselines import IN_BF16, OURS, MethodName, NetworkFiles, installed_methods
+from ..peers.baselines import IN_BF16, OURS, MethodName, installed_methods
 from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH, write_montages
-from ..peers.networks import official_files
+from ..peers.networks import NetworkFiles, official_files
 from ..peers.process import Sample, Worker, block_sizes, start_worker
 from .command import PipelineSettings
 from .result import PipelineDocument, Row, Times, ratios_of, readme_table, report

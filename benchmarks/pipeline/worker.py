@@ -16,9 +16,10 @@ from ...images import read_image
 from ...predictor import Predictor
 from ...results import PoseResult
 from ..machine import peak_resident_mb
-from ..peers.baselines import OURS, Array, MethodName, NetworkFiles, Picture, open_method
+from ..peers.baselines import OURS, Array, MethodName, Picture, open_method
 from ..peers.clock import REST, Clock, watch_networks
 from ..peers.clock import STAGES as WATCHED
+from ..peers.networks import NetworkFiles
 from ..peers.process import Sample, sample, serve
 
 WARM_UP = 2

@@ -21,7 +21,8 @@ from ...errors import InputError
 from ...media import VideoWriter
 from ...predictor import Predictor
 from ...results import PoseResult
-from ..peers.baselines import OURS, OURS_BF16, MethodName, NetworkFiles, open_method
+from ..peers.baselines import OURS, OURS_BF16, MethodName, open_method
+from ..peers.networks import NetworkFiles
 from .result import PLAIN_LOOP, STREAM, STREAM_BF16, VideoMethod
 from .scene import FRAME_RATE
 

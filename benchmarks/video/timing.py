@@ -13,10 +13,10 @@ from tqdm import tqdm
 from ..benchmark import Work
 from ..machine import capture_environment
 from ..network_options import at_least_one, model_name
-from ..peers.baselines import NetworkFiles, installed_methods
+from ..peers.baselines import installed_methods
 from ..peers.clock import take_turns
 from ..peers.montage import PICTURE_WH
-from ..peers.networks import official_files
+from ..peers.networks import NetworkFiles, official_files
 from ..peers.process import start_worker
 from .command import VideoSettings
 from .methods import Round, open_video_method, picture_method

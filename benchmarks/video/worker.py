@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..peers.baselines import NetworkFiles
+from ..peers.networks import NetworkFiles
 from ..peers.process import serve
 from .methods import Round, open_video_method
 from .result import VideoMethod
