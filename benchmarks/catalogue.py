@@ -16,6 +16,7 @@ BENCHMARKS = {
     "complexity": "parameters and GFLOPs of the networks, or of ONNX files",
     "table": "latency of the networks, beside the published table",
     "pipeline": "from picture to result, stage by stage and beside rtmlib",
+    "other-networks": "time and points hit beside MediaPipe and Ultralytics",
     "outside": "another name of pipeline --constant-networks",
     "sweep": "latency and throughput over threads and sizes of batch",
     "cold-start": "from nothing to the first result, in fresh processes",

@@ -41,6 +41,10 @@ CPU_FLAGS = (
 )
 """Instruction sets, as Linux calls them, that decide how fast a network runs."""
 
+LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "OPENCV_CPU_DISABLE")
+"""Variables of the environment that keep OpenVINO, PyTorch or OpenCV from instruction sets; ONNX
+Runtime knows none."""
+
 GIB = 2**30
 MB = 1e6
 
@@ -159,7 +163,8 @@ def _label(cpu: Cpu, gpus: tuple[Gpu, ...]) -> str:
     kind = "virtual machine" if virtual else platform.system()
     model = cpu.model.replace("(R)", "").replace("(TM)", "")
     cores = f"{cpu.usable_cores} core{'s'[cpu.usable_cores == 1 :]}"
-    return ", ".join([f"{kind}, {cores} of {model}", *(gpu.name for gpu in gpus)])
+    limits = [f"{name}={os.environ[name]}" for name in LIMITS if os.environ.get(name)]
+    return ", ".join([f"{kind}, {cores} of {model}", *(gpu.name for gpu in gpus), *limits])
 
 
 def _operating_system() -> str:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from ... import geometry
-from ...arrays import IndexArray
+from ...arrays import Array, IndexArray
 from ...errors import DwposeError
 from ...keypoints import NUM_KEYPOINTS
 from ...simcc import SPLIT_RATIO
-from ..peers.baselines import OURS, Array, MethodName
+from ..peers.baselines import OURS, MethodName
 
 AGREEMENT_PX = 1e-3
 """Keypoints of two methods may differ by this much, in pixels of the picture."""

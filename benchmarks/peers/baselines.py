@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import importlib.util
 import io
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ from unittest import mock
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from ... import estimator, geometry
+from ...arrays import Array, Float32Array, UInt8Array
 from ...backends.openvino import has_bf16
 from ...detector import PERSON_CLASS, DetectorOptions
 from ...keypoints import NUM_KEYPOINTS
@@ -37,9 +38,6 @@ from .constant_networks import (
     save_constant_network,
 )
 from .networks import NetworkFiles, Sessions, open_sessions, sessions_of
-
-Array = npt.NDArray[Any]
-UInt8Array = npt.NDArray[np.uint8]
 
 MethodName = Literal[
     "dwpose_infer",
@@ -216,7 +214,7 @@ class OfficialRecipe:
         scores = rows[:, 4:5] * rows[:, 5:]
         return self._suppress(boxes, scores)
 
-    def _suppress(self, boxes: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]) -> Array:
+    def _suppress(self, boxes: Float32Array, scores: Float32Array) -> Array:
         persons = np.zeros((0, 4))
         for number in range(scores.shape[1]):
             above = scores[:, number] > min(0.1, self._score_threshold)
@@ -249,7 +247,8 @@ class OfficialRecipe:
 def installed_methods(device: str = "cpu") -> list[MethodName]:
     """Returns the methods whose packages are installed, those in bf16 where the CPU has it.
 
-    On a GPU those of ONNX Runtime alone.
+    On a GPU those of ONNX Runtime alone. Where oneDNN's instruction sets are limited, OpenVINO
+    still takes the CPU for one with bf16, and fails: then none in bf16.
     """
     if device != "cpu":
         return [
@@ -258,7 +257,8 @@ def installed_methods(device: str = "cpu") -> list[MethodName]:
     there = [
         name for name in ALL_METHODS if all(map(importlib.util.find_spec, _NEEDED.get(name, ())))
     ]
-    if OURS_BF16 in there and not has_bf16():
+    limited = any(os.environ.get(name) for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"))
+    if limited or (OURS_BF16 in there and not has_bf16()):
         return [name for name in there if name not in IN_BF16]
     return there
 

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ...errors import DwposeError, InferenceError
+from ...errors import DwposeError, InferenceError, InvalidArgumentError
 from .clock import Clock
 
 BLOCKS = 5
@@ -63,7 +63,11 @@ class Worker(Generic[Ready, Answer]):
     def work(self, calls: int) -> Answer:
         """Rests, then has so many calls made and returns what they gave."""
         time.sleep(REST_S)
-        answer: Answer = self._ask(b"%d" % calls, self._answer)
+        return self.ask(calls)
+
+    def ask(self, number: int) -> Answer:
+        """Returns the answer to a number, at once."""
+        answer: Answer = self._ask(b"%d" % number, self._answer)
         return answer
 
     def _ask(self, line: bytes, kind: type[Any]) -> Any:
@@ -82,29 +86,29 @@ class Worker(Generic[Ready, Answer]):
 
 @contextmanager
 def start_worker(
-    module: str, task: object, *, name: str, ready: type[Ready], answer: type[Answer]
+    program: str | Path,
+    task: object,
+    *,
+    name: str,
+    ready: type[Ready],
+    answer: type[Answer],
+    python: str | Path = sys.executable,
 ) -> Iterator[Worker[Ready, Answer]]:
     """Starts a process and waits until it is ready; it ends with the context.
 
     Args:
-        module: Module that calls `serve` when it is run.
+        program: Module that calls `serve` when it is run, or a file that does as `serve`.
         task: What it is to do, a struct of msgspec; paths become strings.
         name: What messages call it.
         ready: Class of what it prepares.
         answer: Class of its answers.
+        python: The interpreter, where that is another one.
 
     Raises:
         InferenceError: The process failed; the message has its last line.
+        InvalidArgumentError: The interpreter cannot be started.
     """
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(
-            [sys.executable, "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        ) as process,
-    ):
+    with tempfile.TemporaryFile() as errors, _start(python, program, errors) as process:
         worker: Worker[Ready, Answer] = Worker(process, errors, name, answer)
         try:
             worker.ready = worker._ask(msgspec.json.encode(task, enc_hook=str), ready)
@@ -112,6 +116,17 @@ def start_worker(
         except BaseException:
             process.kill()
             raise
+
+
+def _start(python: str | Path, program: str | Path, errors: Any) -> subprocess.Popen[bytes]:
+    command = [str(python), *(["-m"] if isinstance(program, str) else []), str(program)]
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{python} cannot be started as a Python interpreter: {error.strerror}"
+        ) from error
 
 
 def serve(

@@ -11,12 +11,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Array
 from ...drawing import draw_overlay
 from ...images import read_image
 from ...predictor import Predictor
 from ...results import PoseResult
 from ..machine import peak_resident_mb
-from ..peers.baselines import OURS, Array, MethodName, Picture, open_method
+from ..peers.baselines import OURS, MethodName, Picture, open_method
 from ..peers.clock import REST, Clock, watch_networks
 from ..peers.clock import STAGES as WATCHED
 from ..peers.networks import NetworkFiles

@@ -53,6 +53,11 @@ def test_cpu(monkeypatch, tmp_path):
     assert found.label.startswith("virtual machine, 8 cores of Intel Core i7-11700 @ 2.50GHz")
 
 
+def test_instruction_sets_kept_from_the_libraries_are_told(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert machine.capture_environment().label.endswith(", ONEDNN_MAX_CPU_ISA=AVX2")
+
+
 def test_systems_without_cpuinfo(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "Path", lambda _name: tmp_path / "missing")
     found = machine.capture_environment()

@@ -81,3 +81,8 @@ def test_on_a_gpu_the_others_get_the_same_arithmetic(monkeypatch):
     cuda = ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0})
     assert given == [(name, [cuda, "CPUExecutionProvider"]) for name in ("d.onnx", "p.onnx")]
     assert set(rivals.installed_methods("cuda:1")) <= set(rivals.METHODS)
+
+
+def test_no_bf16_where_instruction_sets_are_limited(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert not set(rivals.installed_methods()) & set(rivals.IN_BF16)

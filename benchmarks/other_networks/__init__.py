@@ -1,0 +1,1 @@
+"""Time and accuracy beside pipelines that run networks of their own."""
