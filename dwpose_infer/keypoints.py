@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from .errors import InvalidArgumentError
-
 NUM_KEYPOINTS: Final = 133
 
 BODY: Final = slice(0, 17)
@@ -184,17 +182,3 @@ SIGMAS: Final[tuple[float, ...]] = (
     *_HAND_SIGMAS,
 )
 """Spread of each keypoint in OKS, from the COCO-WholeBody evaluation."""
-
-
-def part_slice(name: str) -> slice:
-    """Returns a part's range in the 133 keypoints.
-
-    Raises:
-        InvalidArgumentError: There is no such part.
-    """
-    try:
-        return PARTS[name]
-    except KeyError:
-        raise InvalidArgumentError(
-            f"unknown part {name!r}; the parts are {', '.join(PARTS)}"
-        ) from None

@@ -23,7 +23,27 @@ OKS_NMS_THRESHOLD: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Predictions:
+class _Persons:
+    """What predictions of both kinds have; see there."""
+
+    image_ids: Int64Array
+    keypoints: FloatArray
+    scores: FloatArray
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def layout(self) -> KeypointLayout:
+        """Names, parts and order of the K points."""
+        return layout_of(self.keypoints.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions(_Persons):
     """Persons as networks give them, of any number of pictures, in any order.
 
     Attributes:
@@ -40,28 +60,14 @@ class Predictions:
             unknown.
     """
 
-    image_ids: Int64Array
-    keypoints: FloatArray
-    scores: FloatArray
     box_scores: FloatArray
     areas: FloatArray
     ids: Int64Array | None = None
     boxes_xyxy: FloatArray | None = None
 
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def __len__(self) -> int:
-        return len(self.image_ids)
-
-    @property
-    def layout(self) -> KeypointLayout:
-        """Names, parts and order of the K points."""
-        return layout_of(self.keypoints.shape[1])
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RankedPredictions:
+class RankedPredictions(_Persons):
     """Persons with the scores by which the protocol ranks them, after suppression.
 
     Attributes:
@@ -73,22 +79,8 @@ class RankedPredictions:
             unknown.
     """
 
-    image_ids: Int64Array
-    keypoints: FloatArray
-    scores: FloatArray
     instance_scores: FloatArray
     boxes_xyxy: FloatArray | None = None
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def __len__(self) -> int:
-        return len(self.image_ids)
-
-    @property
-    def layout(self) -> KeypointLayout:
-        """Names, parts and order of the K points."""
-        return layout_of(self.keypoints.shape[1])
 
 
 AnyPredictions = TypeVar("AnyPredictions", bound=Predictions | RankedPredictions)
@@ -223,7 +215,7 @@ def _by_image(predictions: Predictions) -> list[IndexArray]:
     return [group for group in np.split(persons[order], starts) if group.size]
 
 
-def _check(persons: Predictions | RankedPredictions) -> None:
+def _check(persons: _Persons) -> None:
     count = len(persons.image_ids)
     points = persons.keypoints.shape[1] if persons.keypoints.ndim == 3 else 0
     points = points if points in LAYOUTS else NUM_KEYPOINTS
