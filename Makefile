@@ -4,6 +4,7 @@
 # Both with HASHES=1 check every package against the hashes in requirements-*.txt.
 # Also: make test-fast (without the slow ones), make web (the browser page, into web/dist), make consumers (our files read by other packages), make lint (style, spelling, types), make clean.
 
+# Not 3.10, for which NumPy as pinned in constraints.txt has no release.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -7,6 +7,7 @@ carries the exit code with which the command-line tools end when it reaches them
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 
@@ -79,6 +80,23 @@ def needs_extra(purpose: str, extra: str) -> Iterator[None]:
         raise MissingDependencyError(
             f'{purpose} ({error}): pip install "dwpose-infer[{extra}]"'
         ) from error
+
+
+def why_no_answer(error: Exception) -> str:
+    """Returns why a server gave no answer, in words.
+
+    requests and urllib3 put an error into others, each with the address and the names of the
+    library's own objects, all of which their message repeats; the innermost says what happened.
+
+    Args:
+        error: An error of theirs.
+    """
+    while True:
+        around = (getattr(error, "reason", None), *reversed(error.args))
+        inner = next((each for each in around if isinstance(each, Exception)), None)
+        if inner is None:
+            return re.sub(r"^.*?HTTPS?Connection(Pool)?\(.*?\): ", "", str(error))
+        error = inner
 
 
 class ModelError(DwposeError):

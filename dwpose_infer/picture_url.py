@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ._version import __version__
-from .errors import InputError, InvalidArgumentError
+from .errors import InputError, InvalidArgumentError, why_no_answer
 
 if TYPE_CHECKING:
     import requests
@@ -160,7 +160,7 @@ def fetch_picture(
             f"{name} cannot be read: HTTP {response.status_code} {response.reason}"
         ) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise InputError(f"{name} cannot be read: {error}") from error
+        raise InputError(f"{name} cannot be read: {why_no_answer(error)}") from error
     except ValueError as error:
         raise InputError(f"this is no URL that can be read: {error}") from error
 

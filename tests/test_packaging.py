@@ -121,6 +121,18 @@ def test_inference_install_is_light():
         assert heavy not in required
 
 
+def test_versions_of_python_are_those_that_were_run():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    named = re.findall(r"Python :: (3\.\d+)", setup["metadata"]["classifiers"])
+    assert setup["options"]["python_requires"] == f">={named[0]}"
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = page.partition("## Versions of Python")[2].partition("\n## ")[0]
+    assert "All tests are run on 3.11." in section
+    tried = re.findall(r"(3\.\d+)\.\d+", "".join(re.findall(r"^\| 3.*?\|", section, re.M)))
+    assert sorted([*tried, "3.11"]) == sorted(named)
+
+
 def test_constraints_pin_what_the_tests_run_with():
     from importlib import metadata
 

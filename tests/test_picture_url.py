@@ -78,7 +78,7 @@ def test_what_does_not_work_says_why_and_hides_passwords(server):
             fetch_picture(secret + path)
         assert "secret" not in str(caught.value)
         assert "me:***@127.0.0.1" in str(caught.value)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read: Failed to establish a new connection"):
         fetch_picture("http://127.0.0.1:1/picture.png")
     with pytest.raises(InputError, match="no URL"):
         fetch_picture("http://[bad/x.jpg")

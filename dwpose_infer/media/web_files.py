@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..closing import ClosesOnExit
-from ..errors import InputError
+from ..errors import InputError, why_no_answer
 from ..picture_url import UrlAccess, is_url, open_url, without_password
 
 HLS_TYPES: Final = frozenset(
@@ -214,7 +214,7 @@ class WebFiles(ClosesOnExit):
         if isinstance(error, requests.HTTPError):
             answer = error.response
             return f"it cannot be read: HTTP {answer.status_code} {answer.reason}"
-        return f"it cannot be read: {error}"
+        return f"it cannot be read: {why_no_answer(error)}"
 
     def close(self) -> None:
         """Hangs up; may be called again."""

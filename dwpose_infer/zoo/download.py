@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from .._version import __version__
-from ..errors import DownloadError, HashMismatchError, OutputError
+from ..errors import DownloadError, HashMismatchError, OutputError, why_no_answer
 from ..files.atomic import CHUNK_BYTES, part_file, publish, remove_stale_parts, sha256_of
 from .lock import FileRecord, lock_path, read_lock, write_lock
 from .model_file import MAX_FILE_BYTES, impostor
@@ -201,7 +201,9 @@ def fetch(
         status = error.response.status_code if error.response is not None else "error"
         raise DownloadError(f"HTTP {status}") from error
     except requests.RequestException as error:
-        raise DownloadError(f"the connection failed or broke off ({error})") from error
+        raise DownloadError(
+            f"the connection failed or broke off ({why_no_answer(error)})"
+        ) from error
 
 
 def _save(

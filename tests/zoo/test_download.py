@@ -103,7 +103,8 @@ def test_when_all_mirrors_fail_each_is_named_with_its_reason(server, destination
     message = str(caught.value)
     assert f"{gone}: HTTP 404" in message
     assert f"{page}: not a complete zip file but a web page" in message
-    assert f"{closed}: the connection failed" in message
+    assert f"{closed}: the connection failed or broke off (Failed to establish" in message
+    assert "Max retries" not in message and "HTTPConnection" not in message
     assert str(destination) in message  # where to put it by hand
     assert isinstance(caught.value.__cause__, DownloadError)
 
