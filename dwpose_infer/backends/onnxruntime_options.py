@@ -207,11 +207,13 @@ class OrtOptions:
             InvalidArgumentError: An option cannot work here.
         """
         chosen = dict(self.provider_options)
-        if provider != "cuda" and _is_on(chosen.get("enable_cuda_graph")):
-            raise InvalidArgumentError(
-                "the provider option enable_cuda_graph goes with the provider 'cuda' alone, where "
-                "graphs are on anyway: leave it out"
-            )
+        for name in _GRAPHS_BY_OPTION:
+            if _is_on(chosen.get(name)):
+                raise InvalidArgumentError(
+                    f"the provider option {name} cannot be turned on: with the provider 'cuda' "
+                    "networks run as CUDA graphs wherever that is safe (enable_cuda_graph=0 turns "
+                    "that off), with others they would give wrong points: leave it out"
+                )
         cpu: tuple[str, dict[str, Any]] = (PROVIDER_NAMES["cpu"], {})
         if provider == "cpu":
             return [(PROVIDER_NAMES["cpu"], chosen)]
@@ -221,6 +223,10 @@ class OrtOptions:
             return [(PROVIDER_NAMES["cuda"], cuda | graph | chosen), cpu]
         own = self.tensorrt.as_provider_options(device, inputs, ort_version=ort_version)
         return [(PROVIDER_NAMES["tensorrt"], own | chosen), (PROVIDER_NAMES["cuda"], cuda), cpu]
+
+
+_GRAPHS_BY_OPTION = ("enable_cuda_graph", "trt_cuda_graph_enable")
+"""Options of the providers that replay what was captured, whatever is bound (H200, 1.31.1)."""
 
 
 def _is_on(value: object) -> bool:

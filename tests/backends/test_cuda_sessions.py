@@ -92,13 +92,19 @@ def test_outputs_of_unknown_size_do_without_graphs(ort, save_graph):
 def test_graphs_can_be_left_out(ort, graph):
     load_backend("ort", graph(), device="cuda", provider_options={"enable_cuda_graph": 0})
     assert not ort.sessions[-1].graphs
-    with pytest.raises(InvalidArgumentError, match="enable_cuda_graph"):
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+@pytest.mark.parametrize("option", ["enable_cuda_graph", "trt_cuda_graph_enable"])
+@pytest.mark.parametrize("value", [1, "1", "True"])
+def test_graphs_cannot_be_forced(ort, graph, provider, option, value):
+    with pytest.raises(InvalidArgumentError, match=rf"{option} cannot be.*enable_cuda_graph=0"):
         load_backend(
             "ort",
             graph(),
             device="cuda",
-            provider="tensorrt",
-            provider_options={"enable_cuda_graph": 1},
+            provider=provider,
+            provider_options={option: value},
         )
 
 
