@@ -130,7 +130,8 @@ class ICudaEngine(fake_tensorrt_runtime.ICudaEngine):
         return IRuntimeConfig()
 
     def create_execution_context(self, runtime_config=None):
-        assert runtime_config._strategy is not None
+        # Else each number of persons waits until kernels for it are compiled.
+        assert runtime_config._strategy is DynamicShapesKernelSpecializationStrategy.LAZY
         self._config = runtime_config
         return IExecutionContext(self, self._logger)
 

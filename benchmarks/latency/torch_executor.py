@@ -101,7 +101,7 @@ class TorchExecutor(Executor):
                 setattr(cudnn, name, value)
 
     def _prepare(self, mode: Mode) -> None:
-        self._call = self._run
+        self._call: Any = self._run
         if mode == "compiled":
             # torch compiles a class eight times at most and runs it as it is from then on, with no
             # more than a warning; networks and batches of a table are more.
