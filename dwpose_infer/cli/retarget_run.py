@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tqdm import tqdm
 
@@ -26,6 +26,7 @@ from ..retargeting import Proportions, retarget
 from .drawing_options import check_drawings, min_score_of, named_parts
 from .exit_status import printable
 from .infer_options import OF_CANVAS
+from .outputs import DrawStyle
 from .picture_options import predictor_options
 from .tally import counted
 
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         DwposeError: It could not be done.
     """
     formats = ["json"] if options.format is None else options.format
-    styles = ["openpose"] if options.draw is None else options.draw
+    styles: Sequence[DrawStyle] = ["openpose"] if options.draw is None else options.draw
     _check(options, formats, styles)
     clip = load_clip(options.clip)
     rate = _rate(clip, options.frame_rate) if styles else None
@@ -164,7 +165,7 @@ def _save_poses(
 def _save_drawing(
     clip: PoseClip,
     base: Path,
-    style: Literal["openpose", "overlay"],
+    style: DrawStyle,
     options: argparse.Namespace,
     *,
     picture: UInt8Array | None,

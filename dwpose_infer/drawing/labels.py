@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from ..arrays import Float64Array, Int32Array
 from . import strokes
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class _Place:
 def draw_labels(
     canvas: strokes.Picture,
     result: Poses,
-    points: strokes.Float64Array,
+    points: Float64Array,
     *,
     boxes: bool,
     ids: bool,
@@ -82,9 +83,7 @@ def _text(person: Person, *, boxes: bool, ids: bool) -> str:
     return f"{identity} {score}".strip()
 
 
-def _corners(
-    person: Person, scale: strokes.Float64Array, canvas_wh: tuple[int, int]
-) -> strokes.Int32Array | None:
+def _corners(person: Person, scale: Float64Array, canvas_wh: tuple[int, int]) -> Int32Array | None:
     """Returns the box's (2, 2) corners in pixels of the canvas, or None without a usable box."""
     if person.box_xyxy is None or np.isnan(person.box_xyxy).any():
         return None
@@ -94,9 +93,7 @@ def _corners(
     return np.rint(np.clip(box, -limit, 2 * limit)).astype(np.int32)
 
 
-def _place(
-    corners: strokes.Int32Array | None, points: strokes.Float64Array, *, at_corner: bool
-) -> _Place | None:
+def _place(corners: Int32Array | None, points: Float64Array, *, at_corner: bool) -> _Place | None:
     """Returns where a label goes: on the box's corner, or above the middle of the points."""
     if corners is not None and at_corner:
         return _Place(x=int(corners[0, 0]), bottom=int(corners[0, 1]), centered=False)

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from .. import keypoints as kp
+from ..arrays import Float64Array
 from ..canvas import CanvasFit, canvas_for
 from ..errors import InvalidArgumentError
 from ..openpose_layout import OPENPOSE_18_NAMES, body_points
@@ -213,7 +214,7 @@ def _known_size(
     )
 
 
-def _draw_bodies(canvas: strokes.Picture, points: strokes.Float64Array, sizes: _Sizes) -> None:
+def _draw_bodies(canvas: strokes.Picture, points: Float64Array, sizes: _Sizes) -> None:
     """Draws all limbs first, then all joints: no limb hides the joint of another person."""
     whole = points.astype(np.float32)
     bodies = body_points(whole, np.ones(whole.shape[:2], np.float32), layout=18)[0].astype(float)
@@ -228,9 +229,7 @@ def _draw_bodies(canvas: strokes.Picture, points: strokes.Float64Array, sizes: _
         strokes.draw_dots(canvas, body, _JOINT_COLORS, radius_px=radius, line_type=line_type)
 
 
-def _draw_hand(
-    canvas: strokes.Picture, hand: strokes.Float64Array, sizes: _Sizes, *, fit: bool
-) -> None:
+def _draw_hand(canvas: strokes.Picture, hand: Float64Array, sizes: _Sizes, *, fit: bool) -> None:
     width, radius = sizes.hand_line_width, sizes.hand_joint_radius
     if fit:
         longer_side = strokes.extent(hand)
@@ -241,9 +240,7 @@ def _draw_hand(
     strokes.draw_dots(canvas, hand, _HAND_JOINT_COLORS, radius_px=radius, line_type=line_type)
 
 
-def _draw_face(
-    canvas: strokes.Picture, face: strokes.Float64Array, sizes: _Sizes, *, fit: bool
-) -> None:
+def _draw_face(canvas: strokes.Picture, face: Float64Array, sizes: _Sizes, *, fit: bool) -> None:
     radius = sizes.face_radius
     if fit:
         radius = min(radius, max(_MIN_DOT_PX, _MAX_FACE_DOT * strokes.extent(face)))

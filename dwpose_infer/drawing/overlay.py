@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from .. import keypoints as kp
-from ..arrays import IndexArray
+from ..arrays import Float64Array, IndexArray
 from ..errors import InvalidArgumentError
 from . import strokes
 from .labels import draw_labels
@@ -200,7 +200,7 @@ def _sizes(image_bgr: strokes.Picture, result: Poses) -> tuple[tuple[int, int], 
 
 
 def _draw_person(
-    canvas: strokes.Picture, points: strokes.Float64Array, *, person_px: float, line_scale: float
+    canvas: strokes.Picture, points: Float64Array, *, person_px: float, line_scale: float
 ) -> None:
     """Draws bones, then points, of one group after the other."""
     for group in _GROUPS:

@@ -122,9 +122,9 @@ class FaceTracks:
 
     def require_video(self, source: Source) -> None:
         """Raises InputError unless the frames of a source have the size of those looked at."""
-        if self._image_size not in (None, source.size_wh):
+        if self._image_size is not None and self._image_size != source.size_wh:
             sizes = "{}x{}, the poses were found in frames of {}x{}"
-            both = *source.size_wh, *(self._image_size or ())
+            both = *source.size_wh, *self._image_size
             raise InputError(f"{source.name} has frames of {sizes.format(*both)} pixels")
 
     def chosen(self, person: int | None) -> int | None:

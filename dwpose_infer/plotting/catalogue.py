@@ -46,3 +46,7 @@ ANGLE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
 DEFAULT_POINTS: Final = ("left_wrist", "right_wrist", "left_ankle", "right_ankle")
 DEFAULT_MIN_SCORE: Final = 0.3
 ENDINGS: Final = (".png", ".svg", ".pdf")
+
+DEFAULT_SHEET_FRAMES: Final = 24
+DEFAULT_CELL_WIDTH: Final = 320
+SHEET_ENDINGS: Final = (".png", ".jpg", ".jpeg")
