@@ -197,8 +197,8 @@ def _pictures(
                 raise InputError(f"{source.name} is live, no clip")
             for item in source:
                 if item.index == left[0].index:
-                    damaged = isinstance(item, DamagedFrame)
-                    yield None if damaged else _small(item.image_bgr, cell_wh)
+                    shown = None if isinstance(item, DamagedFrame) else item.image_bgr
+                    yield None if shown is None else _small(shown, cell_wh)
                     left.pop(0)
                 if not left or left[0].index > item.index + FAR_FRAMES:
                     break

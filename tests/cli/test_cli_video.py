@@ -65,6 +65,24 @@ def test_a_clip_of_the_face(folder, capsys):
     assert shown[0][1].shape == (96, 96, 3)
 
 
+@pytest.mark.slow
+def test_ctrl_c_before_the_face_is_written_loses_no_poses(folder, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    arguments = ["clip.mp4", "--max-persons", "1", "--face-clip", "--end", "4f", "--threads", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(video, "save_face_clip", interrupted)
+        assert main(arguments) == 130
+    assert not (folder / "dwpose-out/clip_face.mp4").exists()
+    assert main([*arguments, "--skip-existing"]) == 0
+    names = ["clip.jsonl", "clip_face.mp4", "clip_overlay.mp4"]
+    assert files(folder / "dwpose-out") == names
+    assert "clip: 4 frames, " in (said := capsys.readouterr().err)
+    assert "0 searched" in said
+
+
+@pytest.mark.slow
 def test_a_face_that_is_not_there_costs_no_other_file(folder, capsys):
     arguments = ["--track", "--face-clip", "--face-person", "9", "--end", "4f"]
     assert main(["clip.mp4", *arguments, *FEW]) == 1
