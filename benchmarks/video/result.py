@@ -139,8 +139,13 @@ def misses(row: Row) -> list[str]:
 
 
 def readme_table(document: VideoDocument) -> str:
-    """Returns the short table and where it comes from."""
-    return f"{summary_table(document)}\n\n{origin(document)}"
+    """Returns the short table and where it comes from.
+
+    Where the methods worked in processes of their own it has ratios alone: they travel from a busy
+    machine to a quiet one, frames per second do not.
+    """
+    table = speeds_table if document.own_processes else summary_table
+    return f"{table(document)}\n\n{origin(document)}"
 
 
 def origin(document: VideoDocument) -> str:
@@ -148,13 +153,15 @@ def origin(document: VideoDocument) -> str:
     weights = " with random weights" if document.random_weights else ""
     width, height = document.picture_wh
     own = "by turns, each method in a process of its own" if document.own_processes else ""
+    before = document.environment.load_average_1min
+    load = f", load before it {before:.2f}" if own and before is not None else ""
     return (
         f"Measured on: {document.environment.label}; {document.pose}{weights} and "
         f"{document.detector}, ONNX Runtime{on_device(document.device)} on {document.threads} "
         f"thread{'s'[document.threads == 1 :]}; {document.frames} frames of {width}x{height} "
         "read, predicted, drawn and encoded; searched for persons every "
         f"{document.detect_every} frames, by the plain loop in every frame; medians of "
-        f"{document.repeats} {f'rounds {own}' if own else 'interleaved rounds'}."
+        f"{document.repeats} {f'rounds {own}' if own else 'interleaved rounds'}{load}."
     )
 
 
@@ -186,6 +193,32 @@ def summary_table(document: VideoDocument) -> str:
             ]
         )
     return markdown_table(header, lines, text_columns=0)
+
+
+_COMPARED = (
+    (STREAM, PLAIN_LOOP),
+    (STREAM, RTMLIB),
+    (STREAM, RTMLIB_OPENVINO),
+    (STREAM_BF16, RTMLIB_BF16),
+    (STREAM_BF16, RTMLIB),
+)
+"""Whose frames per second are compared."""
+
+
+def speeds_table(document: VideoDocument) -> str:
+    """Returns how many times as fast, and how many times as much CPU time the other takes."""
+    rows = document.rows
+    lines = [
+        [f"{ours}, beside {theirs}", *(_speed_and_cpu(row, ours, theirs) for row in rows)]
+        for ours, theirs in _COMPARED
+        if all(ours in row.fps and theirs in row.fps for row in rows)
+    ]
+    return markdown_table(["times as fast (as little CPU time)", *map(_persons, rows)], lines)
+
+
+def _speed_and_cpu(row: Row, ours: VideoMethod, theirs: VideoMethod) -> str:
+    speed, cpu = row.fps[ours] / row.fps[theirs], row.cpu_ms[theirs] / row.cpu_ms[ours]
+    return f"{speed:.2f} ({cpu:.2f})"
 
 
 def stages_table(document: VideoDocument) -> str:

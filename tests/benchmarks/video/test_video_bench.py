@@ -70,7 +70,10 @@ def test_whole_run(measured, capsys, monkeypatch):
     assert summary_table(document) in printed
     assert "The slowest stage on the clip in HDR: " in printed
     assert printed.rstrip().endswith(verdict(document).splitlines()[-1])
-    assert BENCHMARK.load().table_of(measured).startswith("| persons |")
+    table = BENCHMARK.load().table_of(measured)
+    assert table.startswith("| times as fast (as little CPU time) | 1 person |")
+    cpu = row.cpu_ms[PLAIN_LOOP] / row.cpu_ms[STREAM]
+    assert f"| stream, beside plain loop | {row.speed[PLAIN_LOOP]:.2f} ({cpu:.2f}) |" in table
 
 
 @pytest.mark.slow
