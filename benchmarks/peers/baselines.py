@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import importlib.util
 import io
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -247,8 +246,7 @@ class OfficialRecipe:
 def installed_methods(device: str = "cpu") -> list[MethodName]:
     """Returns the methods whose packages are installed, those in bf16 where the CPU has it.
 
-    On a GPU those of ONNX Runtime alone. Where oneDNN's instruction sets are limited, OpenVINO
-    still takes the CPU for one with bf16, and fails: then none in bf16.
+    On a GPU those of ONNX Runtime alone.
     """
     if device != "cpu":
         return [
@@ -257,8 +255,7 @@ def installed_methods(device: str = "cpu") -> list[MethodName]:
     there = [
         name for name in ALL_METHODS if all(map(importlib.util.find_spec, _NEEDED.get(name, ())))
     ]
-    limited = any(os.environ.get(name) for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"))
-    if limited or (OURS_BF16 in there and not has_bf16()):
+    if OURS_BF16 in there and not has_bf16():
         return [name for name in there if name not in IN_BF16]
     return there
 

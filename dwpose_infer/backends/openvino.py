@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -185,17 +186,28 @@ def _require_precision(core: Any, precision: Precision) -> None:
     if precision == "bf16" and not _has_bf16(core):
         raise BackendUnavailableError(
             f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} has no bf16 arithmetic (avx512_bf16 "
-            "or AMX). Remedy: precision='fp32'"
+            "or AMX), or ONEDNN_MAX_CPU_ISA keeps OpenVINO from it. Remedy: precision='fp32'"
         )
 
 
+_ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+
+_ISAS_WITH_BF16 = ("BF16", "FP16", "AMX", "AVX10", "ALL", "DEFAULT")
+"""In the names that oneDNN has for instruction sets with bf16 arithmetic, and for no limit."""
+
+
 def _has_bf16(core: Any) -> bool:
-    """Whether OpenVINO finds the CPU's flags of bf16 arithmetic."""
-    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    """Whether OpenVINO finds the CPU's flags of bf16 arithmetic, and its kernels may use it.
+
+    It finds the flags even where the variables keep its kernels from them, which then fail.
+    """
+    limits = [os.environ[name].upper() for name in _ISA_LIMITS if os.environ.get(name)]
+    allowed = all(any(name in limit for name in _ISAS_WITH_BF16) for limit in limits)
+    return allowed and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def has_bf16() -> bool:
-    """Whether this CPU has bf16 arithmetic, as OpenVINO finds its flags.
+    """Whether OpenVINO may use bf16 arithmetic of this CPU.
 
     Raises:
         MissingDependencyError: OpenVINO is not installed.

@@ -220,6 +220,20 @@ def has_bf16():
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+@pytest.mark.parametrize(
+    ("limit", "allowed"),
+    [("AVX2", False), ("avx512_core_vnni", False), ("AVX512_CORE_BF16", True), ("", True)],
+)
+def test_bf16_is_not_taken_where_onednn_is_kept_from_it(limit, allowed, monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    cpu = {"OPTIMIZATION_CAPABILITIES": ["BF16", "FP32"], "FULL_DEVICE_NAME": "a CPU"}
+    core = SimpleNamespace(get_property=lambda _device, name: cpu[name])
+    assert openvino_backend._has_bf16(core) == allowed
+    if not allowed:
+        with pytest.raises(BackendUnavailableError, match="ONEDNN_MAX_CPU_ISA keeps OpenVINO"):
+            openvino_backend._require_precision(core, "bf16")
+
+
 def test_bf16_hardly_moves_points(astronaut):
     """With bf16 behind the last convolution, too, 5 to 7 % of them move by more than a pixel."""
     if not has_bf16():
