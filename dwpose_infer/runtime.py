@@ -199,7 +199,7 @@ def deploy_form(path: Path) -> Iterator[Path]:
         logger.debug("%s stays in its form: %s", path, error)
         yield path
         return
-    options = ExportOptions(fixed_size=True)
+    options = ExportOptions(fixed_size=True, whole_kernels=True)
     model = convert(source, options)
     write_facts(model, facts_of(source, options))
     with tempfile.TemporaryDirectory() as folder:

@@ -212,6 +212,7 @@ def _options(options: CommandOptions, *, precision: Precision) -> ExportOptions:
         distiller_stage=options.distiller_stage,
         top_k=options.top_k,
         fixed_size=options.fixed_size,
+        whole_kernels=options.whole_kernels,
         calibration=options.calibration,
         against=options.against,
         verify=options.verify,

@@ -28,6 +28,7 @@ class CommandOptions(NamedTuple):
     distiller_stage: Literal[1, 2] | None
     top_k: int
     fixed_size: bool
+    whole_kernels: bool
     max_batch: int | None
     opt_batch: int | None
     workspace_mib: int | None
@@ -168,6 +169,12 @@ def _add_source_options(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="let a detector in deploy form take its own input size alone (default: any height "
         "and width in multiples of 32, so that wide pictures cost less; fp16 and engines: fixed)",
+    )
+    group.add_argument(
+        "--whole-kernels",
+        action="store_true",
+        help="leave the last convolution of a pose network whole, for GPUs, as --device cuda does "
+        "(default: in deploy form and float32 it is taken apart into columns, for CPUs)",
     )
 
 

@@ -96,7 +96,11 @@ def export_engine(
     target = find_target(product or choose_product(), engine or EngineOptions(), device)
     engine = target.options
     options = replace(
-        options or ExportOptions(), form="deploy", precision=engine.precision, fixed_size=True
+        options or ExportOptions(),
+        form="deploy",
+        precision=engine.precision,
+        fixed_size=True,
+        whole_kernels=True,
     )
     say = progress or (lambda _line: None)
     warn_about_gpu(target)

@@ -22,6 +22,7 @@ from .from_checkpoint import DEFAULT_OPSET
 from .graph import count_operators
 from .labelled import Measure, compare_on_labels
 from .metadata import FORMS, PRECISIONS, Form, ModelFacts, Precision, write_facts
+from .padded_columns import split_columns
 from .parity import check_parity
 from .parity_report import ParityReport, judged_on_labels, require_parity
 from .pictures import folder_samples, official_input, shipped_samples
@@ -51,6 +52,9 @@ class ExportOptions:
         fixed_size: Let a detector in deploy form take its own input size alone. Off, it takes
             any height and width in multiples of 32; in half precision, which is for GPUs, where
             every new shape costs time, and in engines the size is always fixed.
+        whole_kernels: Leave the last convolution of a pose network whole, as in official form and
+            where `serving` is a GPU. Off, deploy forms that compute in float32 add up the columns
+            of its kernel, which saves CPUs the products with padding, see `padded_columns`.
         calibration: Folder of pictures of people for int8; a network that was trained for int8
             needs none.
         against: With labels, the network that the result is compared with, as a source; None
@@ -69,6 +73,7 @@ class ExportOptions:
     distiller_stage: Stage | None = None
     top_k: int = DEFAULT_TOP_K
     fixed_size: bool = False
+    whole_kernels: bool = False
     calibration: Path | None = None
     against: str | None = None
     verify: Path | None = None
@@ -317,6 +322,9 @@ def convert(
         model.CopyFrom(source.model)
     elif source.kind == "pose":
         model = to_deploy_pose(source.model)
+        whole = options.whole_kernels or options.serving.is_gpu
+        if options.precision in ("fp32", "fp16-stored") and not whole:
+            model = split_columns(model)
     else:
         model = to_deploy_detector(source.model, top_k=options.top_k)
         if not (options.fixed_size or options.precision == "fp16"):

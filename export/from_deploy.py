@@ -30,6 +30,7 @@ from .graph import (
     tensor_info,
 )
 from .metadata import forget_facts, read_facts
+from .padded_columns import join_columns
 from .running import GraphRunner
 
 OFFICIAL_INPUTS = {"pose": "input", "detector": "images"}
@@ -79,6 +80,7 @@ def to_official(deploy: onnx.ModelProto, kind: ModelKind) -> onnx.ModelProto:
     del model.graph.output[:]
     model.graph.output.extend(_output(name, kind, width, height, points) for name in outputs)
     if kind == "pose":
+        join_columns(model)
         _restore_first_convolution(model)
     else:
         _disconnect(model)

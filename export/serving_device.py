@@ -59,13 +59,18 @@ class ServingDevice:
         """Whether a GPU was asked for, so that one that cannot be used is an error."""
         return bool(self.device or self.provider or self.provider_options)
 
+    @property
+    def is_gpu(self) -> bool:
+        """Whether a GPU was asked for."""
+        return self.asked and parse_device(self.device or "cuda").kind == "cuda"
+
     def require_available(self) -> None:
         """Finds out before the work starts whether ONNX Runtime has what was asked for.
 
         Raises:
             BackendUnavailableError: It was built without it.
         """
-        if self.asked and parse_device(self.device or "cuda").kind == "cuda":
+        if self.is_gpu:
             require_available(import_onnxruntime(), self.provider or "cuda")
 
     def choose(self, precision: Precision, say: Callable[[str], None]) -> str | None:

@@ -86,7 +86,9 @@ def export_to_triton(
         DwposeError: As `export_model`.
     """
     triton = triton or TritonOptions()
-    options = replace(options or ExportOptions(), form="deploy")
+    options = options or ExportOptions()
+    whole = options.whole_kernels or triton.kind == "gpu"
+    options = replace(options, form="deploy", whole_kernels=whole)
     loaded = read_source(source, options, download_bar=download_bar)
     folder = Path(repository) / facts_of(loaded, options).name
     target = folder / VERSION_FOLDER / "model.onnx"

@@ -120,7 +120,7 @@ def write_deploy_form(path: Path, precision: DeployPrecision, target: Path) -> P
     with needs_extra("converting networks needs onnx", "bench"):
         from ...export.exporter import ExportOptions, convert, facts_of, read_source
         from ...export.metadata import write_facts
-    options = ExportOptions(precision=precision, fixed_size=True)
+    options = ExportOptions(precision=precision, fixed_size=True, whole_kernels=True)
     source = read_source(path, options, download_bar=False)
     model = convert(source, options)
     write_facts(model, facts_of(source, options))

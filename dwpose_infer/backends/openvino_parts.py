@@ -25,14 +25,27 @@ def cut_head(openvino: Any, model: Any) -> list[Any]:
     convolutions = [node for node in nodes if node.get_type_name() == "Convolution"]
     if not convolutions or not any(node.get_type_name() == "MatMul" for node in nodes):
         return [model]
-    cut = convolutions[-1].output(0)
-    if _reaches_input(model, cut):
+    cut = _joint_behind(model, nodes[nodes.index(convolutions[-1]) :])
+    if cut is None:
         return [model]
     joint = openvino.opset13.parameter(cut.get_partial_shape(), cut.get_element_type())
     for reader in cut.get_target_inputs():
         reader.replace_source_output(joint.output(0))
     head = openvino.Model(model.get_results(), [joint])
     return [openvino.Model([cut], model.get_parameters()), head]
+
+
+def _joint_behind(model: Any, nodes: Sequence[Any]) -> Any | None:
+    """The first tensor before a product of matrices that all ways lead through; None without one.
+
+    That is what a convolution gives, or, where its kernel was taken apart, the sum of its parts.
+    """
+    for node in nodes:
+        if node.get_type_name() == "MatMul":
+            return None
+        if not _reaches_input(model, node.output(0)):
+            return node.output(0)
+    return None
 
 
 def _reaches_input(model: Any, cut: Any) -> bool:
