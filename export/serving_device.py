@@ -36,11 +36,13 @@ class ServingDevice:
             "fp16", which are for GPUs, where there is one that ONNX Runtime can use.
         provider: Execution provider of ONNX Runtime; None takes "cuda".
         provider_options: Options of it in ONNX Runtime's own words, those to serve with.
+        for_gpus: The file is for GPUs whatever its precision; `device` None does as for "fp16".
     """
 
     device: str | None = None
     provider: GateProvider | None = None
     provider_options: Mapping[str, Any] = field(default_factory=dict)
+    for_gpus: bool = False
 
     def __post_init__(self) -> None:
         if self.provider not in (None, *get_args(GateProvider)):
@@ -83,12 +85,13 @@ class ServingDevice:
         if self.asked:
             place = parse_device(self.device or "cuda")
             return None if place.kind == "cpu" else str(place)
-        if precision != "fp16":
+        if precision != "fp16" and not self.for_gpus:
             return None
         why = _why_no_gpu()
         if why is None:
             return "cuda:0"
-        say(f"{why}: compared on the CPU alone, where fp16 keeps float32 between the nodes")
+        half = ", where fp16 keeps float32 between the nodes" if precision == "fp16" else ""
+        say(f"{why}: compared on the CPU alone{half}")
         return None
 
 

@@ -86,9 +86,13 @@ def export_to_triton(
         DwposeError: As `export_model`.
     """
     triton = triton or TritonOptions()
-    options = options or ExportOptions()
-    whole = options.whole_kernels or triton.kind == "gpu"
-    options = replace(options, form="deploy", whole_kernels=whole)
+    options, on_gpu = options or ExportOptions(), triton.kind == "gpu"
+    options = replace(
+        options,
+        form="deploy",
+        whole_kernels=options.whole_kernels or on_gpu,
+        serving=replace(options.serving, for_gpus=on_gpu),
+    )
     loaded = read_source(source, options, download_bar=download_bar)
     folder = Path(repository) / facts_of(loaded, options).name
     target = folder / VERSION_FOLDER / "model.onnx"

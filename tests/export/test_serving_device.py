@@ -15,6 +15,7 @@ from dwpose_infer.export.cli import main
 from dwpose_infer.export.exporter import ExportOptions, convert, export_model
 from dwpose_infer.export.pictures import shipped_samples
 from dwpose_infer.export.serving_device import ServingDevice, check_where_it_serves
+from dwpose_infer.export.to_triton import TritonOptions, export_to_triton
 from fake_onnxruntime import install_onnxruntime
 
 POSE = "dwpose-t-bundled"
@@ -169,6 +170,7 @@ def test_only_half_precision_looks_for_a_gpu(a_gpu, ort):
     chosen = {p: ServingDevice().choose(p, said.append) for p in ("fp32", "fp16-stored", "fp16")}
     assert chosen == {"fp32": None, "fp16-stored": None, "fp16": "cuda:0"}
     assert ServingDevice(device="cpu").choose("fp16", said.append) is None
+    assert ServingDevice(for_gpus=True).choose("fp32", said.append) == "cuda:0"
     assert ServingDevice(provider="tensorrt").choose("fp32", said.append) == "cuda:0"
     assert said == []
 
@@ -200,6 +202,13 @@ def test_wrong_use(export, arguments, message):
     status, said, _ = export(POSE, *arguments)
     assert status == 2
     assert message in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "compared"), [("gpu", True), ("cpu", False)])
+def test_a_server_on_a_gpu_gets_what_was_compared_on_one(ort, a_gpu, tmp_path, kind, compared):
+    result = export_to_triton(POSE, tmp_path / "repository", TritonOptions(kind=kind))
+    assert (result.served is not None) is compared
 
 
 def test_unknown_providers():
