@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypedDict
 
-from .errors import DwposeError, InputError
+from .errors import DwposeError, InputError, InvalidArgumentError
 from .images import ColorOrder
-from .picture_groups import OnError, PictureInput
+from .picture_groups import GROUP_PICTURES, OnError, PictureInput
 from .pipeline import Found, Pipeline
 from .preference import Preference
 from .results import PoseResult
@@ -52,3 +52,27 @@ def results_of(
         if isinstance(found, DwposeError) and not isinstance(found, InputError):
             raise found
         yield found.result if isinstance(found, Found) else found
+
+
+def warm_up(pipeline: Pipeline, persons: int | None = None, pictures: int | None = None) -> None:
+    """Runs the networks on empty pictures, so that the first real call is not slower.
+
+    Args:
+        pipeline: Whose networks.
+        persons: For up to so many together, where each number has to be prepared, as with CUDA:
+            half a second to four seconds for each power of two. None takes `max_batch`.
+        pictures: The same for pictures that are searched together; None takes `GROUP_PICTURES`.
+
+    Raises:
+        InvalidArgumentError: A number is below 1.
+        InferenceError: A network failed.
+    """
+    pictures = GROUP_PICTURES if pictures is None else min(pictures, GROUP_PICTURES)
+    if pictures < 1 or (persons is not None and persons < 1):
+        raise InvalidArgumentError(
+            f"persons is {persons} and pictures {pictures}, they must be at least 1"
+        )
+    if pipeline.detector is not None:
+        pipeline.detector.warmup(pictures)
+    if pipeline.estimator is not None:
+        pipeline.estimator.warmup(persons)

@@ -200,10 +200,9 @@ class Detector:
             found.update(zip(indices, persons, strict=True))
         return [found[index] for index in range(len(images_bgr))]
 
-    def warmup(self) -> None:
-        """Runs the network once, so that the first real call is not slower."""
-        width, height = self.input_size_wh
-        self([np.zeros((height, width, 3), np.uint8)])
+    def warmup(self, pictures: int = 1) -> None:
+        """Runs the network on empty pictures, in all sizes of batch that so many take."""
+        self.backend.warmup(pictures)
 
     def _canvas_wh(self, image_bgr: UInt8Array) -> tuple[int, int]:
         if self._square:

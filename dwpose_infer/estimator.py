@@ -155,6 +155,15 @@ class PoseEstimator:
         images = geometry.crop_boxes(image_bgr, center, scale, output_size_wh=self.input_size_wh)
         return Crops(images, center, scale)
 
+    def warmup(self, persons: int | None = None) -> None:
+        """Runs the network on empty crops, in all sizes of batch that so many persons take.
+
+        Args:
+            persons: Persons together at most; None, and more, take as many as share a call.
+        """
+        crops = self.max_batch if persons is None else persons * (2 if self.flip_test else 1)
+        self.backend.warmup(min(crops, self.max_batch))
+
     def __call__(self, crops: Crops) -> tuple[Float32Array, Float32Array]:
         """Finds the keypoints of cropped persons.
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .backends import BackendName
-from .calls import CallOptions, results_of
+from .calls import CallOptions, results_of, warm_up
 from .closing import ClosesOnExit
 from .detector import Detector
 from .errors import InputError, InvalidArgumentError
@@ -391,11 +391,9 @@ class Predictor(ClosesOnExit):
         open_ = partial(open_stream, start=start, end=end, stride=stride, urls=self.urls)
         return open_(self._pipeline, source, settings)
 
-    def warmup(self) -> None:
-        """Runs the networks once on empty pictures, so that the first real call is not slower."""
-        if self.detector is not None:
-            self.detector.warmup()
-        self.estimator.backend.warmup()
+    def warmup(self, persons: int = 1, pictures: int = 1) -> None:
+        """Runs the networks on nothing, so that real calls of up to so many are not slower."""
+        warm_up(self._pipeline, persons, pictures)
 
     def close(self) -> None:
         """Frees the networks; may be called again."""

@@ -16,7 +16,11 @@ from ..arrays import UInt8Array
 from ..backends import load_backend
 from ..backends.device import parse_device
 from ..backends.onnxruntime_options import PROVIDER_NAMES
-from ..backends.onnxruntime_session import import_onnxruntime, require_available
+from ..backends.onnxruntime_session import (
+    import_onnxruntime,
+    require_available,
+    require_gpu,
+)
 from ..backends.tensorrt.system import find_driver
 from ..errors import BackendUnavailableError, InvalidArgumentError, MissingDependencyError
 from .metadata import Form, Precision
@@ -70,10 +74,11 @@ class ServingDevice:
         """Finds out before the work starts whether ONNX Runtime has what was asked for.
 
         Raises:
-            BackendUnavailableError: It was built without it.
+            BackendUnavailableError: It was built without it, or there is no such GPU.
         """
         if self.is_gpu:
             require_available(import_onnxruntime(), self.provider or "cuda")
+            require_gpu(parse_device(self.device or "cuda"))
 
     def choose(self, precision: Precision, say: Callable[[str], None]) -> str | None:
         """Returns the GPU to compare on, or None for none.

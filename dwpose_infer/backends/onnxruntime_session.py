@@ -204,7 +204,7 @@ def create_session(
 ) -> Any:
     """Opens a session, with free dimensions of the graph set to the sizes given by name."""
     if device.kind == "cuda":
-        _require_gpu(device)
+        require_gpu(device)
     _load_libraries(ort, provider)
     settings = ort.SessionOptions()
     # Nothing: the text of an error is in the exception, and in red on stderr it stayed where the
@@ -251,8 +251,12 @@ def create_session(
     return session
 
 
-def _require_gpu(device: Device) -> None:
-    """Tells a GPU that is not there from a library that is not, where the driver can be asked."""
+def require_gpu(device: Device) -> None:
+    """Tells a GPU that is not there from a library that is not, where the driver can be asked.
+
+    Raises:
+        BackendUnavailableError: The driver counts fewer.
+    """
     driver = find_driver()
     if driver is None or driver.problem or device.index < len(driver.gpus):
         return

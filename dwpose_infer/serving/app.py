@@ -22,11 +22,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from .._version import __version__
+from ..calls import warm_up
 from ..errors import InputError, InvalidArgumentError
 from ..files.json_text import dump
 from ..formats.codecs import FORMATS
 from ..images import ReadPicture, read_picture
-from ..picture_groups import GROUP_PICTURES
 from ..picture_url import fetch_picture, is_url, short
 from ..pipeline import Pipeline
 from ..tiles import tile_windows
@@ -103,9 +103,9 @@ class _Service:
 
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(_warm, self._pipeline)
+        await run_in_threadpool(warm_up, self._pipeline)
         if self._per_core is not None:
-            await run_in_threadpool(_warm, self._per_core.pipeline)
+            await run_in_threadpool(warm_up, self._per_core.pipeline)
         self._fetching = anyio.CapacityLimiter(FETCHED_AT_ONCE)
         self._shared = SharedPipeline(
             self._pipeline,
@@ -306,13 +306,6 @@ def _read(data: bytes, *, tile_side: int | None, limits: ServiceLimits) -> ReadP
                 f"{limits.max_tiles} are searched: ask for a larger tile_side"
             )
     return picture
-
-
-def _warm(pipeline: Pipeline) -> None:
-    if pipeline.detector is not None:
-        pipeline.detector.backend.warmup(GROUP_PICTURES)
-    if pipeline.estimator is not None:
-        pipeline.estimator.backend.warmup(pipeline.estimator.max_batch)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from dwpose_infer.backends import onnxruntime_session
 from dwpose_infer.backends.onnxruntime_session import import_onnxruntime
 from dwpose_infer.backends.tensorrt.system import Driver
 from dwpose_infer.errors import BackendUnavailableError, InvalidArgumentError
@@ -185,6 +186,16 @@ def test_a_wheel_without_cuda_beside_a_gpu(a_gpu):
     assert said[0].startswith("the ONNX Runtime installed has no CUDA: compared on the CPU alone")
     with pytest.raises(BackendUnavailableError, match="has no CUDAExecutionProvider"):
         export_model(POSE, "x.onnx", ExportOptions(serving=ServingDevice(device="cuda")))
+
+
+def test_a_gpu_that_is_not_there_is_told_before_the_work(ort, monkeypatch):
+    driver = Driver((13, 0), ("cuda:0 NVIDIA L4, 22 GiB",))
+    monkeypatch.setattr(onnxruntime_session, "find_driver", lambda: driver)
+    said = []
+    options = ExportOptions(serving=ServingDevice(device="cuda:1"))
+    with pytest.raises(BackendUnavailableError, match="no GPU cuda:1"):
+        export_model(POSE, "x.onnx", options, progress=said.append)
+    assert said == []
 
 
 @pytest.mark.parametrize(
