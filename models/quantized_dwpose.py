@@ -43,8 +43,9 @@ class QuantizedDWPose(DWPose):
     """The pose network with the roundings of its int8 file.
 
     In training mode the first `measured_steps` batches pass unrounded while the range of every
-    result is measured: the mean over all samples of each sample's smallest and largest value, so
-    that single outliers do not make the steps coarse. From then on ranges are fixed.
+    result is measured, from the smallest to the largest value. From then on ranges are fixed.
+    (Ranges of the means of each picture's smallest and largest values, which cut off more, were
+    worse: AP of the bundled network fell by .03 where whole ranges cost nothing.)
 
     Args:
         architecture: As of the plain network.
@@ -198,19 +199,19 @@ class _MeasuringWalk(_FloatWalk):
         self._found: list[Tensor] = []
 
     def round(self, values: Tensor) -> _Rounded:
-        samples = values.detach().flatten(1)
-        low, high = samples.amin(dim=1).mean(), samples.amax(dim=1).mean()
-        self._found.append(torch.stack([low, high]))
+        self._found.append(torch.stack(values.detach().aminmax()))
         return _Rounded(values, None)
 
     def keep_ranges(self) -> None:
-        """Takes the batch into the means."""
-        measured = self.model.measured.add_(1)
-        found = torch.stack(self._found)
+        """Widens the ranges to those of the batch."""
+        low, high = torch.stack(self._found).unbind(dim=1)
         if distributed.is_available() and distributed.is_initialized():
-            distributed.all_reduce(found)  # every process has the same number of samples
-            found /= distributed.get_world_size()
-        self.model.ranges.lerp_(found, 1 / float(measured))
+            distributed.all_reduce(low, distributed.ReduceOp.MIN)
+            distributed.all_reduce(high, distributed.ReduceOp.MAX)
+        ranges = self.model.ranges
+        torch.minimum(ranges[:, 0], low, out=ranges[:, 0])
+        torch.maximum(ranges[:, 1], high, out=ranges[:, 1])
+        self.model.measured.add_(1)
 
 
 class _TracedWalk(_FloatWalk):
