@@ -51,7 +51,8 @@ def round_activations(values: Tensor, scale: Tensor, zero_point: float) -> Tenso
         The nearest values on the grid, halves to the even integer; float32. The gradient passes
         unchanged where values lie within the range of the integers, and is 0 elsewhere.
     """
-    rounded: Tensor = _Round.apply(values, scale, -zero_point, ACTIVATION_LARGEST - zero_point)
+    apply: Any = _Round.apply  # torch states no types
+    rounded: Tensor = apply(values, scale, -zero_point, ACTIVATION_LARGEST - zero_point)
     return rounded
 
 
@@ -120,5 +121,6 @@ class _StraightThrough(torch.autograd.Function):
 
 def _straight_through(values: Tensor, rounded: Tensor) -> Tensor:
     """Returns the rounded values exactly, with the gradient of the others."""
-    result: Tensor = _StraightThrough.apply(values, rounded)
+    apply: Any = _StraightThrough.apply
+    result: Tensor = apply(values, rounded)
     return result

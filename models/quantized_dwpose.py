@@ -123,7 +123,7 @@ class _Walk:
         self._grids: Iterator[Any] = zip(scales, zero_points.tolist(), strict=True)
 
     def __call__(self, crops: Tensor) -> Tensor:
-        backbone = self.model.backbone
+        backbone: Any = self.model.backbone  # torch knows not what modules a Sequential holds
         first, second, third = backbone.stem
         # In-place activations would overwrite what the roundings of the gradient need.
         maps = functional.silu(_plain(second, functional.silu(_plain(first, crops))))
@@ -150,7 +150,8 @@ class _Walk:
 
     def before_final(self, layer: CSPLayer, x: _Rounded) -> _Rounded:
         main = self.conv(layer.main_conv, x)
-        for block in layer.blocks:
+        blocks: Any = layer.blocks
+        for block in blocks:
             main = self.block(block, main)
         short = self.conv(layer.short_conv, x)
         joined = self.round(torch.cat([main.values, short.values], dim=1))
