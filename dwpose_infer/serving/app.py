@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 
 from .._version import __version__
 from ..calls import warm_up
-from ..errors import InputError, InvalidArgumentError
+from ..errors import InputError, InvalidArgumentError, MissingDependencyError
 from ..files.json_text import dump
 from ..formats.codecs import FORMATS
 from ..images import ReadPicture, read_picture
@@ -85,6 +85,7 @@ def create_app(
     app.get("/metrics", dependencies=token)(service.metrics_text)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _query_error)
+    app.add_exception_handler(Exception, _unexpected_error)
     app.add_middleware(Guard, settings=settings, metrics=service.metrics)
     if settings.web is not None:
         app.mount("/", StaticFiles(directory=settings.web, html=True), name="page")
@@ -256,6 +257,8 @@ class _Service:
             return Response(body, media_type=media_type, headers=headers)
         except InvalidArgumentError as error:
             return error_response(422, str(error))
+        except MissingDependencyError as error:
+            return error_response(501, f"format={query.format}: {error}")
         finally:
             self.metrics.stage_seconds.labels("encode").observe(time.perf_counter() - begun_s)
 
@@ -311,6 +314,11 @@ def _read(data: bytes, *, tile_side: int | None, limits: ServiceLimits) -> ReadP
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return error_response(error.status_code, str(error.detail), dict(error.headers or {}))
+
+
+async def _unexpected_error(_request: Request, _error: Exception) -> Response:
+    """What the client is told; the error itself goes on to the log of the server."""
+    return error_response(500, "the service failed; its log says why")
 
 
 async def _query_error(_request: Request, error: Exception) -> Response:

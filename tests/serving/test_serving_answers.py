@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 
 import cv2
 import numpy as np
 import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("prometheus_client")
+pytest.importorskip("httpx2")
+from fastapi.testclient import TestClient
+
+from dwpose_infer.serving import app
 
 
 @pytest.mark.parametrize(
@@ -100,3 +108,21 @@ def test_answers_are_json_of_the_command(client, photo, astronaut, capsys):
     printed = json.loads(capsys.readouterr().out)
     served = client.post("/v1/predict", content=io.BytesIO(photo).getvalue()).json()
     assert served["persons"] == printed["persons"]
+
+
+def test_a_package_that_is_missing_is_named(client, photo, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    answer = client.post("/v1/predict?format=parquet", content=photo)
+    assert answer.status_code == 501
+    assert 'pip install "dwpose-infer[table]"' in answer.json()["error"]
+
+
+def test_what_nobody_thought_of_is_json_too(client, photo, monkeypatch):
+    def failing(*_arguments, **_options):
+        raise RuntimeError("/srv/secret")
+
+    monkeypatch.setattr(app, "encode_file", failing)
+    forgiving = TestClient(client.app, raise_server_exceptions=False)
+    answer = forgiving.post("/v1/predict", content=photo)
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "the service failed; its log says why"}
