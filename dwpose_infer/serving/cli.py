@@ -29,8 +29,8 @@ TOKEN_VARIABLE = "DWPOSE_SERVE_TOKEN"
 
 _EPILOG = f"""\
 paths:
-  POST /v1/predict   a picture's bytes, a form with files, or JSON with base64; ?format=json|
-                     openpose|coco|coco-dataset|npz|csv|parquet, or ?draw=overlay|openpose
+  POST /v1/predict   a picture's bytes, a form with files, or JSON with base64 or URLs; ?format=
+                     json|openpose|coco|coco-dataset|npz|csv|parquet, or ?draw=overlay|openpose
   GET  /healthz      the process answers      GET /readyz   the networks are warm
   GET  /metrics      for Prometheus           GET /docs     every option, to try out
 
