@@ -121,6 +121,14 @@ def test_inference_install_is_light():
         assert heavy not in required
 
 
+def test_whatever_brings_pyav_brings_one_that_videos_are_read_with():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = setup["options.extras_require"]
+    wanted = {re.search(r"^av.*$", extras[name], re.M)[0] for name in ("video", "pose-format")}
+    assert wanted == {"av>=17,<19"}
+
+
 def test_versions_of_python_are_those_that_were_run():
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
