@@ -42,8 +42,8 @@ CPU_FLAGS = (
 """Instruction sets, as Linux calls them, that decide how fast a network runs."""
 
 LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "OPENCV_CPU_DISABLE")
-"""Variables of the environment that keep OpenVINO, PyTorch or OpenCV from instruction sets; ONNX
-Runtime knows none."""
+"""Variables of the environment that keep OpenVINO or OpenCV from instruction sets; ONNX Runtime
+knows none."""
 
 GIB = 2**30
 MB = 1e6

@@ -21,9 +21,9 @@ from ...errors import InputError
 from ...media import VideoWriter
 from ...predictor import Predictor
 from ...results import PoseResult
-from ..peers.baselines import OURS, OURS_BF16, MethodName, open_method
+from ..peers.baselines import OURS, OURS_BF16, OURS_OPENVINO, MethodName, open_method
 from ..peers.networks import NetworkFiles
-from .result import PLAIN_LOOP, STREAM, STREAM_BF16, VideoMethod
+from .result import PLAIN_LOOP, STREAM, STREAM_BF16, STREAM_OPENVINO, VideoMethod
 from .scene import FRAME_RATE
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -89,7 +89,12 @@ def open_video_method(
 
 def picture_method(name: VideoMethod) -> MethodName:
     """Returns the method for single pictures that one for clips stands on."""
-    ours: dict[str, MethodName] = {STREAM: OURS, PLAIN_LOOP: OURS, STREAM_BF16: OURS_BF16}
+    ours: dict[str, MethodName] = {
+        STREAM: OURS,
+        PLAIN_LOOP: OURS,
+        STREAM_OPENVINO: OURS_OPENVINO,
+        STREAM_BF16: OURS_BF16,
+    }
     return ours.get(name) or cast("MethodName", name)
 
 
