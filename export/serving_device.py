@@ -22,7 +22,12 @@ from ..backends.onnxruntime_session import (
     require_gpu,
 )
 from ..backends.tensorrt.system import find_driver
-from ..errors import BackendUnavailableError, InvalidArgumentError, MissingDependencyError
+from ..errors import (
+    BackendUnavailableError,
+    InferenceError,
+    InvalidArgumentError,
+    MissingDependencyError,
+)
 from .metadata import Form, Precision
 from .parity import check_device_parity
 from .parity_report import ParityReport
@@ -159,13 +164,19 @@ def check_where_it_serves(
                 raise
             progress(f"compared on the CPU alone: {error}")
             return None
-        with backend:
-            return check_device_parity(
-                source,
-                backend.run,
-                samples,
-                form=form,
-                precision=precision,
-                device=backend.description,
-                allow_undecided=allow_undecided,
-            )
+        try:
+            with backend:
+                return check_device_parity(
+                    source,
+                    backend.run,
+                    samples,
+                    form=form,
+                    precision=precision,
+                    device=backend.description,
+                    allow_undecided=allow_undecided,
+                )
+        except InferenceError as error:
+            raise InferenceError(
+                f"{error}. Remedy: where the GPU is busy, try again; --device cpu compares on the "
+                "CPU alone"
+            ) from error

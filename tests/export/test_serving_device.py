@@ -10,7 +10,7 @@ import pytest
 from dwpose_infer.backends import onnxruntime_session
 from dwpose_infer.backends.onnxruntime_session import import_onnxruntime
 from dwpose_infer.backends.tensorrt.system import Driver
-from dwpose_infer.errors import BackendUnavailableError, InvalidArgumentError
+from dwpose_infer.errors import BackendUnavailableError, InferenceError, InvalidArgumentError
 from dwpose_infer.export import serving_device
 from dwpose_infer.export.cli import main
 from dwpose_infer.export.exporter import ExportOptions, convert, export_model
@@ -131,6 +131,12 @@ def test_what_the_gpu_gives_is_judged(ort, networks, kind, distort, violation):
     assert bool(report.violations) == (violation is not None)
     assert any(each.startswith(violation or "") for each in report.violations or [""])
     json.dumps(report.to_json(), allow_nan=False)
+
+
+def test_a_network_that_fails_on_the_gpu_is_an_error_with_a_way_out(ort, networks):
+    ort.failure = RuntimeError("CUDA failure 2: out of memory")
+    with pytest.raises(InferenceError, match=r"out of memory.*--device cpu"):
+        check(networks["pose"])
 
 
 def test_the_official_form_is_compared_by_its_raw_outputs_too(ort, networks):
