@@ -90,7 +90,7 @@ examples:
   dwpose-export dwpose-l --out l.onnx --precision fp16-stored
   dwpose-export rtmpose-m_270e-256x192.pth --out m.onnx --form official
   dwpose-export dwpose-l-384 --out l384-int8.onnx --precision int8 --calibration photos/
-  dwpose-export runs/q/best.pth --out q.onnx --precision int8 --labels val.json val2017/ \
+  dwpose-export runs/q/best.pth --out q.onnx --precision int8 --labels val.json val2017/ \\
       --against float.pth
   dwpose-export my_yolox_s.pth --out s.onnx --input-size 512x384 --verify photos/ --report s.json
   dwpose-export dwpose-l --out l16.onnx --precision fp16 --device cuda --verify photos/

@@ -43,7 +43,7 @@ examples:
                                                         pip install "dwpose-infer[bench,export]"
   dwpose-bench table --json latency.json --plot latency.png     the official models
   dwpose-bench table dwpose-m mine.onnx --backends ort --threads 1
-  dwpose-bench table --random-weights --device cuda --deploy fp16 --batches 1 8 64 \
+  dwpose-bench table --random-weights --device cuda --deploy fp16 --batches 1 8 64 \\
       --backends ort-cuda,torch,torch-graph,torch-compiled --json gpu.json
   dwpose-bench table --from latency.json --plot latency.png     measures nothing
 """
