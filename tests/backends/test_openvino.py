@@ -211,6 +211,24 @@ def test_a_pose_network_in_two_parts_gives_what_it_gives_whole(astronaut):
     assert (keypoints == expected["keypoints"]).mean() > 0.98  # the rest are ties
 
 
+def test_a_whole_kernel_is_cut_behind_its_convolution(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    from dwpose_infer.export.exporter import ExportOptions, convert
+    from dwpose_infer.export.sources import load_source
+
+    openvino = openvino_backend._import_openvino()
+    path = tmp_path / "whole.onnx"
+    whole = convert(load_source("dwpose-t-bundled"), ExportOptions(whole_kernels=True))
+    onnx.save(whole, path)
+    body, head = cut_head(openvino, openvino_backend._read_model(openvino, path))
+    counts = [
+        sum(node.get_type_name() == "Convolution" for node in part.get_ordered_ops())
+        for part in (body, head)
+    ]
+    assert counts == [34, 0]  # with its kernel apart the body has 40
+    assert body.output(0).get_partial_shape().get_max_shape()[1:] == [133, 8, 6]
+
+
 def test_only_pose_networks_are_cut():
     assert len(compiled_parts("yolox-nano-person-bundled", precision="fp32")) == 1
 
