@@ -118,6 +118,15 @@ def require_parity(report: ParityReport) -> None:
             "; give pictures on which the network is sure (--verify), or accept the raw outputs "
             "as evidence (--allow-undecided)"
         )
+    elif (
+        report.precision != "fp32"
+        and report.labelled is None
+        and report.points is not None
+        and all(line.startswith(OUTVOTED) for line in report.violations)
+    ):
+        hint = (
+            "; labelled persons tell whether that makes anything worse: --labels ANNOTATIONS IMAGES"
+        )
     place, other = "", ""
     if report.device != "cpu":
         place, other = f" on {report.device}", " on the CPU"

@@ -20,7 +20,7 @@ from dwpose_infer.export.exporter import ExportOptions, export_model
 from dwpose_infer.export.int8 import has_trained_grids, quantize_trained, take_trained_grids
 from dwpose_infer.export.labelled import compare_on_labels
 from dwpose_infer.export.parity import check_parity
-from dwpose_infer.export.parity_report import judged_on_labels
+from dwpose_infer.export.parity_report import judged_on_labels, require_parity
 from dwpose_infer.export.pictures import official_input, shipped_samples
 from dwpose_infer.export.running import GraphRunner
 from dwpose_infer.export.sources import load_source
@@ -208,6 +208,11 @@ def test_labels_judge_in_place_of_the_largest_distances(pose_source, integers, s
         form="deploy",
         precision="int8",
     )
+    distances = [line for line in report.violations if line.startswith("p99")]
+    with pytest.raises(ParityError, match="labelled persons tell whether"):
+        require_parity(replace(report, violations=tuple(distances)))
+    with pytest.raises(ParityError, match=r"limit is 0\.001$"):  # decoding: no matter of labels
+        require_parity(report)
     kept = {"median distance in px", "decoding in the graph against NumPy's, in px"}
     assert any(line.startswith("worst distance") for line in report.violations)
     plain, _ = take_trained_grids(source.model)
