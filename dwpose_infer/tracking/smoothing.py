@@ -12,8 +12,7 @@ from ..arrays import Float64Array, Int64Array
 from ..errors import InvalidArgumentError
 from ..keypoints import NUM_KEYPOINTS
 from ..results import PoseResult
-from .clock import FrameClock
-from .motion import common_steps, low_pass_share
+from .motion import FrameClock, common_steps, low_pass_share
 from .people import People, people_of
 from .settings import DEFAULT_FRAME_RATE, require_frame_rate
 

@@ -14,8 +14,7 @@ from ..preference import merits
 from ..results import PoseResult
 from ..similarity import box_areas
 from .association import Pairs, associate
-from .clock import FrameClock
-from .motion import common_steps, low_pass_share
+from .motion import FrameClock, common_steps, low_pass_share
 from .people import People, joined, people_of, without_duplicates
 from .settings import TrackerSettings
 

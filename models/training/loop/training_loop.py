@@ -27,9 +27,8 @@ from .checkpoint import (
 from .distributed import World, join_world
 from .interruption import GracefulStop
 from .learner import Learner
-from .meters import Meters
+from .meters import Meters, Progress
 from .optimizer import learning_rate
-from .progress import Progress
 from .resuming import HARMLESS, as_stored, newest_state, require_new, require_same_run
 from .run_log import RunLog
 from .run_options import RunOptions, TrainingSummary, say_nothing

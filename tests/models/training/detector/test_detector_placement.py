@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwpose_infer.letterbox import PAD_VALUE, letterbox
-from dwpose_infer.models.training.detector.placement import Placement, fit
+from dwpose_infer.models.training.detector.scenes import Placement, fit
 
 PICTURE_WH = (23, 17)
 BOX = (5, 4, 12, 15)

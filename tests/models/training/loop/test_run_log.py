@@ -11,8 +11,7 @@ pytest.importorskip("matplotlib")
 from dwpose_infer.errors import MissingDependencyError
 from dwpose_infer.models.training.loop.csv_log import read_table
 from dwpose_infer.models.training.loop.distributed import World
-from dwpose_infer.models.training.loop.meters import Meters
-from dwpose_infer.models.training.loop.progress import Progress
+from dwpose_infer.models.training.loop.meters import Meters, Progress
 from dwpose_infer.models.training.loop.run_log import RunLog
 
 ALONE = World(torch.device("cpu"))

@@ -8,8 +8,11 @@ import torch.distributed as dist
 from torch import nn
 
 from dwpose_infer.models.dwpose import DWPose, DWPoseArchitecture
-from dwpose_infer.models.training.loop.distributed import World, synchronise_batch_norm
-from dwpose_infer.models.training.loop.synced_norm import SyncedBatchNorm2d
+from dwpose_infer.models.training.loop.distributed import (
+    SyncedBatchNorm2d,
+    World,
+    synchronise_batch_norm,
+)
 
 
 @pytest.fixture
