@@ -87,6 +87,7 @@ def test_only_what_the_detector_found_is_left_out():
         assert len(predictor(noise, whole_image=True)) == 1
 
 
+@pytest.mark.slow
 def test_the_option(astronaut):
     """A threshold near 0 gives boxes of anything; a few of them are persons."""
     image_bgr = read_image(astronaut)

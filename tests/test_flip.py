@@ -167,6 +167,7 @@ def test_a_predictor_gives_a_mirrored_picture_mirrored_points(photos):
     assert not np.array_equal(plain.keypoints, here.keypoints)
 
 
+@pytest.mark.slow
 def test_the_whole_picture_is_looked_at_from_both_sides_too(photos):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

@@ -62,6 +62,7 @@ def test_an_iterator_is_read_as_results_are_asked_for(predictor, astronaut):
     results.close()
 
 
+@pytest.mark.slow
 def test_an_iterator_gives_what_a_list_gives(predictor, photos):
     for result, expected in zip(predictor(iter(photos)), predictor(photos), strict=True):
         assert result.source == expected.source
@@ -76,6 +77,7 @@ def test_an_iterator_gives_what_a_list_gives(predictor, photos):
         predictor(iter(photos), boxes=[None])
 
 
+@pytest.mark.slow
 def test_open_files_and_streams_of_bytes(predictor, astronaut):
     expected = predictor(astronaut)
     with astronaut.open("rb") as file:

@@ -64,6 +64,7 @@ def test_without_detector(astronaut):
             pose_only(astronaut)
 
 
+@pytest.mark.slow
 def test_max_persons_and_thresholds(photos):
     greedily = {"score_threshold": 0.05, "nms_threshold": 0.9, "keep_doubtful": True}
     with Predictor(**greedily, max_persons=2) as greedy:
@@ -118,6 +119,7 @@ def test_a_call_may_keep_more_than_the_predictor_does(photos):
         assert len(predictor(photos[0], max_persons=2)) == 2
 
 
+@pytest.mark.slow
 def test_a_threshold_of_a_call_replaces_the_product_of_scores(photos):
     with Predictor() as bundled, Predictor(score_threshold=0.3) as plain:
         np.testing.assert_array_equal(

@@ -43,6 +43,7 @@ def test_a_gpu_gives_what_the_cpu_gives_whatever_its_batches_are_filled_up_with(
     assert len(batches) > 1
 
 
+@pytest.mark.slow
 def test_numbers_of_persons_and_pictures_can_be_prepared_ahead(ort, photos):
     with Predictor(POSE, threads=1, device="cuda") as predictor:
         predictor.warmup(persons=4, pictures=2)

@@ -23,6 +23,7 @@ from dwpose_infer.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, resolve_model
 from fake_backend import FakeBackend, spec
 
 
+@pytest.mark.slow
 def test_a_name_or_a_path_becomes_a_network_of_its_kind():
     runtime = Runtime(threads=1)
     for model in (DEFAULT_POSE, resolve_model(DEFAULT_POSE)):
@@ -78,6 +79,7 @@ def test_a_damaged_file_fails_as_it_does_without(tmp_path):
         Predictor(path, None, flip_test=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dwpose-t-bundled", DEFAULT_DETECTOR])
 def test_gpus_get_the_deploy_form_of_official_files(name, tmp_path, photos):
     onnx = pytest.importorskip("onnx")

@@ -140,6 +140,7 @@ def both(model, inputs):
         return ort.run(named), other.run(named)
 
 
+@pytest.mark.slow
 def test_bundled_pose_network_agrees_with_onnx_runtime(astronaut):
     image_bgr = read_image(astronaut)
     boxes = [[20, 10, 400, 500], [100, 0, 320, 200], [60, 120, 300, 480]]
@@ -162,6 +163,7 @@ def test_bundled_pose_network_agrees_with_onnx_runtime(astronaut):
         assert same[clear].all()
 
 
+@pytest.mark.slow
 def test_bundled_detector_agrees_with_onnx_runtime(photos):
     with Predictor() as predictor:
         detector = predictor.detector
@@ -198,6 +200,7 @@ def compiled_parts(name, *, precision):
     return [openvino_backend._compile(core, part, path, precision, 1) for part in parts]
 
 
+@pytest.mark.slow
 def test_a_pose_network_in_two_parts_gives_what_it_gives_whole(astronaut):
     crops = np.stack([cv2.resize(read_image(astronaut), (192, 256))] * 2)
     crops[1] = crops[1, :, ::-1]
@@ -252,6 +255,7 @@ def test_bf16_is_not_taken_where_onednn_is_kept_from_it(limit, allowed, monkeypa
             openvino_backend._require_precision(core, "bf16")
 
 
+@pytest.mark.slow
 def test_bf16_hardly_moves_points(astronaut):
     """With bf16 behind the last convolution, too, 5 to 7 % of them move by more than a pixel."""
     if not has_bf16():

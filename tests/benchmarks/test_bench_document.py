@@ -115,6 +115,7 @@ def test_every_benchmark_has_a_name_of_its_own_and_a_schema(capsys):
         assert definition["properties"]["benchmark"]["enum"] == [name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", document_types(), ids=lambda kind: header_of(kind)["benchmark"])
 def test_committed_results_are_what_their_schema_says(kind):
     schema = Draft202012Validator(json.loads(json_schema(kind)))

@@ -172,6 +172,7 @@ def test_standard_input(folder, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out)["source"] == "-"
 
 
+@pytest.mark.slow
 def test_one_bad_file_among_many(folder, capsys):
     (folder / "in/bad.jpg").write_bytes((folder / "in/one.jpg").read_bytes()[:5000])
     assert main(["in", "missing.jpg", "--draw", "none"]) == 1

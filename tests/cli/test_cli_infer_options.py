@@ -83,6 +83,7 @@ def test_options_may_apply_to_some_of_the_inputs(folder):
     assert main(["photo.jpg", "clip.mp4", *options]) == 0
 
 
+@pytest.mark.slow
 def test_max_persons_keeps_those_preferred(folder, astronaut):
     """The second portrait is larger and darker, and the detector less sure of it."""
     portrait = cv2.imread(str(astronaut))
@@ -100,6 +101,7 @@ def test_max_persons_keeps_those_preferred(folder, astronaut):
     assert lefts["center"] > 600  # 232 pixels from the middle; the other's centre is 457 away
 
 
+@pytest.mark.slow
 def test_pictures_are_limited_and_the_tracker_of_a_clip_beside_them_sees_everybody(
     folder, monkeypatch
 ):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from dwpose_infer import Predictor
 from dwpose_infer.cli.infer import main
 
 
+@pytest.mark.slow
 def test_notes_on_the_terminal_and_in_the_results(tmp_path, monkeypatch, capsys, astronaut):
     monkeypatch.chdir(tmp_path)
     picture = Image.open(astronaut).resize((64, 64))

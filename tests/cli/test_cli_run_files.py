@@ -91,6 +91,7 @@ def test_a_torn_journal_and_other_options(here, capsys, caplog):
     assert "made without a journal: all pictures are done again" in caplog.text
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_keeps_what_it_found(here, capsys, monkeypatch):
     deliver, calls = cli_run._deliver, []
 

@@ -41,6 +41,7 @@ def test_the_defaults(folder, capsys):
     assert "1 video, 12 frames; " in said
 
 
+@pytest.mark.slow
 def test_the_command_of_the_readme(folder):
     arguments = ["--out", "clip_pose.mp4", "--format", "openpose", "--draw", "openpose"]
     assert main(["clip.mp4", *arguments, "--track", "--detect-every", "5", *FEW]) == 0

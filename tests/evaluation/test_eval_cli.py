@@ -168,6 +168,7 @@ def test_restart_begins_anew(poses, tmp_path):
     assert run(poses, out, "--restart") == 0
 
 
+@pytest.mark.slow
 def test_persons_are_listed_and_drawn_worst_first(poses, tmp_path):
     folder, labels = poses
     document = json.loads(labels.read_text())
@@ -214,6 +215,7 @@ def test_boxes_of_a_file_are_used_with_their_scores(poses, tmp_path):
     np.testing.assert_allclose(scores.instance_scores, 0.5 * means, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_whole_pipeline_and_the_detector_alone(poses, tmp_path):
     out = tmp_path / "pipeline.json"
     assert run(poses, out, "--boxes", "detector") == 0

@@ -86,6 +86,7 @@ def test_farther_is_never_better(labels, rng):
     assert values[0] > values[1] > values[2] and values[3] == 0.0
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

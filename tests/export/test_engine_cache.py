@@ -114,6 +114,7 @@ def test_built_once_then_found(machine, model, capsys, caplog):
     assert fake_cuda.installed_driver().is_clean()
 
 
+@pytest.mark.slow
 def test_without_progress_one_line_in_the_log(machine, model, capsys, caplog):
     open_here(model, show_progress=False)
     assert capsys.readouterr() == ("", "")
@@ -143,6 +144,7 @@ def test_every_setting_has_an_engine_of_its_own(machine, model):
     assert the_engine(other) not in names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -226,6 +228,7 @@ def replace_plan(path, plan):
     write_record(path, replace(record, engine_sha256=sha256, size_bytes=len(plan)))
 
 
+@pytest.mark.slow
 def test_what_tensorrt_cannot_load_is_built_again_once(machine, model, caplog):
     open_here(model)
     replace_plan(the_engine(model), b"no plan at all")
@@ -326,6 +329,7 @@ def test_another_process_is_waited_for_and_its_engine_taken(machine, model, monk
     assert len(machine.builds) == 1
 
 
+@pytest.mark.slow
 def test_threads_build_one_engine(machine, model):
     from concurrent.futures import ThreadPoolExecutor
 
@@ -352,6 +356,7 @@ def test_old_tensorrt_and_none(monkeypatch, model):
         open_here(model)
 
 
+@pytest.mark.slow
 def test_the_engine_agrees_with_onnx_runtime(machine, model, photos):
     from dwpose_infer.detector import Detector
     from dwpose_infer.images import read_image

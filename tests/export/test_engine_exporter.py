@@ -180,6 +180,7 @@ def test_what_tensorrt_cannot_do(machine, tmp_path, options, message):
         export_engine(DETECTOR, tmp_path / "x.engine", options=ExportOptions(**options))
 
 
+@pytest.mark.slow
 def test_the_command(machine, tmp_path, capsys):
     out = tmp_path / "person.engine"
     command = [DETECTOR, "--to", "engine", "--out", str(out), "--max-batch", "2"]

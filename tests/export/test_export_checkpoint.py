@@ -93,6 +93,7 @@ def test_random_weights_need_permission(checkpoint, tmp_path):
     assert not (tmp_path / "out.onnx").exists()
 
 
+@pytest.mark.slow
 def test_official_pose_graph_is_clean(checkpoint):
     source = load_source(checkpoint(SMALL))
     graph = source.model.graph

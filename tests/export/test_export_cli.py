@@ -43,6 +43,7 @@ def test_own_pictures_are_compared_too(tmp_path, photos, capsys):
     assert int(line.split("of ")[1].split(" x")[0]) > 3
 
 
+@pytest.mark.slow
 def test_over_the_limit_nothing_is_kept_but_the_report(tmp_path, capsys, monkeypatch):
     def broken(model):
         deployed = to_deploy_pose(model)
@@ -82,6 +83,7 @@ def test_an_unknown_precision_is_wrong_usage(tmp_path):
         main([POSE, "--out", str(tmp_path / "x.onnx"), "--precision", "fp8"])
 
 
+@pytest.mark.slow
 def test_calibration_pictures_without_people(tmp_path, capsys):
     folder = tmp_path / "empty"
     folder.mkdir()

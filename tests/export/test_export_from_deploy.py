@@ -46,6 +46,7 @@ def test_there_and_back_is_exact(source):
         assert value.type.tensor_type.shape.dim[0].dim_param == BATCH
 
 
+@pytest.mark.slow
 def test_a_network_with_another_beginning(pose_source):
     """Where the first convolution could not be rewritten, planes were fed instead."""
     model = onnx.ModelProto()
@@ -67,6 +68,7 @@ def test_a_network_with_another_beginning(pose_source):
             np.testing.assert_array_equal(back({"input": inputs})[name], array)
 
 
+@pytest.mark.slow
 def test_reference_runs_the_file_itself_on_the_pictures_bytes(source, tmp_path):
     path = tmp_path / "deploy.onnx"
     onnx.save(deployed(source), path)

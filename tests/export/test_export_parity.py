@@ -34,6 +34,7 @@ def scale_weight(model, factor, rank=4, position=3):
     weight.CopyFrom(numpy_helper.from_array(value, weight.name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["official", "deploy"])
 def test_a_faithful_export_passes(pose_source, form):
     model = pose_source.model if form == "official" else to_deploy_pose(pose_source.model)
@@ -67,6 +68,7 @@ def test_swapped_axes_in_the_decoding_are_noticed(pose_source):
         require_parity(check(pose_source, model))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16-stored", "fp16", "int8"])
 def test_a_damaged_weight_is_noticed_in_every_precision(pose_source, precision):
     model = to_deploy_pose(pose_source.model)
@@ -94,6 +96,7 @@ def test_detectors_are_compared_by_their_boxes(detector_source):
         require_parity(check(detector_source, broken, precision="int8"))
 
 
+@pytest.mark.slow
 def test_a_source_that_is_sure_of_nothing_decides_nothing(pose_source):
     def unsure(pictures):
         return {name: value / 100 for name, value in pose_source.reference(pictures).items()}

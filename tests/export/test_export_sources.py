@@ -29,6 +29,7 @@ def test_stored_halves_become_float32(pose_source):
     assert not any(node.op_type == "Cast" for node in pose_source.model.graph.node)
 
 
+@pytest.mark.slow
 def test_a_detector_made_for_one_picture_takes_any_number(detector_source, rng, tmp_path):
     single = onnx.ModelProto()
     single.CopyFrom(detector_source.model)
@@ -46,6 +47,7 @@ def test_a_detector_made_for_one_picture_takes_any_number(detector_source, rng, 
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_no_torch_for_onnx_files():
     program = (
         "import sys; sys.modules['torch'] = None; "  # makes every import of torch fail
@@ -134,6 +136,7 @@ def test_options_for_checkpoints_only():
         load_source("dwpose-t-bundled", detector_size_wh=(64, 64))
 
 
+@pytest.mark.slow
 def test_another_opset(pose_source):
     other = load_source(pose_source.path, opset=18)
     pictures = official_input("pose", np.full((1, 256, 192, 3), 90, np.uint8))

@@ -195,6 +195,7 @@ def test_both_networks_in_both_forms(kind, form, pose_source, detector_source, n
     )
 
 
+@pytest.mark.slow
 def test_mixed_bundled_pose_network_keeps_its_simcc(pose_source, astronaut):
     import cv2
 

@@ -29,6 +29,7 @@ def free(source):
         yield run
 
 
+@pytest.mark.slow
 def test_at_its_own_size_it_is_the_same_network(source, free, pictures):
     with GraphRunner(convert(source, ExportOptions(fixed_size=True))) as fixed:
         expected = fixed({"images": pictures})

@@ -74,6 +74,7 @@ def activation_grids(model):
     }
 
 
+@pytest.mark.slow
 def test_the_graph_computes_what_was_trained(trained, source, integers):
     model = trained[2]
     assert source.trained_for_int8 and has_trained_grids(source.model)
@@ -107,6 +108,7 @@ def test_the_grids_are_the_trained_ones_to_the_last_bit(trained, integers):
     assert kinds == {onnx.TensorProto.INT8, onnx.TensorProto.INT32}  # weights and biases
 
 
+@pytest.mark.slow
 def test_the_deploy_form_gives_its_points(source):
     result = quantize_trained(to_deploy_pose(source.model))
     crops = np.random.default_rng(3).integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)
@@ -125,6 +127,7 @@ def test_marks_leave_no_trace_in_the_float_graph(source):
     onnx.checker.check_model(plain, full_check=True)
 
 
+@pytest.mark.slow
 def test_marks_elsewhere_are_refused(source, copied):
     model = copied(source.model)
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -197,6 +200,7 @@ def test_losses_on_labels_have_limits(source, integers, tmp_path, losses, messag
     assert "on 7 labelled persons, beside float:" in compared.summary()
 
 
+@pytest.mark.slow
 def test_labels_judge_in_place_of_the_largest_distances(pose_source, integers, source, tmp_path):
     """A network whose points jump, and hit as well as before."""
     other = to_deploy_pose(pose_source.model)

@@ -47,6 +47,7 @@ def operators(model):
     return [node.op_type for node in model.graph.node]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", HEADS)
 def test_the_heads_of_all_networks_are_equal_up_to_rounding(size):
     model = convolution(*HEADS[size])
@@ -134,6 +135,7 @@ def test_a_network_in_deploy_form_and_back(pose_source, noise):
     assert {each.name: each for each in whole.graph.initializer} == stored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp16-stored", "fp16"])
 def test_only_what_cpus_run_is_taken_apart(pose_source, precision):
     count = operators(pose_source.model).count("Conv")

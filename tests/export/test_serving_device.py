@@ -139,6 +139,7 @@ def test_a_network_that_fails_on_the_gpu_is_an_error_with_a_way_out(ort, network
         check(networks["pose"])
 
 
+@pytest.mark.slow
 def test_the_official_form_is_compared_by_its_raw_outputs_too(ort, networks):
     source, _, samples = networks["pose"]
     official = (source, source.model.SerializeToString(), samples)
@@ -148,6 +149,7 @@ def test_the_official_form_is_compared_by_its_raw_outputs_too(ort, networks):
     assert report.device.endswith("cuda:1")
 
 
+@pytest.mark.slow
 def test_options_to_serve_with_are_compared_with(ort, networks):
     assert check(networks["pose"], ServingDevice(provider_options={"use_tf32": "1"})) is not None
     assert dict(ort.requested[-1])["CUDAExecutionProvider"]["use_tf32"] == "1"

@@ -237,6 +237,7 @@ def test_the_comparison_finds_faults(bindings):
     )
 
 
+@pytest.mark.slow
 def test_own_code_runs_on_the_vendors_module(bindings, report):
     own = report["own_code"]
     assert own["errors"] == ["reason"]

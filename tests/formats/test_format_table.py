@@ -62,6 +62,7 @@ def in_unicode(source):
     return (source or "").encode("utf-8", "replace").decode() or None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CODECS)
 @settings(max_examples=15, deadline=None)
 @given(alike_results(max_size=3, nan_boxes=False, min_persons=1))

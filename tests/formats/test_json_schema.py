@@ -149,6 +149,7 @@ def changes(value, path=()):
 OPTIONAL = {"file_name", "canvas_width", "canvas_height", "score", "track_id"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCHEMA_NAMES)
 def test_what_is_damaged_is_refused(tmp_path, name):
     document = written(tmp_path, full(), name)

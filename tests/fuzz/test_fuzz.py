@@ -38,6 +38,7 @@ def test_damaged_files(name: str):
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_the_files_are_sound_before_the_damage(name: str, tmp_path: Path):
     """Or the reader would stop at the first byte, whatever is done to the others."""

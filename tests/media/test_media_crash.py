@@ -26,6 +26,7 @@ for index in itertools.count():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".mp4", ".mkv"])
 def test_a_killed_process_leaves_a_video_that_can_be_read(tmp_path, ending):
     path = tmp_path / f"out{ending}"

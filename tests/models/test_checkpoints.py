@@ -78,6 +78,7 @@ def test_the_shapes_of_the_weights_tell_the_architecture(architecture):
     assert infer_architecture({name: value.shape for name, value in state.items()}) == architecture
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 @pytest.mark.parametrize(
     "wrap",

@@ -29,6 +29,7 @@ def on_meta(size, classes=80):
         return YOLOX(YOLOXArchitecture(size, classes)).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "parameters", "side", "gflops"), PUBLISHED, ids=SIZES)
 def test_size_and_cost_are_the_published_ones(count_macs, size, parameters, side, gflops):
     model = on_meta(size)

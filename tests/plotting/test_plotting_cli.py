@@ -114,6 +114,7 @@ def test_too_many_persons_for_a_plot(tmp_path):
         figure_of(tmp_path / "crowd.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF-")]
 )

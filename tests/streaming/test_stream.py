@@ -44,6 +44,7 @@ def networks_alive():
     return [t for t in threading.enumerate() if t.name == "dwpose networks" and t.is_alive()]
 
 
+@pytest.mark.slow
 def test_every_frame_equals_the_picture(predictor, astronaut):
     frames = walk(astronaut, 6)
     alone = [predictor(each.image_bgr) for each in frames]

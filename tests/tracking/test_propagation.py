@@ -42,6 +42,7 @@ def test_detected_boxes_are_met_on_photographs(predictor, photos):
     assert np.mean(ious) > 0.77
 
 
+@pytest.mark.slow
 def test_boxes_do_not_wander_off(predictor, astronaut):
     """Thirty boxes, each from the points in the one before: still the same person."""
     image = cv2.imread(str(astronaut))

@@ -61,6 +61,7 @@ def test_the_order_of_the_persons_does_not_matter(frames, random):
     assert ids_by_box(frames, shuffled) == ids_by_box(frames)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     scenes,
@@ -94,6 +95,7 @@ def test_shifting_and_scaling_the_picture_does_not_matter(frames, scale, x, y):
     assert ids(changed) == ids(sizeless)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(scenes)
 def test_ids_are_unique_in_a_frame_and_grow(frames):

@@ -152,6 +152,7 @@ def test_compiled_kernels_are_kept_for_each_kind_of_gpu(monkeypatch):
     assert list(engines_folder().iterdir()) == []
 
 
+@pytest.mark.slow
 def test_kernels_of_another_driver_are_compiled_anew(monkeypatch):
     install_rtx(monkeypatch, gpu=ADA)
     open_here().close()
@@ -163,6 +164,7 @@ def test_kernels_of_another_driver_are_compiled_anew(monkeypatch):
     assert b"another driver" not in kept.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_foreign_engine_gets_no_files_beside_it(monkeypatch, tmp_path):
     install_rtx(monkeypatch, gpu=ADA)
     export_engine(DETECTOR, tmp_path / "x.engine", OPTIONS)
@@ -192,6 +194,7 @@ def test_gpus_that_are_not_served_are_told_what_serves_them(monkeypatch, gpu, wo
     assert engines() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -213,6 +216,7 @@ def test_engines_are_judged_before_they_are_loaded(monkeypatch, tmp_path, change
     assert fake_cuda.installed_driver().is_clean()
 
 
+@pytest.mark.slow
 def test_an_engine_runs_with_the_library_that_built_it(monkeypatch, tmp_path):
     install_rtx(monkeypatch, gpu=ADA)
     path = tmp_path / "x.engine"

@@ -91,6 +91,7 @@ def test_torch_eager_and_compiled_compute_the_same():
     assert outputs["torch"].max() > 0
 
 
+@pytest.mark.slow
 def test_every_compiled_network_is_compiled(monkeypatch):
     """torch compiles one class eight times (recompile_limit) and then runs it as it is."""
     torch = pytest.importorskip("torch")

@@ -208,6 +208,7 @@ def test_documents_that_contradict_themselves(changes, message):
         document(**changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

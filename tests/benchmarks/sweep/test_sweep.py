@@ -108,6 +108,7 @@ def test_networks_are_converted_before(tmp_path):
     assert "ort, deploy form in fp16, medians of 1 rounds" in sweeps.report(document)
 
 
+@pytest.mark.slow
 def test_the_converted_network_takes_bytes(tmp_path):
     deployed = write_deploy_form(resolve_model("dwpose-t-bundled"), "fp32", tmp_path / "t.onnx")
     with load_backend("ort", deployed) as backend:
