@@ -88,7 +88,8 @@ def test_files_need_no_torch(capsys):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     last = done.stdout.splitlines()[-1]
-    assert last == "| dwpose-t-bundled | 256x192 | 5,517,065 | - | - | - | 0.5481 |"
+    # 0.5481 with the head's kernels whole; without what falls on columns of padding 0.5138.
+    assert last == "| dwpose-t-bundled | 256x192 | 5,517,065 | - | - | - | 0.5138 |"
     for package, message in (("torch", "needs torch"), ("fvcore", "needs fvcore")):
         code = (
             f"import sys\nsys.modules['{package}'] = None\n"
