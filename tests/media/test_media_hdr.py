@@ -46,7 +46,7 @@ def hdr_clip(path, image_bgr, transfer, frames=3):
     height, width = image_bgr.shape[:2]
     with av.open(str(path), "w") as container:
         stream = container.add_stream(
-            "libx265", rate=25, options={"x265-params": "log-level=none:crf=8"}
+            "libx265", rate=25, options={"x265-params": "log-level=none:crf=8:bframes=0"}
         )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p10le"
         context = stream.codec_context
