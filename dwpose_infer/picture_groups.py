@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
 from threading import Condition
-from typing import Literal
+from typing import Literal, TypeVar
 
 from .arrays import UInt8Array
 from .detector import Detections
@@ -19,6 +19,9 @@ from .images import ColorOrder, ImageSource, ReadPicture, read_and_log
 from .picture_url import DEFAULT_ACCESS, UrlAccess
 
 OnError = Literal["raise", "return"]
+
+_Before = TypeVar("_Before")
+_After = TypeVar("_After")
 
 GROUP_PICTURES = 8
 """Pictures that are searched for persons together: the detector's largest batch."""
@@ -182,3 +185,28 @@ def _read(
         stopped = True
         count(0)
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def work_on_good(
+    work: Callable[[Sequence[_Before]], Sequence[_After]],
+    entries: Sequence[_Before | DwposeError],
+    on_error: OnError,
+) -> list[_After | DwposeError]:
+    """Does a step of the work on the pictures without an error; errors keep their places.
+
+    Args:
+        work: Takes the good entries together and returns one thing for each.
+        entries: Pictures, or the errors that took their places.
+        on_error: "raise" what the work raises, or "return" it in the place of each of them.
+
+    Raises:
+        DwposeError: The work failed, and it is to be raised.
+    """
+    good = [entry for entry in entries if not isinstance(entry, DwposeError)]
+    try:
+        done = iter(work(good) if good else ())
+    except DwposeError as error:
+        if on_error == "raise":
+            raise
+        return [entry if isinstance(entry, DwposeError) else error for entry in entries]
+    return [entry if isinstance(entry, DwposeError) else next(done) for entry in entries]

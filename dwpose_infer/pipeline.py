@@ -7,12 +7,12 @@ the pose network's batches; a picture that cannot be read costs itself alone.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -26,14 +26,18 @@ from .estimator import Crops, PoseEstimator, join_crops
 from .given_boxes import given_persons
 from .keypoints import NUM_KEYPOINTS
 from .layouts import WHOLEBODY_133, KeypointLayout
-from .picture_groups import GROUP_PICTURES, Decoded, OnError, PictureInput, read_groups
+from .picture_groups import (
+    GROUP_PICTURES,
+    Decoded,
+    OnError,
+    PictureInput,
+    read_groups,
+    work_on_good,
+)
 from .results import PoseResult
 from .runtime import Runtime, open_networks
 from .wheels import warn_about_opencv
 from .zoo import ModelKind, StrPath, find_spec
-
-_Before = TypeVar("_Before")
-_After = TypeVar("_After")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,7 +161,7 @@ class Pipeline(ClosesOnExit):
         few = isinstance(pictures, Sequence) and len(pictures) <= GROUP_PICTURES
         if few or not self.overlap:
             for cuts in ready:
-                found = _step(self._place, cuts, on_error)
+                found = work_on_good(self._place, cuts, on_error)
                 del cuts  # with their pictures, as below
                 yield found
                 del found
@@ -165,7 +169,7 @@ class Pipeline(ClosesOnExit):
         with ThreadPoolExecutor(1, thread_name_prefix="keypoints") as worker:
             before: Future[list[Found | DwposeError]] | None = None
             for cuts in ready:
-                placed = worker.submit(_step, self._place, cuts, on_error)
+                placed = worker.submit(work_on_good, self._place, cuts, on_error)
                 if before is not None:
                     yield before.result()
                 before = placed
@@ -185,7 +189,7 @@ class Pipeline(ClosesOnExit):
         waiting: list[_Cut | DwposeError] = []
         cut = partial(self._cut, whole_image=whole_image, keep_images=keep_images)
         for group in read_groups(pictures, on_error=on_error, ahead=read_ahead):
-            waiting += _step(cut, group, on_error)
+            waiting += work_on_good(cut, group, on_error)
             crops = sum(len(each.crops) for each in waiting if isinstance(each, _Cut))
             if keep_images or self.estimator is None or crops >= self.estimator.max_batch:
                 yield waiting
@@ -387,19 +391,3 @@ _NO_CROPS = Crops(
 
 def _itself(image_bgr: UInt8Array) -> UInt8Array:
     return image_bgr
-
-
-def _step(
-    work: Callable[[Sequence[_Before]], Sequence[_After]],
-    entries: Sequence[_Before | DwposeError],
-    on_error: OnError,
-) -> list[_After | DwposeError]:
-    """Does a step of the work on the pictures without an error."""
-    good = [entry for entry in entries if not isinstance(entry, DwposeError)]
-    try:
-        done = iter(work(good) if good else ())
-    except DwposeError as error:
-        if on_error == "raise":
-            raise
-        return [entry if isinstance(entry, DwposeError) else error for entry in entries]
-    return [entry if isinstance(entry, DwposeError) else next(done) for entry in entries]
