@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     with needs_extra("the service needs more packages", "serve"):
-        import fastapi_offline  # noqa: F401  # of create_app: it is missed before networks load
+        import_module("fastapi_offline")  # of create_app: it is missed before networks load
         import uvicorn
 
         from .app import create_app

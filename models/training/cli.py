@@ -15,6 +15,7 @@ from ..sizes import STUDENT_SIZES
 from .detector.cli import add_parser as add_detector
 from .int8_command import add_parser as add_int8
 from .run_command import (
+    add_data_options,
     add_device,
     add_run_options,
     add_set,
@@ -261,20 +262,10 @@ def _add_distill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--data",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("ANNOTATIONS", "IMAGES"),
-        help="train on this annotation file and folder of pictures in place of the recipe's data; "
-        "may be repeated",
-    )
-    group.add_argument(
-        "--validation",
-        nargs=2,
-        metavar=("ANNOTATIONS", "IMAGES"),
-        help="measure the accuracy on these (default: the recipe's; with --data none)",
+    add_data_options(
+        group,
+        data="train on this annotation file and folder of pictures in place of the recipe's data",
+        validation="measure the accuracy on these (default: the recipe's; with --data none)",
     )
     group.add_argument(
         "--validation-boxes",

@@ -12,6 +12,7 @@ from ...errors import InvalidArgumentError, ModelFormatError
 from .overrides import apply_overrides
 from .run_command import (
     RunCommand,
+    add_data_options,
     add_run_options,
     add_settings_options,
     require_packages,
@@ -66,21 +67,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "float", nargs="?", type=Path, metavar="FLOAT", help="checkpoint of the finished network"
     )
     add_settings_options(parser)
-    group = parser.add_argument_group("data")
-    group.add_argument(
-        "--data",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("ANNOTATIONS", "IMAGES"),
-        help="annotation file in COCO-WholeBody's layout and folder of pictures to train on; may "
-        "be repeated",
-    )
-    group.add_argument(
-        "--validation",
-        nargs=2,
-        metavar=("ANNOTATIONS", "IMAGES"),
-        help="measure the accuracy on these",
+    add_data_options(
+        parser.add_argument_group("data"),
+        data="annotation file in COCO-WholeBody's layout and folder of pictures to train on",
+        validation="measure the accuracy on these",
     )
     add_run_options(parser.add_argument_group("run"))
 

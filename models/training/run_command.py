@@ -102,6 +102,26 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data_options(group: argparse._ArgumentGroup, *, data: str, validation: str) -> None:
+    """Adds --data and --validation.
+
+    Args:
+        group: Of the parser.
+        data: Help of --data, without that it may be repeated.
+        validation: Help of --validation.
+    """
+    pair = ("ANNOTATIONS", "IMAGES")
+    group.add_argument(
+        "--data",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=pair,
+        help=f"{data}; may be repeated",
+    )
+    group.add_argument("--validation", nargs=2, metavar=pair, help=validation)
+
+
 def add_run_options(group: argparse._ArgumentGroup) -> None:
     """Adds what says where and how a run is carried out."""
     group.add_argument(
