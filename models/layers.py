@@ -57,6 +57,26 @@ class ConvBNSiLU(nn.Module):
         return output
 
 
+@torch.no_grad()
+def fold_batch_norm(layer: ConvBNSiLU) -> None:
+    """Puts the factors of the batch normalisation into the weights; only its bias is left.
+
+    The factors are frozen at 1, so that training afterwards changes weights and biases alone.
+
+    Args:
+        layer: Changed in place.
+    """
+    norm = layer.bn
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    factor = norm.weight / torch.sqrt(variance + norm.eps)
+    norm.bias.sub_(mean * factor)
+    layer.conv.weight.mul_(factor.view(-1, 1, 1, 1))
+    norm.weight.fill_(1).requires_grad_(False)
+    mean.zero_()
+    variance.fill_(1 - norm.eps)
+
+
 class SpatialPyramidPooling(nn.Module):
     """Max pooling with several windows side by side, between two 1x1 convolutions.
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 from .cspnext import CSPLayer, CSPNeXtBlock
 from .dwpose import DWPose, DWPoseArchitecture
 from .fake_quantization import activation_scales, round_activations, round_bias, round_weights
-from .layers import ConvBNSiLU, SpatialPyramidPooling
+from .layers import ConvBNSiLU, SpatialPyramidPooling, fold_batch_norm
 
 RANGES: Final = "ranges"
 """Name in the state dict by which such a network is told from a plain one."""
@@ -83,7 +83,7 @@ class QuantizedDWPose(DWPose):
         quantized.measured_steps = measured_steps
         for layer in quantized.modules():
             if isinstance(layer, ConvBNSiLU):
-                _fold(layer)
+                fold_batch_norm(layer)
         return quantized
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
@@ -236,20 +236,6 @@ def _convolved(conv: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) 
         x, weight, bias, conv.stride, conv.padding, groups=conv.groups
     )
     return result
-
-
-@torch.no_grad()
-def _fold(layer: ConvBNSiLU) -> None:
-    """Puts the factors of the batch normalisation into the weights; only its bias is left."""
-    norm = layer.bn
-    mean, variance = norm.running_mean, norm.running_var
-    assert mean is not None and variance is not None
-    factor = norm.weight / torch.sqrt(variance + norm.eps)
-    norm.bias.sub_(mean * factor)
-    layer.conv.weight.mul_(factor.view(-1, 1, 1, 1))
-    norm.weight.fill_(1).requires_grad_(False)
-    mean.zero_()
-    variance.fill_(1 - norm.eps)
 
 
 def _count_rounded(backbone: nn.Module) -> int:

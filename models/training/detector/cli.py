@@ -24,15 +24,18 @@ from ..settings.choosing import FileAndFolder, read_settings_of_kind, source_of
 from .settings import DetectorSettings
 
 EPILOG: Final = """\
-The teacher is asked about every picture as the student sees it: scaled, cut to portraits, mirrored,
-coloured, or put together into mosaics. It needs no labels; --set loss.label_weight=1 learns from
-labelled boxes too. A teacher with many classes teaches its first one, the person.
+The teacher is asked about every batch as the student sees it: pictures scaled, cut to portraits,
+mirrored, coloured, or put together into mosaics. It needs no labels; --set loss.label_weight=1
+learns from labelled boxes too. A teacher with many classes teaches its first one, the person.
 
 teachers:
-  Any YOLOX in ONNX's official form, with an input of the student's size, such as the public
-  yolox_nano.onnx and yolox_tiny.onnx (416x416 pixels). Larger ones are made for 640x640; from a
-  .pth file comes a teacher of any size:
-    dwpose-export yolox_s.pth --form official --input-size 416x416 --out teacher.onnx
+  Any YOLOX: ONNX in official form, such as the public yolox_nano.onnx and yolox_tiny.onnx, or a
+  checkpoint (.pth, .safetensors). It runs where the student trains, at the student's input size.
+
+a student of the teacher's size, from random numbers:
+  First every block of it learns what the teacher's block gives, each on its own
+  (--set learns=blocks), then the whole learns what the teacher says, and what its blocks give
+  (--set loss.feature_weight=60). This needs far fewer samples than learning from outputs alone.
 
 what is written to --out:
   settings.json           the settings           log.csv, validation.csv, curves.png   how it goes
@@ -41,7 +44,10 @@ what is written to --out:
 
 examples:
   dwpose-train detector --teacher yolox_nano.onnx --data train.json images/ \\
-      --validation val.json images/ --initial yolox_nano.pth --out runs/detector
+      --validation val.json images/ --set learns=blocks --set statistics_epochs=1 --out runs/blocks
+  dwpose-train detector --teacher yolox_nano.onnx --data train.json images/ \\
+      --validation val.json images/ --initial runs/blocks/best.pth --set statistics_epochs=0 \\
+      --set loss.feature_weight=60 --out runs/detector
   dwpose-train detector --out runs/detector --resume
   dwpose-train detector --teacher yolox_nano.onnx --data train.json images/ --print
   dwpose-export runs/detector/best.pth --out detector.onnx
@@ -59,7 +65,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(handler=_train)
-    parser.add_argument("--teacher", type=Path, metavar="FILE.onnx", help="detector to learn from")
+    parser.add_argument(
+        "--teacher", type=Path, metavar="FILE", help="detector to learn from, ONNX or checkpoint"
+    )
     parser.add_argument(
         "--size", choices=tuple(YOLOX_SIZES), help="size of the student (default: nano)"
     )
@@ -153,7 +161,7 @@ def train_from(choice: DetectorChoice, command: RunCommand) -> int:
     if command.print_as is not None:
         return show_settings(settings, command.print_as)
     if not settings.teacher:
-        raise InvalidArgumentError("name the detector to learn from: --teacher FILE.onnx")
+        raise InvalidArgumentError("name the detector to learn from: --teacher FILE")
     require_packages()
     from .trainer import train_detector
 

@@ -6,16 +6,15 @@ section 2.1). The numbers are those of the official code, yolox/models/yolo_head
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ....errors import ModelFormatError
 from .cells import Cells, overlaps
 from .samples import DetectorBatch
 from .settings import DetectorLossSettings
+from .teacher import TeacherAnswer
 
 CENTER_RADIUS: Final = 1.5
 """Cells are candidates whose centre is so many strides or less from a person's, along each axis."""
@@ -96,13 +95,18 @@ class _Outputs(NamedTuple):
 
 
 def detector_losses(
-    outputs: Tensor, batch: DetectorBatch, cells: Cells, settings: DetectorLossSettings
+    outputs: Tensor,
+    answer: TeacherAnswer,
+    batch: DetectorBatch,
+    cells: Cells,
+    settings: DetectorLossSettings,
 ) -> dict[str, Tensor]:
     """Works out the losses of a batch.
 
     Args:
         outputs: (N, A, 6), what the student gives: box numbers, objectness, person (both 0..1).
-        batch: What it should give.
+        answer: What the teacher gives.
+        batch: The labels.
         cells: The cells of the input size.
         settings: Weights.
 
@@ -114,7 +118,7 @@ def detector_losses(
     log_scores = sure.clamp(min=_LEAST).log().sum(dim=-1)
     boxes = cells.boxes_xyxy(numbers)
     student = _Outputs(log_scores, numbers, boxes)
-    parts = _teacher_losses(student, batch, cells, settings)
+    parts = _teacher_losses(student, answer, cells, settings)
     total = (
         settings.score_weight * parts["loss_score"]
         + settings.iou_weight * parts["loss_iou"]
@@ -124,33 +128,6 @@ def detector_losses(
         parts["loss_label"] = _label_loss(student, batch, cells, settings)
         total = total + settings.label_weight * parts["loss_label"]
     return {"loss": total, **parts}
-
-
-def feature_loss(levels: Sequence[Tensor], batch: DetectorBatch) -> Tensor:
-    """Works out how far the student's features are from the teacher's.
-
-    Args:
-        levels: (N, C, H, W) each, what the student's head makes its answers of, stride 8 first.
-        batch: What it should give.
-
-    Returns:
-        Squared distance in units of the teacher's variance over the batch, a scalar: one half
-        the mean over all cells, one half that over persons, cells weighing as the teacher's
-        scores do.
-
-    Raises:
-        ModelFormatError: The two have another number of features.
-    """
-    features = torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2).float()
-    wanted = batch.teacher_features.float()
-    if features.shape != wanted.shape:
-        raise ModelFormatError(
-            f"the teacher's head works on {wanted.shape[-1]} features, the student's on "
-            f"{features.shape[-1]}: loss.feature_weight needs two networks of one width"
-        )
-    squares = (features - wanted).square().mean(dim=-1) / wanted.var().clamp(min=_LEAST)
-    scores = batch.teacher_scores
-    return (squares.mean() + (scores * squares).sum() / scores.sum().clamp(min=1)) / 2
 
 
 def score_divergence(log_scores: Tensor, targets: Tensor) -> Tensor:
@@ -170,16 +147,16 @@ def score_divergence(log_scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def _teacher_losses(
-    student: _Outputs, batch: DetectorBatch, cells: Cells, settings: DetectorLossSettings
+    student: _Outputs, answer: TeacherAnswer, cells: Cells, settings: DetectorLossSettings
 ) -> dict[str, Tensor]:
-    log_scores, targets = student.log_scores, batch.teacher_scores
+    log_scores, targets = student.log_scores, answer.scores
     total = targets.sum().clamp(min=1)
     difference = (targets - log_scores.detach().exp()).abs()
     divergence = score_divergence(log_scores, targets)
     learnt = targets > settings.box_score
     shares = targets[learnt]
-    _, giou = overlaps(student.boxes[learnt], cells.boxes_xyxy(batch.teacher_boxes)[learnt])
-    distance = (student.numbers[learnt] - batch.teacher_boxes[learnt]).abs().sum(dim=-1)
+    _, giou = overlaps(student.boxes[learnt], cells.boxes_xyxy(answer.boxes)[learnt])
+    distance = (student.numbers[learnt] - answer.boxes[learnt]).abs().sum(dim=-1)
     return {
         "loss_score": ((1 + settings.score_focus * difference) * divergence).sum() / total,
         "loss_iou": (shares * (1 - giou)).sum() / total,

@@ -1,4 +1,4 @@
-"""Batches for the training of a detector: canvases, what the teacher says, labelled boxes."""
+"""Batches for the training of a detector: canvases and labelled boxes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from ..loop.distributed import World
 from .scenes import Scene, make_scene
 from .settings import DetectorSettings
 from .table import PictureTable
-from .teacher import Teacher, TeacherOutputs
 
 
 class DetectorBatch(NamedTuple):
@@ -26,17 +25,11 @@ class DetectorBatch(NamedTuple):
 
     Attributes:
         canvases: (N, height, width, 3) uint8, BGR.
-        teacher_scores: (N, A) float32, see `TeacherOutputs`.
-        teacher_boxes: (N, A, 4) float32, see `TeacherOutputs`.
-        teacher_features: (N, A, C) float16, see `TeacherOutputs`.
         label_boxes_xyxy: (M, 4) float32, labelled persons, pixels of the canvas.
         label_samples: (M,) int64, index of the sample that each is on.
     """
 
     canvases: Tensor
-    teacher_scores: Tensor
-    teacher_boxes: Tensor
-    teacher_features: Tensor
     label_boxes_xyxy: Tensor
     label_samples: Tensor
 
@@ -45,53 +38,46 @@ class DetectorBatch(NamedTuple):
         return DetectorBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
-class DetectorDataset(Dataset[tuple[Scene, TeacherOutputs]]):
+class DetectorDataset(Dataset[Scene]):
     """Training samples by `SampleKey`, whose `person` is the index of a picture here.
 
     A sample depends on its key alone, whichever process makes it and whatever was made before.
 
     Attributes:
         table: The pictures.
-        teacher: Asked about every canvas.
         settings: The run.
     """
 
-    def __init__(self, table: PictureTable, teacher: Teacher, settings: DetectorSettings) -> None:
+    def __init__(self, table: PictureTable, settings: DetectorSettings) -> None:
         self.table = table
-        self.teacher = teacher
         self.settings = settings
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, key: SampleKey) -> tuple[Scene, TeacherOutputs]:
+    def __getitem__(self, key: SampleKey) -> Scene:
         """Makes one sample.
 
         Raises:
             InputError: A picture cannot be read or has another size than its labels say.
-            InferenceError: The teacher failed.
         """
         settings = self.settings
-        scene = make_scene(
+        return make_scene(
             self.table,
             key.person,
             size_wh=settings.input_wh,
             settings=settings.scenes.at_epoch(key.epoch, epochs=settings.epochs),
             rng=np.random.default_rng(key),
         )
-        return scene, self.teacher(scene.canvas)
 
 
-def collate(samples: Sequence[tuple[Scene, TeacherOutputs]]) -> DetectorBatch:
+def collate(scenes: Sequence[Scene]) -> DetectorBatch:
     """Puts samples together into a batch."""
-    boxes = [scene.boxes_xyxy for scene, _ in samples]
+    boxes = [scene.boxes_xyxy for scene in scenes]
     return DetectorBatch(
-        torch.from_numpy(np.stack([scene.canvas for scene, _ in samples])),
-        torch.from_numpy(np.stack([outputs.scores for _, outputs in samples])),
-        torch.from_numpy(np.stack([outputs.boxes for _, outputs in samples])),
-        torch.from_numpy(np.stack([outputs.features for _, outputs in samples])),
+        torch.from_numpy(np.stack([scene.canvas for scene in scenes])),
         torch.from_numpy(np.concatenate(boxes)),
-        torch.from_numpy(np.repeat(np.arange(len(samples)), [len(found) for found in boxes])),
+        torch.from_numpy(np.repeat(np.arange(len(scenes)), [len(found) for found in boxes])),
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...yolox import YOLOXArchitecture
 
 DetectorMetric = Literal["AP", "AP_50"]
+LearningMode = Literal["whole", "blocks"]
 
 FROZEN_STAGES_MAX = 5
 """The stem and dark2 to dark5, see `csp_darknet.CSPDarknet`."""
@@ -40,9 +41,8 @@ class DetectorDataSettings:
         validation: Source that the accuracy is measured on; none switches the measuring off.
         portraits: Measure on its pictures cut above the waist as well, see
             `evaluation.portraits`.
-        workers: Most processes that prepare pictures and ask the teacher, per training process;
-            no more are started than there are processor cores. 0 does both in the training
-            process itself.
+        workers: Most processes that prepare pictures, per training process; no more are started
+            than there are processor cores. 0 does so in the training process itself.
         prefetch: Batches that every worker prepares ahead.
     """
 
@@ -148,9 +148,9 @@ class DetectorLossSettings:
         label_weight: Factor on the losses against labelled boxes; 0 leaves the labels out.
             Labelled persons are assigned to cells by SimOTA, as in YOLOX. Cells without a label
             still follow the teacher, for labels may miss people.
-        feature_weight: Factor on the squared distance of what the heads of the two make their
-            answers of, in units of the teacher's variance: one half the mean over all cells, one
-            half that over persons. 0 leaves it out; else both need heads of the same width.
+        feature_weight: Factor on the squared distance between what the blocks of the two give,
+            see `blocks.feature_distances`, its mean over all blocks; 0 leaves it out, else both
+            need the same size.
     """
 
     score_weight: float = 2.0
@@ -176,9 +176,15 @@ class DetectorSettings(RunSettings):
     """A whole run that trains a detector of persons; with the attributes of `RunSettings`.
 
     Attributes:
-        teacher: The teacher, an ONNX file of a YOLOX in official form, with any number of classes
-            of which the first is "person"; its input has to be of the same size.
+        teacher: The teacher, a YOLOX of any size with any number of classes of which the first is
+            "person": an ONNX file in official form, or a checkpoint.
         size: Size of the student, one of `YOLOX_SIZES`.
+        learns: "whole": the student sees the picture, and learns by `loss`. "blocks": each of its
+            blocks works on what the teacher's block before it gives and learns what the teacher's
+            gives, as a start from random numbers; `loss` plays no part, both need the same size.
+        statistics_epochs: First epochs in which batch normalisation normalises by the batch and
+            gathers its statistics; afterwards it uses those. None: all of them. What blocks should
+            give does not depend on the other pictures of a batch.
         initial: Checkpoint to start from; of one with more classes the person's weights are
             taken. None starts from random numbers.
         frozen_stages: First stages of the backbone that stay as they are, with their running
@@ -193,6 +199,8 @@ class DetectorSettings(RunSettings):
     name: str = "detector"
     teacher: str = ""
     size: str = "nano"
+    learns: LearningMode = "whole"
+    statistics_epochs: int | None = None
     input_height: int = 416
     input_width: int = 416
     frozen_stages: int = 0
@@ -221,6 +229,11 @@ class DetectorSettings(RunSettings):
         RunSettings.__post_init__(self)  # super() does not find its class where there are slots
         require_one_of("size", self.size, YOLOX_SIZES)
         require_one_of("best_by", self.best_by, get_args(DetectorMetric))
+        require_one_of("learns", self.learns, get_args(LearningMode))
+        epochs = self.statistics_epochs
+        require(
+            epochs is None or epochs >= 0, f"statistics_epochs cannot be negative, not {epochs}"
+        )
         frozen = self.frozen_stages
         require(
             0 <= frozen <= FROZEN_STAGES_MAX,

@@ -1,153 +1,95 @@
-"""The teacher: a detector in ONNX that says at every cell whether a person is there, and where."""
+"""The teacher: a detector that says at every cell whether a person is there, and where."""
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from ....arrays import Float32Array, UInt8Array
-from ....backends import Backend, load_backend
-from ....detector import PERSON_CLASS, STRIDES, Detector
-from ....errors import InferenceError, ModelFormatError, ModelNotFoundError
-
-if TYPE_CHECKING:
-    from onnx import GraphProto
-
-Float16Array = npt.NDArray[np.float16]
+from ....errors import ModelFormatError, ModelNotFoundError
+from ...checkpoints import load_model
+from ...layers import ConvBNSiLU, fold_batch_norm
+from ...yolox import YOLOX
+from .blocks import BlockRecord, recorded
+from .onnx_weights import read_onnx_yolox
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TeacherOutputs:
-    """What the teacher says about a canvas, at every cell.
+class TeacherAnswer(NamedTuple):
+    """What the teacher says about a batch of pictures.
 
     Attributes:
-        scores: (A,) float32, objectness times the score of the class "person".
-        boxes: (A, 4) float32, the box numbers as the network gives them, see `Cells.boxes_xyxy`.
-        features: (A, C) float16, what the head makes its answers of; C is 0 where they were not
-            asked for.
+        scores: (N, A) float32, objectness times the score of the class "person", at every cell.
+        boxes: (N, A, 4) float32, the box numbers as the network gives them, see
+            `Cells.boxes_xyxy`.
+        blocks: What went through its blocks; empty where it was not asked for.
     """
 
-    scores: Float32Array
-    boxes: Float32Array
-    features: Float16Array
+    scores: Tensor
+    boxes: Tensor
+    blocks: BlockRecord
 
 
 class Teacher:
-    """A detector that is asked about one canvas at a time.
-
-    It is checked at once and loaded when first asked, so that forked workers each have their own
-    session, with one thread: there are as many workers as cores.
+    """A detector that is asked about the student's batches, on the student's device.
 
     Attributes:
-        path: The ONNX file.
+        path: Its file.
+        network: The network, in evaluation mode, without gradients.
     """
 
-    def __init__(
-        self, path: str | Path, *, input_wh: tuple[int, int], features: bool = False
-    ) -> None:
-        """Checks the file.
+    def __init__(self, path: str | Path) -> None:
+        """Reads the file.
 
         Args:
-            path: YOLOX in official form.
-            input_wh: Width and height of the canvases in pixels.
-            features: Give its features too.
+            path: YOLOX of any size, with any classes of which the first is "person": ONNX in
+                official form, or a checkpoint.
 
         Raises:
             ModelNotFoundError: There is no such file.
-            ModelFormatError: It is not such a network, or its input has another size.
-            MissingDependencyError: ONNX Runtime is not installed.
+            ModelFormatError: It is not such a network.
+            MissingDependencyError: It is an ONNX file, and a package is missing that reads it.
         """
         self.path = Path(path)
-        self._features = features
-        self._backend: Backend | None = None
         if not self.path.is_file():
             raise ModelNotFoundError(
-                f"{self.path}: there is no such file; it should hold the teacher, a YOLOX in "
-                "ONNX's official form, such as the public yolox_nano.onnx (416x416 pixels)"
+                f"{self.path}: there is no such file; it should hold the teacher, a YOLOX such as "
+                "the public yolox_nano.onnx"
             )
-        with load_backend("ort", self.path, threads=1) as backend:
-            detector = Detector(backend)
-        if detector.form != "raw":
-            raise ModelFormatError(
-                f"{self.path} is in {detector.form} form, which leaves out most cells; a teacher "
-                "has to be in official form (dwpose-export ... --form official)"
-            )
-        if detector.input_size_wh != input_wh:
-            size, wanted = ("x".join(map(str, wh)) for wh in (detector.input_size_wh, input_wh))
-            raise ModelFormatError(
-                f"the input of the teacher {self.path} has {size} pixels, that of the student "
-                f"{wanted} (width x height): they have to be equal"
-            )
-
-    def __call__(self, canvas: UInt8Array) -> TeacherOutputs:
-        """Asks about a canvas, (height, width, 3) uint8, BGR.
-
-        Raises:
-            InferenceError: The network failed, or gave something that is not a number.
-        """
-        if self._backend is None:
-            self._backend = self._load()
-        (spec,) = self._backend.inputs
-        planes = np.ascontiguousarray(canvas.transpose(2, 0, 1))[None].astype(spec.dtype)
-        rows, *levels = self._backend.run({spec.name: planes}).values()
-        outputs = rows[0].astype(np.float32, copy=False)
-        if not np.isfinite(outputs).all():
-            raise InferenceError(f"the teacher {self.path} gave something that is not a number")
-        scores = outputs[:, 4] * outputs[:, 5 + PERSON_CLASS]
-        cells = [level[0].reshape(level.shape[1], -1).T.astype(np.float16) for level in levels]
-        features = np.concatenate(cells) if cells else np.zeros((len(scores), 0), np.float16)
-        return TeacherOutputs(scores, outputs[:, :4].copy(), features)
-
-    def _load(self) -> Backend:
-        if not self._features:
-            return load_backend("ort", self.path, threads=1)
-        import onnx
-
-        model = onnx.load(self.path)
-        for name in _head_features(model.graph, self.path):
-            model.graph.output.append(onnx.ValueInfoProto(name=name))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "teacher.onnx"
-            onnx.save(model, path)
-            return load_backend("ort", path, threads=1)
-
-
-def _head_features(graph: GraphProto, path: Path) -> list[str]:
-    """Names of the tensors that boxes and classes of a level are both made of, stride 8 first.
-
-    They are what the paths to both last have in common: the outputs of the head's stems.
-
-    Raises:
-        ModelFormatError: The graph has no such head.
-    """
-    made_by = {name: index for index, node in enumerate(graph.node) for name in node.output}
-
-    def before(tensor: str) -> set[int]:
-        found: set[int] = set()
-        waiting = [tensor]
-        while waiting:
-            index = made_by.get(waiting.pop())
-            if index is not None and index not in found:
-                found.add(index)
-                waiting += graph.node[index].input
-        return found
-
-    def is_score(name: str) -> bool:
-        return name in made_by and graph.node[made_by[name]].op_type == "Sigmoid"
-
-    names = []
-    for node in graph.node:
-        if node.op_type == "Concat" and [is_score(name) for name in node.input] == [0, 1, 1]:
-            box, _, classes = node.input
-            names += graph.node[max(before(box) & before(classes))].output[:1]
-    if len(names) != len(STRIDES):
-        raise ModelFormatError(
-            f"{path}: the features that the head works on are not found; train without "
-            "loss.feature_weight, or take a teacher exported as the public yolox_nano.onnx is"
+        network: torch.nn.Module = (
+            read_onnx_yolox(self.path)
+            if self.path.suffix.lower() == ".onnx"
+            else load_model(self.path)
         )
-    return names
+        if not isinstance(network, YOLOX):
+            raise ModelFormatError(f"{self.path} holds a pose network; a teacher has to be a YOLOX")
+        if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
+            raise ModelFormatError(f"{self.path} holds weights that are not finite numbers")
+        for layer in network.modules():
+            if isinstance(layer, ConvBNSiLU):
+                fold_batch_norm(layer)
+        self.network = network.eval().requires_grad_(False)
+
+    def to(self, device: torch.device, *, channels_last: bool) -> None:
+        """Moves the network to where the student is."""
+        self.network.to(device)
+        if channels_last:
+            convert: Any = self.network.to  # torch's overloads leave this argument out
+            convert(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def __call__(self, pictures: Tensor, *, blocks: bool = False) -> TeacherAnswer:
+        """Asks about a batch.
+
+        Args:
+            pictures: (N, 3, H, W) float, BGR 0..255, H and W multiples of 32.
+            blocks: Give what went through its blocks too.
+        """
+        record = BlockRecord({}, {})
+        if blocks:
+            with recorded(self.network, record):
+                rows = self.network(pictures).float()
+        else:
+            rows = self.network(pictures).float()
+        return TeacherAnswer(rows[..., 4] * rows[..., 5], rows[..., :4], record)

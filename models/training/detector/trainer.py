@@ -10,11 +10,12 @@ The folder gets what every run of `dwpose-train` writes, and a run goes on in th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ....errors import ModelFormatError
 from ....files.atomic import sha256_of
@@ -27,21 +28,26 @@ from ..loop.learner import Learner
 from ..loop.resuming import HARMLESS
 from ..loop.run_options import RunOptions, TrainingSummary
 from ..loop.training_loop import TrainingLoop, run_loop
+from .blocks import (
+    CLASS_PREDICTORS,
+    PERSON_ROWS,
+    BlockByBlock,
+    BlockRecord,
+    feature_distances,
+    predictor_distances,
+    recorded,
+    require_same_blocks,
+)
 from .cells import make_cells
-from .losses import detector_losses, feature_loss
+from .losses import detector_losses
 from .samples import DetectorBatch, DetectorDataset, make_detector_loader
 from .settings import DetectorSettings
 from .table import read_table
-from .teacher import Teacher
+from .teacher import Teacher, TeacherAnswer
 from .validation import describe, measure_detector, open_detector_validation
 
 _HARMLESS: Final = HARMLESS | {"teacher", "data.portraits"}
 """The teacher's file may move: its content is compared."""
-
-PERSON_ROWS = slice(0, 1)
-"""The class "person" among YOLOX's classes."""
-
-_CLASS_PREDICTORS = "head.cls_preds."
 
 
 def build_student(settings: DetectorSettings, *, load_initial: bool = True) -> YOLOX:
@@ -89,7 +95,7 @@ def person_weights(
             f"the weights are those of {found.name}, the run trains {architecture.name}"
         )
     return {
-        name: value[PERSON_ROWS].clone() if name.startswith(_CLASS_PREDICTORS) else value
+        name: value[PERSON_ROWS].clone() if name.startswith(CLASS_PREDICTORS) else value
         for name, value in state.items()
     }
 
@@ -99,39 +105,71 @@ class DetectorLearner(Learner):
 
     network: YOLOX
 
-    def __init__(self, student: YOLOX, settings: DetectorSettings, world: World) -> None:
+    def __init__(
+        self, student: YOLOX, teacher: Teacher, settings: DetectorSettings, world: World
+    ) -> None:
         """Takes over the network.
 
         Args:
             student: From `build_student`; the weights may still be replaced by `restore`.
+            teacher: Asked about every batch; moved to the student's device.
             settings: The run.
             world: All of them; every process has the same weights.
+
+        Raises:
+            ModelFormatError: The run learns from blocks, and the teacher is of another size.
         """
+        self._by_blocks = settings.learns == "blocks"
+        self._compares_blocks = self._by_blocks or settings.loss.feature_weight > 0
+        if self._compares_blocks:
+            require_same_blocks(student, teacher.network)
         super().__init__(student, settings, world)
         self.settings = settings
+        self.teacher = teacher
+        teacher.to(self.device, channels_last=settings.channels_last)
         self.cells = make_cells(settings.input_wh, self.device)
-        self._levels: list[Tensor] = []
-        if settings.loss.feature_weight > 0:
-            for stem in self.network.head.stems:
-                stem.register_forward_hook(lambda _, __, features: self._levels.append(features))
         if settings.compile:
             self.network.compile()
 
+    def _trained_module(self) -> nn.Module:
+        return BlockByBlock(self.network) if self._by_blocks else self.network
+
     def losses(self, batch: DetectorBatch, *, epoch: int) -> dict[str, Tensor]:
-        """Returns name -> loss of a batch; see `detector_losses`."""
+        """Returns name -> loss of a batch; see `detector_losses` and `blocks`."""
+        gathering = self.settings.statistics_epochs
+        if gathering is not None and epoch >= gathering:
+            keep_statistics(self.network)
         pictures = batch.canvases.permute(0, 3, 1, 2).float()  # channels lie innermost as it is
         if not self.settings.channels_last:
             pictures = pictures.contiguous()
-        self._levels.clear()
         with self.autocast():
+            answer = self.teacher(pictures, blocks=self._compares_blocks)
+        if self._by_blocks:
+            return self._block_losses(answer)
+        record = BlockRecord({}, {})
+        records = recorded(self.network, record) if self._compares_blocks else nullcontext()
+        with self.autocast(), records:
             outputs = self._parallel(pictures)
-        losses = detector_losses(outputs, batch, self.cells, self.settings.loss)
-        if self._levels:
-            losses["loss_feature"] = feature_loss(self._levels, batch)
+        losses = detector_losses(outputs, answer, batch, self.cells, self.settings.loss)
+        if self._compares_blocks:
+            distances = feature_distances(record.outputs, answer.blocks.outputs)
+            losses["loss_feature"] = distances.mean()
             losses["loss"] = (
                 losses["loss"] + self.settings.loss.feature_weight * losses["loss_feature"]
             )
         return losses
+
+    def _block_losses(self, answer: TeacherAnswer) -> dict[str, Tensor]:
+        with self.autocast():
+            outputs = self._parallel(answer.blocks.inputs)
+        features = feature_distances(outputs, answer.blocks.outputs)
+        predictors = predictor_distances(outputs, answer.blocks.outputs)
+        return {
+            "loss": features.sum() + predictors.sum(),
+            "loss_feature": features.mean(),
+            "loss_feature_worst": features.max(),
+            "loss_predictor": predictors.mean(),
+        }
 
     def trained_model(self) -> YOLOX:
         """Returns a copy of the network that the run hands out, in evaluation mode, on the CPU."""
@@ -153,14 +191,10 @@ class DetectorRun(TrainingLoop):
 
     def _open_loader(self) -> TrainLoader[DetectorBatch]:
         settings = self._settings
-        self._teacher = Teacher(
-            settings.teacher,
-            input_wh=settings.input_wh,
-            features=settings.loss.feature_weight > 0,
-        )
+        self._teacher = Teacher(settings.teacher)
         table = read_table(settings.data.train, root=settings.data.root)
         self._say(f"{len(table)} pictures with {len(table.boxes_xyxy)} labelled persons")
-        return make_detector_loader(DetectorDataset(table, self._teacher, settings), self._world)
+        return make_detector_loader(DetectorDataset(table, settings), self._world)
 
     def _own_facts(self) -> dict[str, Any]:
         return {"teacher_sha256": sha256_of(self._teacher.path)}
@@ -171,7 +205,7 @@ class DetectorRun(TrainingLoop):
 
     def _make_learner(self, *, load_initial: bool) -> DetectorLearner:
         student = build_student(self._settings, load_initial=load_initial)
-        return DetectorLearner(student, self._settings, self._world)
+        return DetectorLearner(student, self._teacher, self._settings, self._world)
 
     def _measure(self) -> dict[str, float] | None:
         if self._validation_set is None:
@@ -208,5 +242,12 @@ def train_detector(
     return run_loop(DetectorRun, settings, folder, options)
 
 
-def _stages(backbone: CSPDarknet) -> list[torch.nn.Module]:
+def keep_statistics(network: nn.Module) -> None:
+    """Lets batch normalisation use its running statistics, and change them no more."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
+
+
+def _stages(backbone: CSPDarknet) -> list[nn.Module]:
     return [backbone.stem, backbone.dark2, backbone.dark3, backbone.dark4, backbone.dark5]

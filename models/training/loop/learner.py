@@ -137,12 +137,16 @@ class Learner(ABC):
 
     def _in_parallel(self, world: World) -> nn.Module:
         if world.size == 1:
-            return self.network
+            return self._trained_module()
         # Synchronised statistics are the same everywhere; others are taken from the first process,
         # whose they are in a checkpoint.
         return parallel_network(
-            self.network, self.device, sync_buffers=not self._settings.sync_batch_norm
+            self._trained_module(), self.device, sync_buffers=not self._settings.sync_batch_norm
         )
+
+    def _trained_module(self) -> nn.Module:
+        """Returns what a step calls: the network, or a module that calls its parts."""
+        return self.network
 
     @abstractmethod
     def losses(self, batch: Any, *, epoch: int) -> dict[str, Tensor]:

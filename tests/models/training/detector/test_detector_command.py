@@ -56,7 +56,7 @@ def test_settings_are_printed_and_read(pictures, teacher, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("given", "status", "message"),
     [
-        ([], 2, "name the detector to learn from: --teacher"),
+        ([], 2, "name the detector to learn from: --teacher FILE"),
         (["--teacher", "none.onnx"], 4, "should hold the teacher"),
         (["--set", "epoch=3"], 2, "did you mean epochs"),
         (["--set", "scenes.flip_probability=3"], 2, "is a probability"),

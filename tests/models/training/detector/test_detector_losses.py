@@ -8,48 +8,36 @@ torch = pytest.importorskip("torch")
 
 from detector_samples import SIDE
 
-from dwpose_infer.errors import ModelFormatError
+from dwpose_infer.models.training.detector.blocks import BlockRecord
 from dwpose_infer.models.training.detector.cells import make_cells
 from dwpose_infer.models.training.detector.losses import (
     detector_losses,
-    feature_loss,
     score_divergence,
 )
 from dwpose_infer.models.training.detector.samples import DetectorBatch
 from dwpose_infer.models.training.detector.settings import DetectorLossSettings
+from dwpose_infer.models.training.detector.teacher import TeacherAnswer
 
 CELLS = make_cells((SIDE, SIDE))
 COUNT = len(CELLS.strides)
 PLAIN = DetectorLossSettings(score_focus=0.0)
 
 
-def make_batch(*, samples=1, scores=None, boxes=None, features=None, labels=(), on=()):
-    shape = (samples, COUNT)
+def make_batch(*, samples=1, labels=(), on=()):
     return DetectorBatch(
         torch.zeros(samples, SIDE, SIDE, 3, dtype=torch.uint8),
-        torch.zeros(shape) if scores is None else scores,
-        torch.zeros(*shape, 4) if boxes is None else boxes,
-        torch.zeros(*shape, 0, dtype=torch.float16) if features is None else features,
         torch.tensor(labels, dtype=torch.float32).reshape(-1, 4),
         torch.tensor(on, dtype=torch.int64),
     )
 
 
-def test_features_by_hand():
-    """All is 1 off, where the variance is 4; the cell with a person 2 off in its one channel."""
-    features = torch.zeros(1, COUNT, 1, dtype=torch.float16)
-    features[0, ::2] = 4.0
-    levels = [level.clone() for level in (features[0, :, 0].float() + 1).split([64, 16, 4])]
-    scores = torch.zeros(1, COUNT)
-    scores[0, 3] = 1.0
-    levels[0][3] = 2.0
-    maps = [level.reshape(1, 1, side, side) for level, side in zip(levels, (8, 4, 2), strict=True)]
-    variance = 4 * COUNT / (COUNT - 1)
-    over_cells = (1 + 3 / COUNT) / variance
-    batch = make_batch(scores=scores, features=features)
-    assert float(feature_loss(maps, batch)) == pytest.approx((over_cells + 4 / variance) / 2)
-    with pytest.raises(ModelFormatError, match="works on 1 features, the student's on 2"):
-        feature_loss([level.repeat(1, 2, 1, 1) for level in maps], batch)
+def answer_of(*, scores=None, boxes=None, samples=1):
+    shape = (samples, COUNT)
+    return TeacherAnswer(
+        torch.zeros(shape) if scores is None else scores,
+        torch.zeros(*shape, 4) if boxes is None else boxes,
+        BlockRecord({}, {}),
+    )
 
 
 def outputs_of(numbers, objectness, person):
@@ -63,9 +51,12 @@ def test_a_student_that_says_the_same_has_nothing_to_learn():
         torch.rand(2, COUNT),
         torch.rand(2, COUNT),
     )
-    batch = make_batch(samples=2, scores=objectness * person, boxes=numbers)
     losses = detector_losses(
-        outputs_of(numbers, objectness, person), batch, CELLS, DetectorLossSettings()
+        outputs_of(numbers, objectness, person),
+        answer_of(scores=objectness * person, boxes=numbers),
+        make_batch(samples=2),
+        CELLS,
+        DetectorLossSettings(),
     )
     for name, loss in losses.items():
         assert abs(float(loss)) < 1e-4, name
@@ -79,9 +70,8 @@ def test_numbers_worked_out_by_hand():
     numbers[0, 0, 0] = 0.5  # 4 of 8 pixels to the right
     sure = torch.zeros(1, COUNT)
     sure[0, 0] = 0.5
-    losses = detector_losses(
-        outputs_of(numbers, sure, sure), make_batch(scores=scores, boxes=boxes), CELLS, PLAIN
-    )
+    answer = answer_of(scores=scores, boxes=boxes)
+    losses = detector_losses(outputs_of(numbers, sure, sure), answer, make_batch(), CELLS, PLAIN)
     # 0.5 ln(0.5 / 0.25) + 0.5 ln(0.5 / 0.75), times 1 / max(sum of scores, 1)
     assert float(losses["loss_score"]) == pytest.approx(0.143841, abs=1e-6)
     # IoU 32 / 96 of a box that is moved by half: outer box is the union, so GIoU is 1/3 too
@@ -91,7 +81,8 @@ def test_numbers_worked_out_by_hand():
     assert float(losses["loss"]) == pytest.approx(total, abs=1e-5)
     focused = detector_losses(
         outputs_of(numbers, sure, sure),
-        make_batch(scores=scores, boxes=boxes),
+        answer,
+        make_batch(),
         CELLS,
         replace(PLAIN, score_focus=2.0),
     )
@@ -103,7 +94,7 @@ def test_boxes_count_where_the_teacher_sees_someone():
     scores[0, :2] = torch.tensor([0.05, 0.8])
     numbers = torch.randn(1, COUNT, 4).requires_grad_()
     outputs = outputs_of(numbers, torch.full((1, COUNT), 0.5), torch.full((1, COUNT), 0.5))
-    losses = detector_losses(outputs, make_batch(scores=scores), CELLS, PLAIN)
+    losses = detector_losses(outputs, answer_of(scores=scores), make_batch(), CELLS, PLAIN)
     (losses["loss_iou"] + losses["loss_l1"]).backward()
     moved = numbers.grad.abs().sum(dim=-1)[0] > 0
     assert moved.nonzero().flatten().tolist() == [1]
@@ -130,12 +121,14 @@ def test_labels_pull_where_the_teacher_is_blind():
     sure = torch.full((1, COUNT), 0.3).requires_grad_()
     batch = make_batch(labels=[[10, 10, 38, 38]], on=[0])
     settings = DetectorLossSettings(label_weight=1.0, score_weight=1.0)
-    losses = detector_losses(outputs_of(numbers, sure, sure), batch, CELLS, settings)
+    losses = detector_losses(outputs_of(numbers, sure, sure), answer_of(), batch, CELLS, settings)
     losses["loss_label"].backward()
     pulled = sure.grad[0].nonzero().flatten().tolist()
     assert pulled == [18]
     assert float(sure.grad[0, 18]) < 0
-    without = detector_losses(outputs_of(numbers, sure, sure), batch, CELLS, PLAIN)
+    without = detector_losses(outputs_of(numbers, sure, sure), answer_of(), batch, CELLS, PLAIN)
     assert "loss_label" not in without
-    nobody = detector_losses(outputs_of(numbers, sure, sure), make_batch(), CELLS, settings)
+    nobody = detector_losses(
+        outputs_of(numbers, sure, sure), answer_of(), make_batch(), CELLS, settings
+    )
     assert float(nobody["loss_label"].detach()) == 0
