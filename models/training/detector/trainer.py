@@ -31,6 +31,7 @@ from ..loop.training_loop import TrainingLoop, run_loop
 from .blocks import (
     CLASS_PREDICTORS,
     PERSON_ROWS,
+    SAMPLED_SIDE,
     BlockByBlock,
     BlockRecord,
     feature_distances,
@@ -152,7 +153,9 @@ class DetectorLearner(Learner):
             outputs = self._parallel(pictures)
         losses = detector_losses(outputs, answer, batch, self.cells, self.settings.loss)
         if self._compares_blocks:
-            distances = feature_distances(record.outputs, answer.blocks.outputs)
+            distances = feature_distances(
+                record.outputs, answer.blocks.outputs, most_side=SAMPLED_SIDE
+            )
             losses["loss_feature"] = distances.mean()
             losses["loss"] = (
                 losses["loss"] + self.settings.loss.feature_weight * losses["loss_feature"]

@@ -87,6 +87,21 @@ def test_distances_by_hand():
     assert predictor_distances(said, logits).tolist() == pytest.approx([2.5] * len(PREDICTORS))
 
 
+def test_wide_maps_are_sampled():
+    """Of 80x48 places every third row and column counts, of 24x24 all."""
+    torch.manual_seed(1)
+    wanted = {name: torch.randn(2, 3, 24, 24) for name in BLOCKS}
+    wanted[BLOCKS[0]] = torch.randn(2, 3, 80, 48)
+    outputs = {name: value + 0.1 for name, value in wanted.items()}
+    unseen = outputs[BLOCKS[0]].clone()
+    outputs[BLOCKS[0]][..., 1::3, :] += 50
+    sampled = feature_distances(outputs, wanted, most_side=32)
+    assert sampled.max() < 0.02
+    assert float(feature_distances(outputs, wanted)[0]) > 100
+    outputs[BLOCKS[0]] = unseen
+    torch.testing.assert_close(sampled[1:], feature_distances(outputs, wanted)[1:])
+
+
 def test_another_size_has_no_such_blocks(network):
     student = YOLOX(YOLOXArchitecture("nano", classes=1))
     require_same_blocks(student, network)
