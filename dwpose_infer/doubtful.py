@@ -16,12 +16,12 @@ from .poses import Poses
 from .similarity import box_areas, weighted_oks
 
 LEAST_BODY_SCORE: Final = 0.1
-"""Least mean score of the body's 17 points. Below it none of 547 boxes that were on a labelled
-person lay, and 10 of 204 others (two sets of 569 photographs, default networks)."""
+"""Least mean score of the body's 17 points. Below it lay 12 of 710 boxes that were on a labelled
+person, and 37 of 393 others (two sets of 569 photographs, default networks, boxes above 0.3)."""
 
 TWIN_OKS: Final = 0.9
-"""OKS of the body's points from which two skeletons are one. Above it 6 of 751 lay, 4 of them
-with no labelled person of their own."""
+"""OKS of the body's points from which two skeletons are one. Above it lay 11 of these 1,103, 8 of
+them with no labelled person of their own."""
 
 
 def somebody(poses: Poses) -> BoolArray:

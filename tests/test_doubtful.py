@@ -40,7 +40,7 @@ def test_box_and_points_are_weighed_together():
 
 def test_the_bundled_detector_weighs_unless_a_threshold_is_given():
     weighed = detector_options(DEFAULT_DETECTOR)
-    assert (weighed.score_threshold, weighed.person_threshold) == (0.3, 0.09)
+    assert (weighed.score_threshold, weighed.person_threshold) == (0.3, 0.07)
     assert detector_options("yolox-nano") == DetectorOptions()  # as the official demo
     assert detector_options(DEFAULT_DETECTOR, score_threshold=0.3) == DetectorOptions()
     boxes_alone = detector_options(DEFAULT_DETECTOR, with_points=False)

@@ -100,10 +100,10 @@ def test_boxes_that_cannot_be_meant(box, message):
 
 @pytest.mark.slow
 def test_thresholds_of_a_call_are_of_this_call_alone(predictor, photos):
-    everybody = predictor(photos[0], score_threshold=0.05)
+    everybody = predictor(photos[0], score_threshold=0.02)
     usual = predictor(photos[0])
     assert len(everybody) > len(usual) >= 1  # 0.2 is the predictor's own
-    with Predictor(score_threshold=0.05) as greedy:
+    with Predictor(score_threshold=0.02) as greedy:
         expected = greedy(photos[0])
         largest, *_ = greedy([photos[0]], max_persons=1, prefer="largest")
     np.testing.assert_array_equal(everybody.boxes_xyxy, expected.boxes_xyxy)

@@ -85,11 +85,11 @@ def test_options_may_apply_to_some_of_the_inputs(folder):
 
 @pytest.mark.slow
 def test_max_persons_keeps_those_preferred(folder, astronaut):
-    """The second portrait is larger and darker, and the detector less sure of it."""
+    """The second portrait is larger and out of focus, and the detector less sure of it."""
     portrait = cv2.imread(str(astronaut))
     image = np.full((800, 1400, 3), 114, np.uint8)
     image[40:552, 20:532] = portrait
-    image[16:784, 600:1368] = cv2.resize(portrait, (768, 768)) // 2
+    image[16:784, 600:1368] = cv2.GaussianBlur(cv2.resize(portrait, (768, 768)), (0, 0), 8)
     cv2.imwrite("two.png", image)
     lefts = {}
     for prefer in ("score", "largest", "center"):
@@ -97,8 +97,8 @@ def test_max_persons_keeps_those_preferred(folder, astronaut):
         assert main(["two.png", "--out", prefer, *options]) == 0
         (person,) = json.loads(Path(prefer, "two.json").read_text())["persons"]
         lefts[prefer] = person["box_xyxy"][0]
-    assert lefts["score"] < 532 < 600 < lefts["largest"]
-    assert lefts["center"] > 600  # 232 pixels from the middle; the other's centre is 457 away
+    assert lefts["score"] < 532 < 590 < lefts["largest"]
+    assert lefts["center"] > 590  # 232 pixels from the middle; the other's centre is 457 away
 
 
 @pytest.mark.slow
