@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -35,11 +35,11 @@ _ROUNDING: Final = 1e-6
 _HEAD_ORDER: Final = ("stems", "cls_convs", "cls_preds", "reg_convs", "reg_preds", "obj_preds")
 
 
-class _Weights:
+class _Weights(NamedTuple):
     """Weight and bias of one convolution of the file."""
 
-    def __init__(self, weight: Float32Array, bias: Float32Array) -> None:
-        self.weight, self.bias = weight, bias
+    weight: Float32Array
+    bias: Float32Array
 
 
 def read_onnx_yolox(path: Path) -> YOLOX:
