@@ -42,7 +42,7 @@ from .blocks import (
 from .cells import make_cells
 from .losses import detector_losses
 from .samples import DetectorBatch, DetectorDataset, make_detector_loader
-from .settings import DetectorSettings
+from .settings import DetectorLossSettings, DetectorSettings
 from .table import read_table
 from .teacher import Teacher, TeacherAnswer
 from .validation import describe, measure_detector, open_detector_validation
@@ -197,6 +197,8 @@ class DetectorRun(TrainingLoop):
         self._teacher = Teacher(settings.teacher)
         table = read_table(settings.data.train, root=settings.data.root)
         self._say(f"{len(table)} pictures with {len(table.boxes_xyxy)} labelled persons")
+        if settings.learns == "blocks" and settings.loss != DetectorLossSettings():
+            self._say("learns=blocks: the settings of loss play no part while blocks learn")
         return make_detector_loader(DetectorDataset(table, settings), self._world)
 
     def _own_facts(self) -> dict[str, Any]:

@@ -102,6 +102,11 @@ def test_wide_maps_are_sampled():
     torch.testing.assert_close(sampled[1:], feature_distances(outputs, wanted)[1:])
 
 
+def test_a_map_of_one_colour_is_no_trouble():
+    still = {name: torch.ones(1, 2, 4, 4) for name in BLOCKS}
+    assert feature_distances(still, still).tolist() == [0.0] * len(BLOCKS)
+
+
 def test_another_size_has_no_such_blocks(network):
     student = YOLOX(YOLOXArchitecture("nano", classes=1))
     require_same_blocks(student, network)
@@ -149,6 +154,14 @@ def test_blocks_come_nearer_to_the_teachers(pictures, teacher, tmp_path):
         assert table[name][-1] < share * table[name][0], name
     assert min(table["loss_feature_worst"]) >= max(0, min(table["loss_feature"]))
     assert "loss_score" not in table
+
+
+@pytest.mark.parametrize("loss", [{}, {"label_weight": 1.0}])
+def test_losses_that_play_no_part_are_named(pictures, teacher, tmp_path, loss):
+    said = []
+    options = RunOptions(max_steps=1, say=said.append)
+    train_detector(block_run(pictures, teacher, loss=loss), tmp_path / "run", options)
+    assert any("play no part" in line for line in said) == bool(loss)
 
 
 def test_a_run_of_blocks_goes_on_where_it_was(pictures, teacher, tmp_path):

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 from detector_samples import SIDE
 
 from dwpose_infer.models.training.cli import main
 from dwpose_infer.models.training.loop.checkpoint import list_checkpoints
+
+PAGE = Path(__file__).parents[4] / "docs/training-detector.md"
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.startswith("dwpose-train detector")
+]
 
 SMALL = [
     *("--set", f"input_height={SIDE}", "--set", f"input_width={SIDE}", "--set", "batch_size=4"),
@@ -73,3 +84,17 @@ def test_a_teacher_alone_is_not_enough(teacher, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["detector", "--teacher", str(teacher), *SMALL]) == 1
     assert "no pictures to train on are named; give --data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_page_are_understood(command, capsys):
+    """As far as they go without data: their settings are printed."""
+    assert main([*shlex.split(command)[1:], "--print"]) == 0
+    settings = json.loads(capsys.readouterr().out)
+    assert settings["teacher"].endswith("yolox_nano.onnx")
+    assert (settings["learns"] == "blocks") == ("learns=blocks" in command)
+
+
+def test_the_page_has_the_way_through_blocks():
+    assert len(COMMANDS) == 3
+    assert sum("learns=blocks" in command for command in COMMANDS) == 1
