@@ -14,6 +14,7 @@ from ...cli.standard_options import standard_parser
 from ..sizes import STUDENT_SIZES
 from .detector.cli import add_parser as add_detector
 from .int8_command import add_parser as add_int8
+from .labelling.cli import add_parser as add_labels
 from .run_command import (
     add_data_options,
     add_device,
@@ -27,7 +28,7 @@ from .run_command import (
 if TYPE_CHECKING:
     from .settings.choosing import DataChoice
 
-COMMANDS = ("run", "recipes", "transfer", "distill", "detector", "int8")
+COMMANDS = ("run", "recipes", "transfer", "distill", "detector", "int8", "labels")
 OWN_OPTIONS = ("-h", "--help", "--version", "--print-completion")
 
 EPILOG: Final = """\
@@ -43,8 +44,9 @@ examples:
   dwpose-train transfer runs/s1-l-t-256 --stage 1 --out runs/s1-l-t-256/model.pth
   dwpose-train distill --teacher l.pth --size t --out dw-t --device cuda --processes 8
   dwpose-train int8 float.pth --data train.json images/ --out runs/q
+  dwpose-train labels --annotations boxes.json --images photos --teacher dwpose-l --out labels.json
 
-Needs pip install "dwpose-infer[train]".
+Needs pip install "dwpose-infer[train]"; labels needs a runtime alone.
 
 exit status:
   0 done       1 failed     2 wrong usage     3 device or optional package unavailable
@@ -159,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_distill(commands)
     add_detector(commands)
     add_int8(commands)
+    add_labels(commands)
     return parser
 
 

@@ -96,6 +96,9 @@ def test_other_commands_are_understood(command, user_folder, capsys):
         assert main([*arguments, *more]) == 0
     elif program == "dwpose-train" and arguments[0] == "recipes":
         assert main(arguments) == 0
+    elif program == "dwpose-train" and arguments[0] == "labels":
+        assert main(arguments) == 1
+        assert arguments[arguments.index("--annotations") + 1] in capsys.readouterr().err
     elif program == "dwpose-train":
         assert main(arguments) == 4
         first = arguments[0] in ("transfer", "int8")
