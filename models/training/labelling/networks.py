@@ -129,20 +129,12 @@ def decode_heat_maps(maps: Float32Array) -> tuple[Float32Array, Float32Array]:
     scores = flat.max(axis=2)
     peaks = np.stack([columns, rows], axis=-1).astype(np.float32)
     inside = (columns > 1) & (columns < width - 2) & (rows > 1) & (rows < height - 2)
-    smoothed = np.empty_like(maps)
-    for person in range(count):
-        for point in range(points):
-            cv2.GaussianBlur(
-                maps[person, point],
-                (SMOOTHING_SIDE, SMOOTHING_SIDE),
-                0,
-                dst=smoothed[person, point],
-            )
+    picked = np.nonzero(inside)
+    smoothed = np.zeros((len(picked[0]), height, width), np.float32)
+    for target, source in zip(smoothed, maps[picked], strict=True):
+        cv2.GaussianBlur(source, (SMOOTHING_SIDE, SMOOTHING_SIDE), 0, dst=target)
     logarithm = np.log(np.maximum(smoothed, np.float32(1e-10)))
-    person, point = np.nonzero(inside)
-    peaks[person, point] += _steps_to_top(
-        logarithm[person, point], columns[person, point], rows[person, point]
-    )
+    peaks[picked] += _steps_to_top(logarithm, columns[picked], rows[picked])
     return peaks, scores
 
 

@@ -166,8 +166,7 @@ def _treatment(label: str, options: LabellingOptions) -> Treatment:
 
 
 def _has_points(labels: Annotations) -> BoolArray:
-    found: BoolArray = (labels.keypoints[:, :, 2] > 0).any(axis=1)
-    return found
+    return np.asarray((labels.keypoints[:, :, 2] > 0).any(axis=1))
 
 
 def _asked(labels: Annotations, options: LabellingOptions) -> BoolArray:
@@ -175,10 +174,11 @@ def _asked(labels: Annotations, options: LabellingOptions) -> BoolArray:
     boxes = clipped_boxes_xyxy(labels)
     sides = boxes[:, 2:] - boxes[:, :2]
     sound = (sides > 0).all(axis=1) & ~labels.is_crowd
-    changes = np.array([_treatment(label, options) != "keep" for label in labels.labels.tolist()])
+    treatments = [_treatment(label, options) for label in labels.labels.tolist()]
+    changes = np.array([treatment != "keep" for treatment in treatments], np.bool_)
     has_points = _has_points(labels)
     large = sides.max(axis=1, initial=0) >= options.rule.least_side_px
-    asked: BoolArray = sound & np.where(has_points, changes, large)
+    asked: BoolArray = sound & ((has_points & changes) | (~has_points & large))
     left = {
         "crowds": labels.is_crowd,
         "without a box": ~labels.is_crowd & ~sound,
