@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ....annotations import Annotations, read_annotations
-from ....arrays import BoolArray, Float32Array, Float64Array
+from ....arrays import BoolArray, Float32Array, Float64Array, UInt8Array
 from ....errors import FormatError, InputError, InvalidArgumentError
 from ....evaluation.selection import clipped_boxes_xyxy, require_pictures
 from ....files.atomic import new_file, read_bytes, sha256_of
@@ -117,11 +117,9 @@ def label_persons(options: LabellingOptions) -> dict[str, LabelCounts]:
     labels = _read(options)
     asked = _asked(labels, options)
     journal_path = options.out.with_name(f"{options.out.name}.partial.jsonl")
+    runtime = options.runtime
     teacher = resolve_model(
-        *(options.teacher,),
-        kind="pose",
-        offline=options.runtime.offline,
-        progress=options.runtime.progress,
+        options.teacher, kind="pose", offline=runtime.offline, progress=runtime.progress
     )
     settings = LookSettings(
         annotations_sha256=sha256_of(options.annotations),
@@ -129,7 +127,7 @@ def label_persons(options: LabellingOptions) -> dict[str, LabelCounts]:
         paddings=tuple(options.paddings),
         persons=int(asked.sum()),
     )
-    backend, network = open_labelling_network(teacher, options.runtime)
+    backend, network = open_labelling_network(teacher, runtime)
     with backend, LookJournal(journal_path, settings, restart=options.restart) as journal:
         _ask(network, labels, asked, options, journal)
         counts = _write(labels, network.layout, journal, options)
@@ -157,6 +155,8 @@ def _read(options: LabellingOptions) -> Annotations:
         raise FormatError(
             f"{options.annotations} does not say how large every picture is; set width and height"
         )
+    if len(np.unique(labels.ids)) < len(labels):
+        raise FormatError(f"{options.annotations}: two annotations have the same id")
     require_pictures(labels, options.images)
     return labels
 
@@ -209,10 +209,22 @@ def _ask(
         for index, rows in rows_of.items():
             image_id = int(labels.image_ids[index])
             if image_id not in journal.done:
-                image = read_image(options.images / labels.file_name(index))
+                image = _picture(labels, index, options.images)
                 looks = look_at(network, image, boxes[rows], paddings=options.paddings)
                 journal.add(image_id, labels.ids[rows].tolist(), looks)
             bar.update(len(rows))
+
+
+def _picture(labels: Annotations, index: int, folder: Path) -> UInt8Array:
+    path = folder / labels.file_name(index)
+    image = read_image(path)
+    said, found = tuple(labels.sizes_wh[index].tolist()), image.shape[1::-1]
+    if found != said:
+        raise InputError(
+            f"{path} is {found[0]}x{found[1]}, image {labels.image_ids[index]} of {labels.path} "
+            f"says {said[0]}x{said[1]}: the boxes would be beside the persons"
+        )
+    return image
 
 
 def _write(
@@ -224,7 +236,7 @@ def _write(
     row_of = {int(person): row for row, person in enumerate(labels.ids)}
     counts: dict[str, LabelCounts] = {}
     for entry in document["annotations"]:
-        looks = journal.looks.get(entry["id"])
+        looks = journal.looks.get(entry.get("id"))
         if looks is None:
             continue
         row = row_of[entry["id"]]

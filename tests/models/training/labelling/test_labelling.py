@@ -301,6 +301,14 @@ def test_a_run_with_other_settings_does_not_go_on(dots, dot_finder, monkeypatch)
     assert counts["box"].new_points == 133
 
 
+def test_ids_have_to_be_unique(dots, dot_finder):
+    document = json.loads((dots / "boxes.json").read_text())
+    document["annotations"][1]["id"] = 1
+    (dots / "boxes.json").write_text(json.dumps(document))
+    with pytest.raises(FormatError, match="two annotations have the same id"):
+        labelling.label_persons(options(dots, dot_finder()))
+
+
 def stop_after(times):
     done = []
 
@@ -326,9 +334,11 @@ def test_what_cannot_be_labelled_is_said(dots, dot_finder):
     (dots / "boxes.json").write_text(json.dumps(document))
     with pytest.raises(FormatError, match="how large every picture is"):
         labelling.label_persons(options(dots, teacher))
-    (dots / "a.png").unlink()
-    document["images"][0]["width"] = 360
+    document["images"][0]["width"] = 359
     (dots / "boxes.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"a\.png is 360x270, image 7 of .* says 359x270"):
+        labelling.label_persons(options(dots, teacher))
+    (dots / "a.png").unlink()
     with pytest.raises(InputError, match=r"a\.png: there is no such picture"):
         labelling.label_persons(options(dots, teacher))
 
