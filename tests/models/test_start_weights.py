@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("safetensors")
 
@@ -85,6 +86,27 @@ def test_every_run_goes_on_from_the_one_before(kind):
 @pytest.mark.parametrize("name", ["pose-1-128x96", "everyday-s-1"])
 def test_the_pose_networks_began_from_nothing(name):
     assert json.loads((SETTINGS / f"{name}.json").read_text())["initial"] is None
+
+
+def test_the_default_pose_network_went_on_from_its_first_run():
+    after = json.loads((SETTINGS / "everyday-s-2.json").read_text())
+    assert after["initial"] == "runs/everyday-s-1/best.pth"
+    assert (after["initial_part"], after["size"]) == ("all", "s")
+
+
+def test_the_mean_of_the_two_runs_is_made_as_the_page_says(tmp_path, monkeypatch):
+    """The snippet of docs/bundled-models.md, run as it stands."""
+    text = (ROOT / "docs/bundled-models.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for run, value in (("everyday-s-1", 1.0), ("everyday-s-2", 3.0)):
+        state = {"a.weight": torch.full((2,), value).half(), "a.count": torch.tensor(int(value))}
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        torch.save({"state_dict": state}, tmp_path / "runs" / run / "best.pth")
+    exec(compile(snippet, "docs/bundled-models.md", "exec"), {})
+    mean = read_state_dict(tmp_path / "runs/everyday-s-2/mean.pth")
+    assert mean["a.weight"].tolist() == pytest.approx([2.7, 2.7])
+    assert mean["a.count"].item() == 3
 
 
 def test_the_two_stages_learn_from_the_teacher_and_from_each_other():
