@@ -107,7 +107,7 @@ class Predictor(ClosesOnExit):
             max_batch: Persons per call of the pose network at most.
             score_threshold: Boxes of persons must score above this; None takes the model's own
                 rule: above 0.3, and with the bundled detector a product of box score and mean
-                score of the body's points of at least 0.07. A call may give its own.
+                score of the body's points of at least 0.085. A call may give its own.
             nms_threshold: Of two boxes whose IoU exceeds this the better stays; None takes 0.45.
             max_persons: Keep at most so many persons of a picture.
             prefer: Which ones then: "score" those the detector is most sure of, "largest" the

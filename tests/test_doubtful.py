@@ -40,7 +40,7 @@ def test_box_and_points_are_weighed_together():
 
 def test_the_bundled_detector_weighs_unless_a_threshold_is_given():
     weighed = detector_options(DEFAULT_DETECTOR)
-    assert (weighed.score_threshold, weighed.person_threshold) == (0.3, 0.07)
+    assert (weighed.score_threshold, weighed.person_threshold) == (0.3, 0.085)
     assert detector_options("yolox-nano") == DetectorOptions()  # as the official demo
     assert detector_options(DEFAULT_DETECTOR, score_threshold=0.3) == DetectorOptions()
     boxes_alone = detector_options(DEFAULT_DETECTOR, with_points=False)
@@ -55,7 +55,7 @@ def test_the_predictor_weighs(astronaut):
         everybody = predictor(image_bgr)
     with Predictor() as predictor:
         weighed = predictor(image_bgr)
-    kept = believable(everybody, person_threshold=0.09)
+    kept = believable(everybody, person_threshold=0.085)
     assert kept.sum() == len(weighed) >= 1
     np.testing.assert_array_equal(weighed.box_scores, everybody.box_scores[kept])
 

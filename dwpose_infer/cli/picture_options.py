@@ -16,7 +16,7 @@ def add_person_options(group: argparse._ArgumentGroup) -> None:
         type=share_number,
         metavar="X",
         help="least score of a person's box, 0 to 1 (default: 0.3; with the bundled detector box "
-        "and body points have to score 0.07 together, too: their product)",
+        "and body points have to score 0.085 together, too: their product)",
     )
     group.add_argument(
         "--nms-threshold",
