@@ -75,7 +75,9 @@ def test_what_it_shows(ran):
     assert texts["points.shape"] == "(24, 1, 133, 3)"
     assert {"figure.tight_layout()", "frame.result"} < pictures.keys()
     (table,) = [page for line, page in shown(cells, "text/html").items() if "0.3" in line]
-    assert table.count("<tr") - 1 == 10  # of the body's 17 points: the portrait ends at the hips
+    # Of the body's 17 points the head's five, shoulders, right elbow and hip, by the bundled
+    # network: the portrait ends at the hips, and of the left elbow it is less sure (0.27).
+    assert table.count("<tr") - 1 == 9
     streams = [output.get("name") for cell in cells for output in cell["outputs"]]
     assert "stderr" not in streams
 

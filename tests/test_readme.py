@@ -51,6 +51,7 @@ PYTHON_SNIPPETS = [
     pytest.param(snippet, page.as_posix(), id=f"{page}-{number}")
     for page, text in RUN_PAGES.items()
     for number, snippet in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    if "runs/everyday-s-1" not in snippet  # tests/models/test_start_weights.py has such runs
 ]
 BLOCKS = [
     [re.split(r"\s#\s", line)[0].strip() for line in block.splitlines() if line.strip()]
