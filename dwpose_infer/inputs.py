@@ -168,6 +168,8 @@ def _key(picture: Picture) -> str:
 
 
 def _expand(entry: str, out_folder: Path | None, suffixes: Collection[str]) -> Iterator[Picture]:
+    if not entry:
+        raise InputError("an input is empty text: is a variable of the shell not set?")
     path = Path(entry)
     if entry == STDIN:
         yield Picture(STDIN, Path("stdin"))

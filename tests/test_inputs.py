@@ -42,6 +42,13 @@ def test_missing_files_are_left_to_fail_when_they_are_read(tree):
     assert stems(["missing.jpg"]) == ["missing"]
 
 
+def test_an_empty_input_is_said_to_be_one(tree):
+    """As `dwpose-infer "$PHOTO"` has it where PHOTO is not set."""
+    for find in (find_pictures, find_inputs):
+        with pytest.raises(InputError, match="an input is empty text"):
+            find(["a.jpg", ""], out_folder=None)
+
+
 def test_a_name_with_brackets_is_a_file_if_it_exists(tree):
     (tree / "x[1].jpg").touch()
     assert stems(["x[1].jpg"]) == ["x[1]"]
