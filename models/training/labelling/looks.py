@@ -17,8 +17,8 @@ from ....files.journal import Journal, whole_lines
 from .networks import LabellingNetwork, crops_of
 
 PADDINGS: Final = (1.0, 1.15, 1.35)
-"""Room around a box at each look, as factors of its sides: the box itself, what pose networks are
-trained with (1.25) in between, and more."""
+"""Room around a box at each look, as factors of its sides: from the box itself to more than the
+1.25 that pose networks are trained with."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
